@@ -15,33 +15,56 @@
 //! 9 timed      time u64 | a command other than 9 and 12
 //! 10 call      number of a command of Redis varint | count varint | count x word
 //! 11 block     count varint | count x (key, 0 u8, or 1 u8 with a version (u64, u32)) |
-//!              count varint | count x (length varint | a command other than 9 and 11 to 14)
+//!              commands
 //! 12 advance   time u64
 //! 13 ask       server u64 | round u64
 //! 14 tell      server u64 | asker u64 | round u64 | time u64
 //! 15 lasting   milliseconds u64, not 0 | a command 1 or 7
+//! 16 by        name of a user | count varint | count x number of a command of Redis varint |
+//!              a command of a client other than 9 and 16
+//! 17 set user  name of a user | count varint | count x rule
+//! 18 remove users   count varint | count x name of a user
+//! 19 choice    count varint | count x (key, test) | commands | commands
+//! 20 look      key
+//! 21 keep changes
+//! commands     count varint | count x (length varint | a command other than 9, 11 to 14, 16 to 19, and 21)
+//! test         kind u8: 0 condition, 1 its value is: value, 2 its value is not: value
 //! condition    kind u8: 0 always, 1 if absent, 2 if present, 3 if any version: count varint | count x (u64, u32),
 //!              4 if any tag, 5 unless any tag: count varint | count x (u64, u64, u32), 6 both: condition | condition
-//! key, value, word, content type, content encoding   length varint | bytes
+//! key, value, word, name, rule, content type, content encoding   length varint | bytes
 //! ```
+//!
+//! A command that a client sends is that of the user `default` unless it says otherwise. With the user, it says which command of
+//! Redis it was, since several have one form here: one number, or one for each command of a block. For a choice it says none, since
+//! each form stands for one command there. Rules hold passwords as their digests only.
 //!
 //! Times are in milliseconds since 1970, as the server that took the command estimates them. They move the
 //! clock of the state forward, which decides what has expired. An *advance* also removes what has. With *ask* and *tell*,
 //! servers compare their clocks; they change nothing.
 //!
+//! A *choice* executes the first commands if all tests hold, and the second ones otherwise. A *look* changes nothing, and
+//! neither does the request to *keep changes* for whoever watches them.
+//!
 //! Integers are little-endian; varints are LEB128 of at most 32 bits. A set's value comes last and without a
 //! length, so a front end can receive a large one directly into the command's buffer, behind the key.
 
 mod call;
+mod choice;
 mod condition;
 mod fields;
+mod user;
 
 pub use call::{Block, Call, MAX_BLOCK_COMMANDS, Watches, encode_block, encode_call};
 use call::{decode_block, decode_call};
+use choice::decode_choice;
+pub use choice::{Choice, MAX_CHOICE_PARTS, Test, Tests, encode_choice};
 pub use condition::{Condition, MAX_CONDITION_VERSIONS};
 use condition::{LAST_CONDITION, put_condition, take_condition};
 use fields::{put_count, take_array, take_count, take_flag, take_life, take_u8, take_u64};
 pub(crate) use fields::{put_sized, take_sized};
+pub(crate) use user::MAX_USER_NAME_BYTES;
+pub use user::{Called, encode_by, encode_remove_users, encode_set_user};
+use user::{decode_by, decode_remove_users, decode_set_user};
 
 use std::num::NonZeroU64;
 
@@ -68,11 +91,17 @@ const ADVANCE: u8 = 12;
 const ASK_CLOCKS: u8 = 13;
 const TELL_CLOCK: u8 = 14;
 const LASTING: u8 = 15;
+const BY: u8 = 16;
+const SET_USER: u8 = 17;
+const REMOVE_USERS: u8 = 18;
+const CHOICE: u8 = 19;
+const LOOK: u8 = 20;
+const KEEP_CHANGES: u8 = 21;
 /// The highest opcode.
-const LAST_OPCODE: u8 = LASTING;
+const LAST_OPCODE: u8 = KEEP_CHANGES;
 
 /// Raised when a release executes an existing command with another result, or knows more calls.
-const RESULTS: u8 = 3;
+const RESULTS: u8 = 4;
 
 /// Names everything that decides what commands do, for
 /// [`Config::application`](niagara_engine::Config::application): servers that differ in any of it refuse each
@@ -155,11 +184,41 @@ pub enum Command<'a> {
     Call(Call<'a>),
     /// Several commands at once.
     Block(Block<'a>),
+    /// One of two lists of commands at once, by what keys hold.
+    Choice(Choice<'a>),
+    /// Shows all that is stored with a key.
+    Look {
+        /// The key.
+        key: &'a [u8],
+    },
     /// Removes keys that have expired: a bounded number, the earliest first.
     Advance {
         /// The time, in milliseconds since 1970.
         time: u64,
     },
+    /// A command of a user who may not do everything, or is not `default`.
+    By {
+        /// The user's name.
+        user: &'a [u8],
+        /// What the user has called: one command, or those of a block.
+        called: Called<'a>,
+        /// The command, checked.
+        command: &'a [u8],
+    },
+    /// Makes or changes a user.
+    SetUser {
+        /// The user's name.
+        name: &'a [u8],
+        /// Rules as in ACL SETUSER, with digests of passwords.
+        rules: Keys<'a>,
+    },
+    /// Removes users.
+    RemoveUsers {
+        /// Their names.
+        names: Keys<'a>,
+    },
+    /// Somebody watches changes: every server keeps the next ones, up to a number of bytes.
+    KeepChanges,
     /// Asks all servers what their clocks show.
     AskClocks {
         /// The server that asks.
@@ -378,6 +437,17 @@ pub fn encode_nothing(out: &mut Vec<u8>) {
     encode_delete(out, std::iter::once(&b""[..]), &Condition::IfAnyVersion(Vec::new()));
 }
 
+/// Appends a look at a key.
+pub fn encode_look(out: &mut Vec<u8>, key: &[u8]) {
+    out.push(LOOK);
+    put_sized(out, key);
+}
+
+/// Appends a request to keep changes.
+pub fn encode_keep_changes(out: &mut Vec<u8>) {
+    out.push(KEEP_CHANGES);
+}
+
 /// Decodes one command, which must be all of `bytes`. For any bytes, returns a command within all limits or
 /// an error.
 pub fn decode(bytes: &[u8]) -> Result<Command<'_>, MalformedCommand> {
@@ -421,8 +491,14 @@ pub fn decode(bytes: &[u8]) -> Result<Command<'_>, MalformedCommand> {
             decode(command)?;
             Command::Timed { time, command }
         }
+        BY => decode_by(&mut rest)?,
+        SET_USER => decode_set_user(&mut rest)?,
+        REMOVE_USERS => decode_remove_users(&mut rest)?,
         CALL => decode_call(&mut rest)?,
         BLOCK => decode_block(&mut rest)?,
+        CHOICE => decode_choice(&mut rest)?,
+        KEEP_CHANGES => Command::KeepChanges,
+        LOOK => Command::Look { key: take_key(&mut rest)? },
         ADVANCE => Command::Advance { time: take_u64(&mut rest)? },
         ASK_CLOCKS => Command::AskClocks { server: take_u64(&mut rest)?, round: take_u64(&mut rest)? },
         TELL_CLOCK => Command::TellClock {

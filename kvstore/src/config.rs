@@ -321,8 +321,9 @@ fn syntax(error: &toml::de::Error) -> ConfigFileError {
         .to_string()
         .lines()
         .map(|line| {
-            line.split_once("requirepass")
-                .map_or(line.to_owned(), |(before, _)| format!("{before}requirepass .."))
+            let secrets = ["requirepass", "rescue_password"].into_iter();
+            let shows = secrets.filter_map(|key| Some((key, line.split_once(key)?.0))).next();
+            shows.map_or(line.to_owned(), |(key, before)| format!("{before}{key} .."))
         })
         .collect::<Vec<_>>()
         .join("\n");

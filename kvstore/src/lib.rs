@@ -11,12 +11,14 @@
 //! | `table` | the commands of the Redis protocol, and what is known of each | |
 //! | `script` | scripts in Lua, alike on all servers | |
 //! | `pubsub` | messages from clients to clients | |
-//! | `state` | what they do to the map, and reads from other threads | commands, queries, the table, messages |
+//! | `changes` | changes of keys, for whoever watches them | |
+//! | `state` | what they do to the map, and reads from other threads | commands, queries, the table, messages, changes |
 //! | `time` | the time of the cluster, by which keys expire | commands, the state |
-//! | `access` | who may use the server | |
+//! | `users` | users and their rights | commands, the table |
+//! | `access` | who may use the server | users |
 //! | `protocol` | what a protocol is: from bytes to requests, from outcomes to bytes | reads, the engine's port |
 //! | [`resp`] | the Redis protocol: parse, understand, print | commands, reads, subscriptions |
-//! | [`http`] | HTTP/1.1: the same | commands, reads |
+//! | [`http`] | HTTP/1.1: the same | commands, reads, changes |
 //! | `front` | connections and their threads; the order of requests | both protocols, the engine's port |
 //! | [`config`], [`server`] | one server put together from a file | everything above |
 //!
@@ -34,6 +36,7 @@
 
 mod access;
 mod attributes;
+mod changes;
 pub mod command;
 pub mod config;
 mod decimal;
@@ -54,6 +57,7 @@ mod stored;
 mod table;
 mod tag;
 mod time;
+mod users;
 mod varint;
 mod version;
 
@@ -70,11 +74,13 @@ pub use front::{FrontEndConfig, FrontEnds, OutOfRange, TlsPorts};
 pub use reply::{CommandError, Data, Reply};
 pub use resp::{Failover, NotAnAddress, RedisAddress};
 pub use state::{
-    ClockNews, Cursor, Found, Kv, KvFrozen, KvReader, KvRestoring, SnapshotEntry, snapshot_entries,
+    ClockNews, Cursor, Found, Kv, KvFrozen, KvReader, KvRestoring, ListPage, Listed, SnapshotEntry,
+    snapshot_entries,
 };
 pub use stored::StoredValue;
 pub use table::Op;
 pub use tag::{Life, Tag};
+pub use users::Denied;
 pub use version::{NotAVersion, Version};
 
 /// The examples in README.md, as tests.

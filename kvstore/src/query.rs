@@ -4,7 +4,10 @@
 //! 1 value    key: all the rest
 //! 2 call     time u64, 0 if it is not known | a call, as in [`command`](crate::command)
 //! 3 entry    key: all the rest
+//! 4 by       name of a user: length varint | bytes | a query other than 4
 //! ```
+//!
+//! A query is that of the user `default` unless it says otherwise.
 //!
 //! The time, in milliseconds since 1970, is for commands that tell how long a key will last. What exists is decided by the
 //! clock of the state alone.
@@ -27,6 +30,7 @@ use crate::table::{Op, Spec};
 const VALUE: u8 = 1;
 const CALL: u8 = 2;
 const ENTRY: u8 = 3;
+const BY: u8 = 4;
 const TIME_BYTES: usize = 8;
 
 /// A decoded query. Keys are parts of the encoded bytes.
@@ -74,11 +78,31 @@ pub fn encode_entry(out: &mut Vec<u8>, key: &[u8]) {
     out.extend_from_slice(key);
 }
 
-/// Decodes one query, which must be all of `bytes`.
+/// Begins a query of a user; the query follows.
+pub(crate) fn encode_by(out: &mut Vec<u8>, user: &[u8]) {
+    out.push(BY);
+    command::put_sized(out, user);
+}
+
+/// Decodes one query, and the user whose it is, if it says so.
+///
+/// # Errors
+/// If it is none.
+pub(crate) fn decode_for_user(bytes: &[u8]) -> Result<(Option<&[u8]>, Query<'_>), MalformedQuery> {
+    let Some(mut rest) = bytes.strip_prefix(&[BY]) else { return Ok((None, decode_plain(bytes)?)) };
+    let user = command::take_sized(&mut rest).or(Err(MalformedQuery))?;
+    Ok((Some(user), decode_plain(rest)?))
+}
+
+/// Decodes one query, which must be all of `bytes`, whoever's it is.
 ///
 /// # Errors
 /// If they are not a query.
 pub fn decode(bytes: &[u8]) -> Result<Query<'_>, MalformedQuery> {
+    decode_for_user(bytes).map(|(_, query)| query)
+}
+
+fn decode_plain(bytes: &[u8]) -> Result<Query<'_>, MalformedQuery> {
     let (kind, rest) = bytes.split_first().ok_or(MalformedQuery)?;
     match *kind {
         VALUE => Ok(Query::Value(rest)),
@@ -111,7 +135,7 @@ mod tests {
         assert_eq!(decode(&bytes), Err(MalformedQuery), "it is cut short");
         let mut write = vec![CALL, 0, 0, 0, 0, 0, 0, 0, 0];
         command::encode_call(&mut write, Op::GetDel, keys.into_iter().take(1));
-        for bytes in [&b""[..], &[0], &[ENTRY + 1], &write] {
+        for bytes in [&b""[..], &[0], &[BY + 1], &write] {
             assert_eq!(decode(bytes), Err(MalformedQuery));
         }
         let mut bytes = Vec::new();

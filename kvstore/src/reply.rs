@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use crate::command::MalformedCommand;
-use crate::{Life, StoredValue, Version};
+use crate::{Denied, Life, StoredValue, Version};
 
 /// The reply to one command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,14 +57,23 @@ pub enum Reply {
     Failed(CommandError),
     /// The value that a query asked for, if the key exists.
     Value(Option<Bytes>),
-    /// All that is stored with the key that a query asked for, if it exists.
+    /// All that is stored with the key that a query or a look asked for, if it exists.
     Entry(Option<StoredValue>),
     /// The answer to a call, or to a query that is one.
     Data(Data),
     /// The replies to the commands of a block; `None` if a watched key has changed, so that nothing was executed.
     Block(Option<Vec<Reply>>),
+    /// The replies to the commands of a choice.
+    Chosen {
+        /// Whether all tests hold, so that these are the first commands.
+        hold: bool,
+        /// The replies, in the order of the commands.
+        replies: Vec<Reply>,
+    },
     /// A command about time was executed.
     Timed,
+    /// The user lacks a right, so nothing was executed.
+    Denied(Box<Denied>),
 }
 
 /// The answer to a command of the Redis protocol, in its terms.

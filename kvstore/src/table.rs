@@ -9,16 +9,22 @@
 //! | `op.rs` | the numbers of the commands that read or change the state, as the log carries them |
 //! | `commands.rs` | the table |
 //! | `keys.rs` | which arguments are keys |
+//! | `containers.rs` | the subcommands of commands |
+//! | `categories.rs` | the categories of commands, by which rights are given |
 //! | `syntax.rs` | a command's arguments, read from the line that describes them |
 
+mod categories;
 mod commands;
+mod containers;
 mod keys;
 mod op;
 mod syntax;
 
 use std::sync::OnceLock;
 
+pub(crate) use categories::{Categories, NAMES as CATEGORIES};
 pub(crate) use commands::COMMANDS;
+pub(crate) use containers::subcommands;
 pub(crate) use keys::Keys;
 pub use op::Op;
 pub(crate) use syntax::{Argument, Kind};
@@ -58,6 +64,7 @@ pub(crate) enum Does {
 /// A command about a connection or its server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Local {
+    Acl,
     Asking,
     Auth,
     Client,
@@ -161,6 +168,11 @@ impl Spec {
         by_op[op as usize].expect("a test checks that the table has every number")
     }
 
+    /// Its place in the table.
+    pub(crate) fn place(&self) -> usize {
+        (std::ptr::from_ref(self).addr() - COMMANDS.as_ptr().addr()) / size_of::<Spec>()
+    }
+
     /// Its number, if it reads or changes the state.
     pub(crate) fn op(&self) -> Option<Op> {
         match self.does {
@@ -204,27 +216,6 @@ impl Spec {
             Does::Local(_) => &["noscript", "loading", "stale", "fast"],
         }
     }
-
-    /// The access-control categories that it falls into.
-    pub(crate) fn categories(&self) -> impl Iterator<Item = &'static str> {
-        let access = match self.does {
-            _ if self.group == Group::PubSub => None,
-            Does::Compact(_) | Does::Write(_) | Does::TimedWrite(_) => Some("@write"),
-            Does::Read(_) => Some("@read"),
-            Does::Local(_) => None,
-        };
-        let group = match self.group {
-            Group::Generic if self.op().is_some() => "@keyspace",
-            Group::String => "@string",
-            Group::Bitmap => "@bitmap",
-            Group::Transactions => "@transaction",
-            Group::Scripting => "@scripting",
-            Group::PubSub => "@pubsub",
-            Group::Generic | Group::Connection | Group::Cluster => "@connection",
-            Group::Server | Group::Sentinel => "@admin",
-        };
-        [Some(group), access].into_iter().flatten()
-    }
 }
 
 /// So many commands are looked for one by one.
@@ -243,6 +234,7 @@ mod tests {
         for spec in &COMMANDS {
             assert!(names.insert(spec.name), "{} occurs twice", spec.name);
             assert_eq!(Spec::find(spec.name.to_lowercase().as_bytes()).unwrap().name, spec.name);
+            assert_eq!(COMMANDS[spec.place()].name, spec.name);
             if let Some(op) = spec.op() {
                 assert!(ops.insert(op), "{op:?} occurs twice");
                 assert_eq!(Spec::of(op).name, spec.name);

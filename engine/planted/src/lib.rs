@@ -191,6 +191,8 @@ pub enum Bug {
     ScanSkipsFrozen,
     /// A server decides by its own clock which keys have expired.
     ExpiryByLocalClock,
+    /// Rights are decided by a front end's own view only, not again where a command is executed.
+    RightsAtIntakeOnly,
     /// A server puts the time of its own clock into commands.
     OwnClockTrusted,
     /// An at-least read is answered one position too early, and claims that it is not.
@@ -345,6 +347,7 @@ impl Bug {
         Bug::SwapShowsNew,
         Bug::ScanSkipsFrozen,
         Bug::ExpiryByLocalClock,
+        Bug::RightsAtIntakeOnly,
         Bug::OwnClockTrusted,
         Bug::AtLeastSaysItsWish,
         Bug::LooseReadBelowPosition,

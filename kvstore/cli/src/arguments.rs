@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use super::{
-    bench, certificates, del, demo, get, leaders, log, manual, new_cluster, put, recover, serve, snapshot,
-    status,
+    bench, certificates, del, demo, get, leaders, list, log, manual, new_cluster, put, recover, serve,
+    snapshot, status, txn, watch,
 };
 
 /// A replicated key-value store whose log scales with cores and links.
@@ -27,6 +27,9 @@ pub enum Command {
     Put(put::PutArgs),
     Get(get::GetArgs),
     Del(del::DelArgs),
+    List(list::ListArgs),
+    Txn(txn::TxnArgs),
+    Watch(watch::WatchArgs),
     Status(status::StatusArgs),
     Leaders(leaders::LeadersArgs),
     Snapshot(snapshot::SnapshotArgs),

@@ -7,6 +7,9 @@
 //! | `new-cluster` | [`new_cluster`]: writes configuration files |
 //! | `serve` | [`serve`]: one server |
 //! | `put`, `get`, `del` | [`put`], [`get`], [`del`], through [`ask`], which fails over |
+//! | `list` | [`list`]: the keys with a prefix, page by page |
+//! | `txn` | [`txn`]: several operations at one position |
+//! | `watch` | [`watch`]: changes, from one server after the other |
 //! | `leaders` | [`leaders`]: who leads which group, and how to change that |
 //! | `status` | [`status`]: what the servers report, and whether they agree |
 //! | `snapshot` | [`snapshot`]: takes, inspects, exports and imports snapshots |
@@ -30,6 +33,7 @@ mod file_limit;
 mod get;
 mod host;
 mod leaders;
+mod list;
 mod log;
 mod logs;
 mod manual;
@@ -49,6 +53,8 @@ mod status;
 mod stop_signal;
 mod style;
 mod table;
+mod txn;
+mod watch;
 mod wrap;
 
 use std::process::ExitCode;
@@ -75,6 +81,9 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Put(arguments) => put::run(arguments),
         Command::Get(arguments) => get::run(&arguments),
         Command::Del(arguments) => del::run(&arguments),
+        Command::List(arguments) => list::run(&arguments),
+        Command::Txn(arguments) => txn::run(arguments),
+        Command::Watch(arguments) => watch::run(&arguments),
         Command::Leaders(arguments) => leaders::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Snapshot(arguments) => snapshot::run(&arguments),

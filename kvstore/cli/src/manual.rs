@@ -149,6 +149,65 @@ Exit status:
   4  the outcome is unknown: the key may or may not have been deleted
   5  deleted, but the output could not be written";
 
+/// Of `niagara list`.
+pub const LIST: &str = "\
+Keys come in no order; pipe them through `sort`. Each page of up to 1,000 keys shows one moment. A key that exists \
+from the first page to the last is listed once; one that comes or goes meanwhile may be. If a server cannot \
+serve, the next one continues. Keys are written unchanged, so one that holds a newline takes two lines; --json \
+writes them so that each takes one.
+
+Examples:
+  niagara list
+  niagara list user/ | sort
+  niagara list user/ --json --values
+  niagara list --read weak --at http://10.0.0.2:7000
+
+Exit status:
+  0  all keys are listed
+  2  the command line is wrong
+  3  no server could answer
+  5  the output could not be written in full";
+
+/// Of `niagara txn`.
+pub const TXN: &str = "\
+The operations of `then` are executed if every comparison holds, else those of `else`, as one command at one \
+position. A comparison is of a key's `version` (as `put` prints it), its `value`, or whether it `exists`; an \
+operation is a put, a get or a delete. The results are printed as the server sends them. A transaction whose \
+answer is lost may or may not have been executed, and is not sent again. docs/http.md explains the JSON.
+
+Examples:
+  niagara txn '{\"then\":[{\"get\":{\"key\":\"a\"}},{\"get\":{\"key\":\"b\"}}]}'
+  niagara txn < transaction.json
+  niagara txn '{\"compare\":[{\"key\":\"lock\",\"exists\":false}],\"then\":[{\"put\":{\"key\":\"lock\",\"value\":\"me\"}}]}'
+
+Exit status:
+  0  executed, and the comparison holds
+  1  executed, and the comparison does not hold: what `else` says was done
+  2  the command line is wrong
+  3  not executed: the transaction is invalid, no server could be reached, or none accepted it
+  4  the outcome is unknown: it may or may not have been executed
+  5  executed, but the output could not be written";
+
+/// Of `niagara watch`.
+pub const WATCH: &str = "\
+Each change is a line with a JSON object: its position in the global log, its index at that position, its kind \
+(set, delete, expire, deadline, flush) and its key, as docs/http.md explains. The order is that of the log. When a \
+server is gone, the next one goes on behind the last line. A server keeps the latest 64 MiB of changes, and only \
+while somebody watches; what is older is gone, and the command ends with status 1.
+
+Examples:
+  niagara watch
+  niagara watch user/ --values
+  niagara watch user/ --after 1024.3
+  niagara watch lock --count 1
+
+Exit status:
+  0  --count changes are printed
+  1  changes are gone: those that are missing were never printed, and none was skipped silently
+  2  the command line is wrong
+  3  for --timeout, no server could be reached, or none told changes
+  5  the output could not be written";
+
 /// Of `niagara bench`.
 pub const BENCH: &str = "\
 Runs the load generator, which is also a program of its own, `niagara-load`: closed and open loops over HTTP \

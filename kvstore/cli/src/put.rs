@@ -71,7 +71,7 @@ pub fn print_position(response: &Response) -> Result<ExitCode, Failure> {
 }
 
 /// Reads the value from standard input, up to the length of the largest value.
-fn read_value() -> Result<Vec<u8>, Failure> {
+pub fn read_value() -> Result<Vec<u8>, Failure> {
     let input = io::stdin().lock();
     if input.is_terminal() {
         note("Reading the value from the terminal; press Ctrl-D on an empty line to end it.\n");

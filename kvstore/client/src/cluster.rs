@@ -105,6 +105,11 @@ impl Cluster {
         Cluster { timeout, ..self }
     }
 
+    /// Its servers, in the order in which they are asked.
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+
     /// Reads a key, strongly consistent.
     ///
     /// # Errors

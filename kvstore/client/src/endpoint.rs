@@ -5,7 +5,7 @@
 //! where the end of the connection ends a reply and nothing is chunked.
 
 use std::fmt;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Write};
 use std::net::TcpStream;
 use std::str::FromStr;
 use std::time::Duration;
@@ -14,18 +14,15 @@ use niagara_tls::Stream;
 
 use crate::access::Access;
 use crate::address::{GREETING_TIMEOUT, HostPort};
-use crate::message::{Request, Response, foreign, parse_head};
+use crate::message::{Request, Response, foreign};
+use crate::receiving::receive;
+use crate::streaming::Streaming;
 
 /// The HTTP port of the first server of a new cluster.
 pub const DEFAULT_PORT: u16 = 7000;
 /// The address of that server on the same machine.
 pub const DEFAULT_URL: &str = "http://127.0.0.1:7000";
 
-/// The longest head of a reply, in bytes. Niagara's are far shorter.
-const MAX_HEAD_BYTES: usize = 64 << 10;
-/// The longest body of a reply, in bytes: several times the longest value. It stops a stranger that sends
-/// without end.
-const MAX_BODY_BYTES: u64 = 64 << 20;
 /// A server's HTTP address.
 ///
 /// ```no_run
@@ -66,6 +63,31 @@ impl Endpoint {
     /// Sends a request and waits for the reply. `timeout` limits each step of the server.
     pub fn send(&self, request: &Request, timeout: Duration) -> Result<Response, Trouble> {
         self.send_with(self.access.get_password(), request, timeout)
+    }
+
+    /// Sends a request whose reply has no end of its own, such as `GET /watch`, and waits for the reply's head. `timeout`
+    /// limits each step of the server, and so how long nothing may come.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// use niagara_client::{Endpoint, Request};
+    ///
+    /// let server: Endpoint = "http://127.0.0.1:7000".parse().unwrap();
+    /// let request = Request::watch(b"user/", "").header("Accept", "application/x-ndjson");
+    /// let mut reply = server.open(&request, Duration::from_secs(30)).unwrap();
+    /// while let Some(line) = reply.next_line().unwrap() {
+    ///     println!("{}", String::from_utf8_lossy(&line));
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// If the server could not be reached, or its reply did not begin.
+    pub fn open(&self, request: &Request, timeout: Duration) -> Result<Streaming, Trouble> {
+        let mut stream = self.connect(timeout).map_err(Trouble::NotSent)?;
+        let head = request.head(&self.at, self.access.get_password());
+        stream.write_all(head.as_bytes()).map_err(Trouble::NotSent)?;
+        Streaming::begin(stream).map_err(Trouble::Lost)
     }
 
     fn send_with(
@@ -169,58 +191,6 @@ impl fmt::Display for Trouble {
             _ => write!(f, "{error}"),
         }
     }
-}
-
-fn receive(stream: &mut Stream<TcpStream>) -> io::Result<Response> {
-    let mut input = Vec::new();
-    let mut chunk = [0; 4096];
-    loop {
-        if let Some((mut response, body_start, length)) = parse_head(&input)? {
-            let here = (input.len() - body_start) as u64;
-            if length.is_some_and(|length| length > MAX_BODY_BYTES) {
-                return Err(foreign("a server whose reply is larger than any of Niagara's"));
-            }
-            let most = length.unwrap_or(MAX_BODY_BYTES + 1).saturating_sub(here);
-            stream.take(most).read_to_end(&mut input)?;
-            response.body = input.split_off(body_start);
-            let Some(length) = length else {
-                let is_endless = response.body.len() as u64 > MAX_BODY_BYTES;
-                return if is_endless {
-                    Err(foreign("a server whose reply does not end"))
-                } else {
-                    Ok(response)
-                };
-            };
-            if (response.body.len() as u64) < length {
-                return Err(cut_short());
-            }
-            response.body.truncate(usize::try_from(length).unwrap_or(usize::MAX));
-            return Ok(response);
-        }
-        if input.len() > MAX_HEAD_BYTES {
-            return Err(foreign("a server whose reply head does not end"));
-        }
-        match stream.read(&mut chunk) {
-            Ok(0) if input.is_empty() => return Err(without_a_word()),
-            Ok(0) => return Err(cut_short()),
-            Ok(read) => input.extend_from_slice(&chunk[..read]),
-            Err(error) if error.kind() == ErrorKind::ConnectionReset && input.is_empty() => {
-                return Err(without_a_word());
-            }
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-fn cut_short() -> io::Error {
-    io::Error::new(ErrorKind::UnexpectedEof, "the server closed the connection before its reply was complete")
-}
-
-/// A server that dies does this, and so does a port for other servers.
-fn without_a_word() -> io::Error {
-    let what =
-        "it closed the connection without a reply, as the ports between servers do: is this its HTTP port?";
-    io::Error::new(ErrorKind::UnexpectedEof, what)
 }
 
 #[cfg(test)]

@@ -20,6 +20,8 @@
 //! |---|---|
 //! | `cluster.rs` | several servers: fails over, and never hides that a write may have been executed |
 //! | `endpoint.rs` | one server over HTTP: a connection for each request, and how far the request got |
+//! | `streaming.rs` | replies without an end of their own, line by line |
+//! | `receiving.rs` | replies, as they arrive |
 //! | `message.rs` | HTTP requests and replies, as bytes |
 //! | [`redis`] | one server over the Redis protocol, with pipelines |
 //! | `outcome.rs` | what a reply says about the outcome, in either protocol |
@@ -35,7 +37,9 @@ mod cluster;
 mod endpoint;
 mod message;
 mod outcome;
+mod receiving;
 pub mod redis;
+mod streaming;
 #[cfg(feature = "status")]
 pub mod survey;
 
@@ -46,6 +50,7 @@ pub use endpoint::{DEFAULT_PORT, DEFAULT_URL, Endpoint, Trouble};
 pub use message::{ErrorBody, Request, Response};
 pub use niagara_tls::ClientFiles;
 pub use outcome::Outcome;
+pub use streaming::Streaming;
 
 /// The examples in README.md, as tests.
 #[cfg(doctest)]

@@ -68,6 +68,22 @@ impl Request {
         Request { method, target, headers: Vec::new(), body: Vec::new() }
     }
 
+    /// A request for a page of the keys with a prefix. `query` is empty or begins with `&`.
+    ///
+    /// ```
+    /// use niagara_client::Request;
+    ///
+    /// let first = Request::list(b"user/", "&limit=10&values=true");
+    /// ```
+    pub fn list(prefix: &[u8], query: &str) -> Self {
+        Request::get(format!("/kv?prefix={}{query}", percent_encode(prefix, ESCAPED)))
+    }
+
+    /// A request for the changes of the keys with a prefix. `query` is empty or begins with `&`.
+    pub fn watch(prefix: &[u8], query: &str) -> Self {
+        Request::get(format!("/watch?prefix={}{query}", percent_encode(prefix, ESCAPED)))
+    }
+
     /// Sets the body.
     pub fn body(mut self, body: Vec<u8>) -> Self {
         self.body = body;

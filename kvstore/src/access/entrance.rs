@@ -3,61 +3,145 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::guard::{Barred, Guard, USER};
+use super::guard::{Barred, Guard};
+use crate::users::{DEFAULT, Denied, Directory, RESCUE, User, Users, Wanted};
 
-/// One client's way past the guard.
+/// One client's way past the guard, and the user that it is then.
 #[derive(Debug)]
 pub(crate) struct Entrance {
     guard: Arc<Guard>,
+    directory: Arc<Directory>,
     address: Option<IpAddr>,
     /// It has shown a certificate.
     certified: bool,
-    /// It has given the password.
-    known: bool,
+    /// The user whose rights count.
+    user: Arc<User>,
+    /// It has given a password for all that follows.
+    entered: bool,
+    /// The user whose password it has given before.
+    known: Option<Box<[u8]>>,
     barred: Option<Barred>,
+    /// Of the directory, when this was looked up.
+    revision: u64,
 }
 
+/// The user of a connection was removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Gone;
+
 impl Entrance {
-    /// A connection from an address. `certified`: its client has shown a certificate that this server trusts.
-    pub(crate) fn new(guard: Arc<Guard>, address: Option<IpAddr>, certified: bool) -> Entrance {
-        let barred = guard.admits(address, certified).err();
-        Entrance { guard, address, certified, known: false, barred }
+    /// A connection from an address to a server with these users. `certified`: its client has shown a certificate that
+    /// this server trusts.
+    pub(crate) fn new(
+        guard: Arc<Guard>,
+        directory: Arc<Directory>,
+        address: Option<IpAddr>,
+        certified: bool,
+    ) -> Entrance {
+        let revision = directory.revision();
+        let users = directory.users();
+        let barred = guard.admits(&users, address, certified).err();
+        let user = Arc::clone(users.default_user());
+        Entrance { guard, directory, address, certified, user, entered: false, known: None, barred, revision }
     }
 
     /// Everybody is welcome.
-    pub(crate) fn open() -> Entrance {
-        Entrance::new(Arc::default(), None, false)
+    pub(crate) fn open(directory: &Arc<Directory>) -> Entrance {
+        Entrance::new(Arc::default(), Arc::clone(directory), None, false)
     }
 
-    /// Why what this client asks for is not served, if so, unless it comes with the password.
+    /// Why what this client asks for is not served, if so, unless it comes with a password.
     pub(crate) fn barred(&self) -> Option<Barred> {
         self.barred
     }
 
-    /// Whether there is a password.
+    /// Whether the default user has a password.
     pub(crate) fn has_password(&self) -> bool {
-        self.guard.has_password()
+        self.guard.has_password(&self.directory.users())
     }
 
-    /// Takes the password for all that follows on the connection.
+    pub(crate) fn directory(&self) -> &Arc<Directory> {
+        &self.directory
+    }
+
+    pub(crate) fn user(&self) -> &User {
+        &self.user
+    }
+
+    /// The name that commands and queries carry, unless it is that of the default user who may do everything.
+    pub(crate) fn carried(&self) -> Option<&[u8]> {
+        Some(self.user.name()).filter(|name| *name != DEFAULT || !self.user.is_unlimited())
+    }
+
+    /// Why the user may not do something.
+    pub(crate) fn denied<'w>(&self, wanted: impl FnOnce() -> Wanted<'w>) -> Option<Denied> {
+        if self.user.is_unlimited() {
+            return None;
+        }
+        self.user.denied(&wanted())
+    }
+
+    /// Takes note of what has become of the users meanwhile: one load if nothing has. Whoever is in without a password may
+    /// need one from now on; whoever has given one goes on until the user is removed.
+    pub(crate) fn refresh(&mut self) -> Result<(), Gone> {
+        let revision = self.directory.revision();
+        if revision == self.revision {
+            return Ok(());
+        }
+        self.revision = revision;
+        let users = self.directory.users();
+        if self.entered {
+            let user = users.find(self.user.name()).ok_or(Gone)?;
+            self.user = Arc::clone(user);
+        } else {
+            self.become_default();
+        }
+        Ok(())
+    }
+
+    /// Takes note of what has become of the user who has made a request.
+    pub(crate) fn look_again(&mut self) {
+        let revision = self.directory.revision();
+        if revision != self.revision {
+            self.revision = revision;
+            let users = self.directory.users();
+            let gone = || Arc::new(User::new(self.user.name()));
+            self.user = users.find(self.user.name()).map_or_else(gone, Arc::clone);
+        }
+    }
+
+    fn become_default(&mut self) {
+        self.revision = self.directory.revision();
+        let users = self.directory.users();
+        self.user = Arc::clone(users.default_user());
+        self.barred = self.guard.admits(&users, self.address, self.certified).err();
+    }
+
+    /// Takes a password for all that follows on the connection.
     pub(crate) fn enter(&mut self, user: &[u8], password: &[u8]) -> Result<(), Barred> {
-        self.guard.hear(self.address, user, password)?;
-        self.known = true;
+        let client = (self.address, self.certified);
+        self.user = self.guard.hear(&self.directory.users(), client, user, password)?;
+        self.entered = true;
         self.barred = None;
         Ok(())
     }
 
-    /// Takes the password of one request. Proxies send those of several clients over one connection.
+    /// Takes the password of one request, if it has one. Proxies send those of several clients over one connection.
     pub(crate) fn pass(&mut self, given: Option<(&[u8], &[u8])>) -> Result<(), Barred> {
+        if self.entered && self.refresh().is_ok() {
+            return Ok(());
+        }
+        // Where nobody has users, and the last request was the default user's, this is one load.
+        if self.revision != self.directory.revision() || self.user.name() != DEFAULT {
+            self.become_default();
+        }
         match (self.barred, given) {
-            (None, _) => Ok(()),
-            (Some(Barred::Nameless), Some((user, password))) => {
-                // A name need not be given over HTTP.
-                let user = if user.is_empty() { USER } else { user };
-                if !self.known || !self.guard.is_right(user, password) {
-                    self.guard.hear(self.address, user, password)?;
-                    self.known = true;
-                }
+            (None, None | Some((DEFAULT, _))) => Ok(()),
+            // Where there is nobody else, no password is wrong.
+            (None, Some((name, _))) if name != RESCUE && !self.directory.users().are_several() => Ok(()),
+            (None | Some(Barred::Nameless), Some((user, password))) => {
+                self.user = self.look_up(&self.directory.users(), user, password)?;
+                self.known = Some(self.user.name().into());
                 Ok(())
             }
             (Some(barred), _) => {
@@ -69,6 +153,18 @@ impl Entrance {
         }
     }
 
+    /// The user of a password. Who has given it before is heard even if others of the same address guess.
+    fn look_up(&self, users: &Users, user: &[u8], password: &[u8]) -> Result<Arc<User>, Barred> {
+        if let Some(known) = &self.known {
+            let trusted = self.guard.trusts(self.address, self.certified);
+            let again = self.guard.recognise(users, trusted, user, password);
+            if let Some(again) = again.filter(|again| again.name() == &**known) {
+                return Ok(again);
+            }
+        }
+        self.guard.hear(users, (self.address, self.certified), user, password)
+    }
+
     /// Counts a client that is turned away.
     pub(crate) fn turn_away(&self) {
         self.guard.note_protected();
@@ -76,8 +172,9 @@ impl Entrance {
 
     /// Forgets the password.
     pub(crate) fn leave(&mut self) {
-        self.known = false;
-        self.barred = self.guard.admits(self.address, self.certified).err();
+        self.entered = false;
+        self.known = None;
+        self.become_default();
     }
 }
 
@@ -85,12 +182,13 @@ impl Entrance {
 mod tests {
     use super::*;
     use crate::AccessConfig;
+    use crate::users::prepare;
 
     const HERE: &str = "127.0.0.1";
     const THERE: &str = "192.0.2.7";
 
     fn entrance(config: &AccessConfig, address: &str, certified: bool) -> Entrance {
-        Entrance::new(Arc::new(Guard::new(config)), Some(address.parse().unwrap()), certified)
+        Entrance::new(Arc::new(Guard::new(config)), Arc::default(), Some(address.parse().unwrap()), certified)
     }
 
     #[test]
@@ -106,7 +204,7 @@ mod tests {
             assert_eq!(entrance(&insecure, there, false).barred(), None, "{there}");
             assert_eq!(entrance(&none, there, true).barred(), None, "{there}");
         }
-        assert_eq!(Entrance::open().barred(), None);
+        assert_eq!(Entrance::open(&Arc::default()).barred(), None);
     }
 
     #[test]
@@ -134,7 +232,9 @@ mod tests {
     fn who_guesses_is_not_heard_for_a_while() {
         let config = AccessConfig { password: Some("secret".parse().unwrap()), ..AccessConfig::default() };
         let guard = Arc::new(Guard::new(&config));
-        let at = |address: &str| Entrance::new(Arc::clone(&guard), Some(address.parse().unwrap()), false);
+        let at = |address: &str| {
+            Entrance::new(Arc::clone(&guard), Arc::default(), Some(address.parse().unwrap()), false)
+        };
         let mut known = at(THERE);
         assert_eq!(known.pass(Some((b"", b"secret"))), Ok(()));
         let barred = (0..100)
@@ -147,5 +247,137 @@ mod tests {
         );
         assert_eq!(known.pass(Some((b"", b"secret"))), Ok(()), "who is known goes on");
         assert_eq!(at(HERE).enter(b"default", b"secret"), Ok(()));
+    }
+
+    /// A directory in which a user was made by these rules.
+    fn directory(name: &str, rules: &str) -> Arc<Directory> {
+        let directory = Directory::default();
+        change(&directory, name, rules);
+        Arc::new(directory)
+    }
+
+    fn change(directory: &Directory, name: &str, rules: &str) {
+        let mut users = Users::clone(&directory.users());
+        let rules = prepare(rules.split(' ').map(str::as_bytes)).unwrap();
+        users.set(name.as_bytes(), rules.iter().map(Vec::as_slice)).unwrap();
+        directory.publish(Arc::new(users));
+    }
+
+    fn from(config: &AccessConfig, directory: &Arc<Directory>, address: &str) -> Entrance {
+        let address = Some(address.parse().unwrap());
+        Entrance::new(Arc::new(Guard::new(config)), Arc::clone(directory), address, false)
+    }
+
+    #[test]
+    fn users_get_in_from_anywhere_by_their_passwords() {
+        let directory = directory("alice", "on >secret");
+        let mut there = from(&AccessConfig::default(), &directory, THERE);
+        assert_eq!(there.barred(), Some(Barred::Nameless), "it may be alice");
+        for (user, password) in [
+            ("alice", "wrong"),
+            ("bob", "secret"),
+            ("default", ""),
+            ("default", "secret"),
+            ("niagara.rescue", ""),
+        ] {
+            let entered = there.enter(user.as_bytes(), password.as_bytes());
+            assert_eq!(entered, Err(Barred::Wrong), "{user} {password}");
+        }
+        assert_eq!(there.enter(b"alice", b"secret"), Ok(()));
+        assert_eq!((there.user().name(), there.barred()), (&b"alice"[..], None));
+        there.leave();
+        assert_eq!((there.user().name(), there.barred()), (&b"default"[..], Some(Barred::Nameless)));
+        change(&directory, "alice", "off");
+        assert_eq!(there.enter(b"alice", b"secret"), Err(Barred::Wrong));
+        change(&directory, "alice", "on nopass");
+        assert_eq!(there.enter(b"alice", b"anything"), Ok(()));
+    }
+
+    #[test]
+    fn the_file_s_password_and_replicated_ones_are_all_right_for_the_default_user() {
+        let config = AccessConfig { password: Some("file".parse().unwrap()), ..AccessConfig::default() };
+        let directory = directory("default", "on >replicated");
+        for password in ["file", "replicated"] {
+            assert_eq!(from(&config, &directory, THERE).enter(DEFAULT, password.as_bytes()), Ok(()));
+        }
+        change(&directory, "default", "nopass");
+        let mut here = from(&config, &directory, HERE);
+        assert_eq!(here.enter(DEFAULT, b"anything"), Err(Barred::Wrong), "the file asks for one");
+        assert_eq!(here.barred(), Some(Barred::Nameless));
+        change(&directory, "default", "off");
+        assert_eq!(here.enter(DEFAULT, b"file"), Err(Barred::Wrong));
+    }
+
+    #[test]
+    fn whoever_is_locked_out_comes_back_by_the_file_of_a_server() {
+        let directory = directory("default", "reset");
+        let rescue_password = Some("help".parse().unwrap());
+        let config = AccessConfig { rescue_password, ..AccessConfig::default() };
+        for address in [HERE, THERE] {
+            let mut entrance = from(&config, &directory, address);
+            assert_eq!(entrance.enter(DEFAULT, b"help"), Err(Barred::Wrong));
+            assert_eq!(entrance.enter(b"niagara.rescue", b"hel"), Err(Barred::Wrong));
+            assert_eq!(entrance.enter(b"niagara.rescue", b"help"), Ok(()));
+            assert_eq!(entrance.denied(|| Wanted::named("ACL", Some("SETUSER"))), None);
+        }
+        let none = AccessConfig::default();
+        for guess in ["", "help"] {
+            let entered = from(&none, &directory, HERE).enter(b"niagara.rescue", guess.as_bytes());
+            assert_eq!(entered, Err(Barred::Wrong), "no such password is set");
+        }
+    }
+
+    #[test]
+    fn each_request_is_its_own_user_s() {
+        let directory = directory("alice", "on >secret");
+        change(&directory, "bob", "on >token");
+        let mut here = from(&AccessConfig::default(), &directory, HERE);
+        for (given, user) in [
+            (Some((&b"alice"[..], &b"secret"[..])), "alice"),
+            (None, "default"),
+            (Some((b"", b"token")), "bob"),
+            (Some((b"default", b"ignored")), "default"),
+        ] {
+            assert_eq!(here.pass(given), Ok(()));
+            assert_eq!(here.user().name(), user.as_bytes());
+        }
+        assert_eq!(here.pass(Some((b"", b"wrong"))), Err(Barred::Wrong));
+        assert_eq!(here.pass(Some((b"alice", b"token"))), Err(Barred::Wrong));
+    }
+
+    #[test]
+    fn where_there_are_no_users_no_password_is_wrong() {
+        let rescue_password = Some("help".parse().unwrap());
+        let config = AccessConfig { rescue_password, ..AccessConfig::default() };
+        let mut here = from(&config, &Arc::default(), HERE);
+        for (given, user) in [
+            ((&b"root"[..], &b"x"[..]), "default"),
+            ((b"", b"x"), "default"),
+            ((b"niagara.rescue", b"help"), "niagara.rescue"),
+            ((b"default", b"x"), "default"),
+        ] {
+            assert_eq!(here.pass(Some(given)), Ok(()));
+            assert_eq!(here.user().name(), user.as_bytes());
+        }
+        assert_eq!(here.pass(Some((b"niagara.rescue", b"x"))), Err(Barred::Wrong));
+    }
+
+    #[test]
+    fn what_becomes_of_users_is_noticed_by_open_connections() {
+        let directory = directory("alice", "on >secret +get allkeys");
+        let config = AccessConfig::default();
+        let (mut alice, mut nobody) = (from(&config, &directory, HERE), from(&config, &directory, HERE));
+        alice.enter(b"alice", b"secret").unwrap();
+        let get = || Wanted::on_key(crate::table::Op::Get, b"k", crate::users::Access::READ);
+        change(&directory, "alice", "-get off");
+        change(&directory, "default", ">password");
+        assert_eq!(alice.denied(get), None, "it has not looked");
+        assert_eq!((alice.refresh(), nobody.refresh()), (Ok(()), Ok(())));
+        assert!(alice.denied(get).is_some() && alice.barred().is_none());
+        assert_eq!(nobody.barred(), Some(Barred::Nameless), "it had given none");
+        let mut users = Users::clone(&directory.users());
+        users.remove(std::iter::once(&b"alice"[..])).unwrap();
+        directory.publish(Arc::new(users));
+        assert_eq!(alice.refresh(), Err(Gone));
     }
 }

@@ -14,6 +14,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 
 use super::attempts::Attempts;
 use super::{AccessConfig, Secret};
+use crate::users::{DEFAULT, Password, RESCUE, User, Users};
 
 /// What a client of another machine is told by a server without a password.
 pub(crate) const PROTECTED: &str =
@@ -36,13 +37,11 @@ pub(crate) enum Barred {
     TooOften(Duration),
 }
 
-/// The name of the only user.
-pub(crate) const USER: &[u8] = b"default";
-
 /// See the [module](self).
 #[derive(Debug, Default)]
 pub(crate) struct Guard {
     secret: Option<Secret>,
+    rescue: Option<Secret>,
     insecure: bool,
     attempts: Mutex<Attempts>,
     wrong: AtomicU64,
@@ -52,32 +51,60 @@ pub(crate) struct Guard {
 
 impl Guard {
     pub(crate) fn new(config: &AccessConfig) -> Guard {
-        Guard { secret: config.password.clone(), insecure: config.insecure, ..Guard::default() }
-    }
-
-    pub(crate) fn has_password(&self) -> bool {
-        self.secret.is_some()
-    }
-
-    /// Whether a client may use the server without a password. `certified`: it has shown a certificate.
-    pub(super) fn admits(&self, address: Option<IpAddr>, certified: bool) -> Result<(), Barred> {
-        let is_here = address.is_none_or(|address| address.to_canonical().is_loopback());
-        match &self.secret {
-            Some(_) => Err(Barred::Nameless),
-            None if self.insecure || certified || is_here => Ok(()),
-            None => Err(Barred::Protected),
+        Guard {
+            secret: config.password.clone(),
+            rescue: config.rescue_password.clone(),
+            insecure: config.insecure,
+            ..Guard::default()
         }
     }
 
-    /// Whether a client who is not known yet has given the password.
-    pub(super) fn hear(&self, address: Option<IpAddr>, user: &[u8], password: &[u8]) -> Result<(), Barred> {
+    /// Whether the default user has a password: one of this server's file, or one that is replicated.
+    pub(super) fn has_password(&self, users: &Users) -> bool {
+        self.secret.is_some() || !users.default_user().nopass
+    }
+
+    /// Whether a client may use the server as the default user without a password. `certified`: it has shown a
+    /// certificate.
+    pub(super) fn admits(
+        &self,
+        users: &Users,
+        address: Option<IpAddr>,
+        certified: bool,
+    ) -> Result<(), Barred> {
+        if self.has_password(users) || !users.default_user().enabled {
+            Err(Barred::Nameless)
+        } else if self.trusts(address, certified) {
+            Ok(())
+        } else if users.are_several() || self.rescue.is_some() {
+            // It may be somebody else.
+            Err(Barred::Nameless)
+        } else {
+            Err(Barred::Protected)
+        }
+    }
+
+    /// Whether a client may be served without any password.
+    pub(super) fn trusts(&self, address: Option<IpAddr>, certified: bool) -> bool {
+        let is_here = address.is_none_or(|address| address.to_canonical().is_loopback());
+        self.insecure || certified || is_here
+    }
+
+    /// The user whose password a client has given who is not known yet.
+    pub(super) fn hear(
+        &self,
+        users: &Users,
+        (address, certified): (Option<IpAddr>, bool),
+        user: &[u8],
+        password: &[u8],
+    ) -> Result<Arc<User>, Barred> {
         let now = Instant::now();
         if let Some(wait) = address.and_then(|address| self.attempts.lock().wait(address, now)) {
             self.unheard.fetch_add(1, Relaxed);
             return Err(Barred::TooOften(wait));
         }
-        if self.is_right(user, password) {
-            return Ok(());
+        if let Some(user) = self.recognise(users, self.trusts(address, certified), user, password) {
+            return Ok(user);
         }
         self.wrong.fetch_add(1, Relaxed);
         if let Some(address) = address {
@@ -86,9 +113,32 @@ impl Guard {
         Err(Barred::Wrong)
     }
 
-    /// Whether this is the password of this user.
-    pub(super) fn is_right(&self, user: &[u8], password: &[u8]) -> bool {
-        self.secret.as_ref().is_some_and(|secret| secret.is(password)) && user == USER
+    /// The user of this name whose password this is. Without a name, it is the first one who has this password.
+    /// `trusted`: the client may be the default user without a password, if that one has none.
+    pub(super) fn recognise(
+        &self,
+        users: &Users,
+        trusted: bool,
+        user: &[u8],
+        password: &[u8],
+    ) -> Option<Arc<User>> {
+        let given = Password::of(password);
+        let default = users.default_user();
+        let is_default = self.secret.as_ref().is_some_and(|secret| secret.has(&given)) | default.has(&given);
+        let found = match user {
+            RESCUE => {
+                let is_rescuer = self.rescue.as_ref().is_some_and(|secret| secret.has(&given));
+                users.find(RESCUE).filter(|_| is_rescuer)
+            }
+            DEFAULT => {
+                let needs_none = default.nopass && self.secret.is_none() && trusted;
+                Some(default).filter(|_| is_default || needs_none)
+            }
+            b"" if is_default => Some(default),
+            b"" => users.iter().filter(|user| user.has(&given)).last(),
+            name => users.find(name).filter(|user| user.has(&given) || user.nopass),
+        };
+        found.filter(|user| user.enabled).cloned()
     }
 
     /// Counts a client that was turned away because there is no password.

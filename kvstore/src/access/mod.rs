@@ -1,4 +1,5 @@
-//! Who may use this server: by which names it is called, which web pages may ask it, and who knows its password.
+//! Who may use this server: by which names it is called, which web pages may ask it, and who knows a password. What a user
+//! may do then is in [`users`](crate::users).
 //!
 //! | file | holds |
 //! |---|---|
@@ -17,7 +18,7 @@ mod names;
 mod secret;
 
 pub(crate) use entrance::Entrance;
-pub(crate) use guard::{Barred, Guard, GuardCollector, PROTECTED, PROTECTED_HINT, USER};
+pub(crate) use guard::{Barred, Guard, GuardCollector, PROTECTED, PROTECTED_HINT};
 pub(crate) use names::{Names, OriginKind, is_origin};
 pub use secret::{NotASecret, Secret};
 
@@ -35,6 +36,9 @@ pub struct AccessConfig {
     /// The password that clients have to give. Without one, only clients of this machine are served, and those
     /// that a certificate names.
     pub password: Option<Secret>,
+    /// The password of the user `niagara.rescue`, who may do everything, whatever the users' rights are: the way back for an
+    /// operator who has locked himself out.
+    pub rescue_password: Option<Secret>,
     /// Serves clients of other machines although there is no password.
     pub insecure: bool,
     /// Names by which HTTP clients call this server, without ports. Those of the loopback, addresses, and the name of

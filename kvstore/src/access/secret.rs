@@ -3,8 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
+use crate::users::Password;
 
 /// What precedes a digest where a password could stand.
 const DIGEST_PREFIX: &str = "sha256:";
@@ -23,8 +22,8 @@ const MOST_BYTES: usize = 512;
 /// assert_eq!(secret.digest().parse(), Ok(secret));
 /// # Ok::<(), niagara_kvstore::NotASecret>(())
 /// ```
-#[derive(Clone, Eq)]
-pub struct Secret([u8; 32]);
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Password);
 
 /// Why a text is no password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,15 +42,16 @@ pub enum NotASecret {
 impl Secret {
     /// Whether this is the password. That takes the same time however much of it is right.
     pub fn is(&self, password: &[u8]) -> bool {
-        let digest: [u8; 32] = Sha256::digest(password).into();
-        digest.ct_eq(&self.0).into()
+        self.has(&Password::of(password))
+    }
+
+    pub(super) fn has(&self, given: &Password) -> bool {
+        self.0 == *given
     }
 
     /// `sha256:` and the digest, to be parsed again.
     pub fn digest(&self) -> String {
-        let mut text = String::from(DIGEST_PREFIX);
-        self.0.iter().for_each(|byte| text.push_str(&format!("{byte:02x}")));
-        text
+        format!("{DIGEST_PREFIX}{}", self.0.digits())
     }
 }
 
@@ -60,28 +60,11 @@ impl FromStr for Secret {
 
     fn from_str(text: &str) -> Result<Secret, NotASecret> {
         match text.strip_prefix(DIGEST_PREFIX) {
-            Some(digits) => parse_digest(digits).map(Secret).ok_or(NotASecret::NoDigest),
+            Some(digits) => Password::of_digits(digits.as_bytes()).map(Secret).ok_or(NotASecret::NoDigest),
             None if text.is_empty() => Err(NotASecret::Empty),
             None if text.len() > MOST_BYTES => Err(NotASecret::TooLong),
-            None => Ok(Secret(Sha256::digest(text).into())),
+            None => Ok(Secret(Password::of(text.as_bytes()))),
         }
-    }
-}
-
-fn parse_digest(digits: &str) -> Option<[u8; 32]> {
-    let mut digest = [0; 32];
-    if digits.len() != 2 * digest.len() || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return None;
-    }
-    for (byte, pair) in digest.iter_mut().zip(digits.as_bytes().chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(digest)
-}
-
-impl PartialEq for Secret {
-    fn eq(&self, other: &Secret) -> bool {
-        self.0.ct_eq(&other.0).into()
     }
 }
 

@@ -123,8 +123,7 @@ pub fn encode_block<'k>(
             }
         }
     }
-    put_count(out, commands.len());
-    commands.for_each(|command| put_sized(out, command));
+    put_commands(out, commands);
 }
 
 pub(super) fn decode_call<'a>(rest: &mut &'a [u8]) -> Result<Command<'a>, MalformedCommand> {
@@ -155,13 +154,23 @@ pub(super) fn decode_block<'a>(rest: &mut &'a [u8]) -> Result<Command<'a>, Malfo
     for _ in 0..count {
         take_watch(rest)?;
     }
+    Ok(Command::Block(Block { watches, commands: take_commands(rest)? }))
+}
+
+/// Takes commands that are executed together, each as bytes.
+pub(super) fn take_commands<'a>(rest: &mut &'a [u8]) -> Result<Keys<'a>, MalformedCommand> {
     let count = take_few(rest)?;
     let commands = Keys { rest, left: count };
     for _ in 0..count {
         match decode(take_sized(rest)?)? {
             Command::Timed { .. }
+            | Command::By { .. }
+            | Command::SetUser { .. }
+            | Command::RemoveUsers { .. }
             | Command::Block(_)
+            | Command::Choice(_)
             | Command::Advance { .. }
+            | Command::KeepChanges
             | Command::AskClocks { .. }
             | Command::TellClock { .. } => {
                 return Err(MalformedCommand("a command may not be part of a block"));
@@ -169,7 +178,13 @@ pub(super) fn decode_block<'a>(rest: &mut &'a [u8]) -> Result<Command<'a>, Malfo
             _ => {}
         }
     }
-    Ok(Command::Block(Block { watches, commands }))
+    Ok(commands)
+}
+
+/// Appends commands that are executed together.
+pub(super) fn put_commands<'k>(out: &mut Vec<u8>, commands: impl ExactSizeIterator<Item = &'k [u8]>) {
+    put_count(out, commands.len());
+    commands.for_each(|command| put_sized(out, command));
 }
 
 fn take_few(rest: &mut &[u8]) -> Result<usize, MalformedCommand> {

@@ -92,6 +92,37 @@ proptest! {
     }
 
     #[test]
+    fn a_choice_comes_back(
+        keys in vec(key(), 0..4),
+        value in value(),
+        condition in condition(),
+        counts in (0usize..3, 0usize..3),
+    ) {
+        let test = |number: usize| match number % 3 {
+            0 => Test::Condition(condition.clone()),
+            1 => Test::Value(&value),
+            _ => Test::OtherValue(&value),
+        };
+        let tests: Vec<_> = keys.iter().enumerate().map(|(number, key)| (key.as_slice(), test(number))).collect();
+        let mut look = Vec::new();
+        encode_look(&mut look, b"k");
+        let (then, otherwise) = (vec![look.as_slice(); counts.0], vec![look.as_slice(); counts.1]);
+        let mut bytes = Vec::new();
+        encode_choice(&mut bytes, tests.clone().into_iter(), then.into_iter(), otherwise.into_iter());
+        let Ok(Command::Choice(choice)) = decode(&bytes) else {
+            return Err(TestCaseError::fail("not a choice"));
+        };
+        prop_assert!(choice.tests().eq(tests));
+        for (hold, count) in [(true, counts.0), (false, counts.1)] {
+            let looks = vec![Command::Look { key: b"k" }; count];
+            prop_assert!(choice.commands(hold).eq(looks));
+        }
+        let mut nested = Vec::new();
+        encode_choice(&mut nested, std::iter::empty(), std::iter::once(bytes.as_slice()), std::iter::empty());
+        prop_assert_eq!(decode(&nested), Err(MalformedCommand("a command may not be part of a block")));
+    }
+
+    #[test]
     fn an_append_and_an_increment_come_back(key in key(), value in value(), delta: i64) {
         let mut bytes = Vec::new();
         encode_append(&mut bytes, &key, &value);
@@ -102,7 +133,7 @@ proptest! {
     }
 
     #[test]
-    fn foreign_bytes_are_refused_or_walked_without_a_panic(opcode in 0u8..10, tail in vec(prop_oneof![0u8..4, any::<u8>()], 0..60)) {
+    fn foreign_bytes_are_refused_or_walked_without_a_panic(opcode in 0u8..20, tail in vec(prop_oneof![0u8..4, any::<u8>()], 0..60)) {
         let bytes = [vec![opcode], tail].concat();
         match decode(&bytes) {
             Ok(Command::Delete { keys, .. }) => prop_assert!(keys.into_iter().all(|key| key.len() < 60)),
@@ -215,7 +246,7 @@ fn commands_of_before_are_read() {
 /// Peers compare it, so it changes with every command and limit, and reads as its documentation says.
 #[test]
 fn the_application_is_named_by_its_commands_and_limits() {
-    assert_eq!(format!("{:032x}", application()), "030f0640000100000100000001000040");
+    assert_eq!(format!("{:032x}", application()), "04150640000100000100000001000040");
     // Opcodes beyond the last one are unknown, whatever follows.
     for rest in [&b""[..], b"\0", b"\0\0\x01k"] {
         assert!(decode(&[&[LAST_OPCODE + 1], rest].concat()).is_err());

@@ -9,11 +9,12 @@ use crate::{AccessConfig, NotASecret};
 pub(super) fn config(file: &File) -> Result<AccessConfig, ConfigFileError> {
     let fail = |key: &str, reason: String| ConfigFileError::Value { key: key.into(), reason };
     // As in Redis, an empty one is none.
-    let given = file.requirepass.as_ref().filter(|text| !text.is_empty());
-    let password = given
-        .map(|text| text.parse())
-        .transpose()
-        .map_err(|why: NotASecret| fail("requirepass", why.to_string()))?;
+    let secret = |key: &str, text: &Option<String>| {
+        let given = text.as_ref().filter(|text| !text.is_empty());
+        given.map(|text| text.parse()).transpose().map_err(|why: NotASecret| fail(key, why.to_string()))
+    };
+    let password = secret("requirepass", &file.requirepass)?;
+    let rescue_password = secret("rescue_password", &file.rescue_password)?;
     let (names, origins) =
         (file.front.names.clone().unwrap_or_default(), file.front.origins.clone().unwrap_or_default());
     if let Some(other) = names.iter().find(|name| !is_name(name)) {
@@ -24,7 +25,7 @@ pub(super) fn config(file: &File) -> Result<AccessConfig, ConfigFileError> {
         let reason = format!("\"{other}\" is not an origin, such as \"https://app.example.org\"");
         return Err(fail("front.origins", reason));
     }
-    Ok(AccessConfig { password, insecure: file.insecure, names, origins })
+    Ok(AccessConfig { password, rescue_password, insecure: file.insecure, names, origins })
 }
 
 fn is_name(text: &str) -> bool {

@@ -154,6 +154,10 @@ redis = "{redis}"
 # serves only clients of its own machine; with `insecure`, it serves everybody who can reach it.
 {requirepass}
 {insecure}
+
+# The password of the user niagara.rescue, in the same form, for whoever is locked out: that user may do everything at this
+# server, whatever the rights of users are. Set it, restart the server, give users their rights back, and remove it.
+# rescue_password = ""
 "#,
             data_dir = data_dir.display(),
             requirepass = match &self.protection.password {

@@ -17,6 +17,7 @@ pub(super) struct File {
     pub http: String,
     pub redis: String,
     pub requirepass: Option<String>,
+    pub rescue_password: Option<String>,
     #[serde(default)]
     pub insecure: bool,
     pub groups: Option<u16>,

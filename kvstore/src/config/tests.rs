@@ -426,9 +426,14 @@ fn who_may_use_a_server_is_in_its_file() {
         (access.names, access.origins),
         (vec!["db".to_owned()], vec!["https://app.example.org".to_owned()])
     );
+    assert!(access.rescue_password.is_none());
+    let rescue = parse(&format!("rescue_password = \"help\"\n{MINIMAL}")).unwrap().server.front.access;
+    assert!(rescue.password.is_none() && rescue.rescue_password.is_some_and(|secret| secret.is(b"help")));
     assert!(parse(&format!("requirepass = \"\"\n{MINIMAL}")).unwrap().server.front.access.password.is_none());
     for (line, said) in [
         ("requirepass = \"sha256:hunter2\"", "`requirepass`: write the SHA-256 digest"),
+        ("rescue_password = \"sha256:hunter2\"", "`rescue_password`: write the SHA-256 digest"),
+        ("rescue_password = hunter2", "rescue_password .."),
         ("[front]\nnames = [\"http://db\"]", "`front.names`: \"http://db\" is not a host's name"),
         ("[front]\nnames = [\"*\"]", "`front.names`"),
         ("[front]\norigins = [\"*\"]", "`front.origins`: \"*\" is not an origin"),

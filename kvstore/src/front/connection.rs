@@ -194,6 +194,11 @@ impl<L: Copy> Connection<L> {
         !is_slow
     }
 
+    /// Whether it has a reply without an end of its own.
+    pub(super) fn streams(&self) -> bool {
+        either!(&self.talk, session => session.streams())
+    }
+
     /// The connection is to be closed, whatever waits.
     pub(super) fn break_off(&mut self) {
         self.broken = true;

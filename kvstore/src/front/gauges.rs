@@ -31,6 +31,11 @@ impl GaugeCollector {
         let help = "Subscriptions to channels and patterns of all connections";
         let subscriptions = self.reader.hub().subscriptions() as f64;
         gauge(encoder, "niagara_redis_subscriptions", help, None, subscriptions)?;
+        let help = "Requests refused because the user lacks a right, or no user had the password";
+        let metric = encoder.encode_descriptor("niagara_requests_denied", help, None, MetricType::Counter)?;
+        ConstCounter::new(self.reader.directory().refusals.total()).encode(metric)?;
+        let watchers = self.reader.changes().watchers() as f64;
+        gauge(encoder, "niagara_watchers", "Clients that watch changes of keys", None, watchers)?;
         let (keys, bytes) = self.reader.sizes();
         gauge(encoder, "niagara_keys", "Keys in the store", None, keys as f64)?;
         let help = "Approximate memory that keys and values take, without the allocator's overhead";

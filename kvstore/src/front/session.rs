@@ -14,6 +14,7 @@
 //!   input and are executed from there, so a read costs no memory of its own, and a write behind it waits.
 //! - Once the server is about to stop, writes and reads are refused, each in its turn. What was started before
 //!   is answered.
+//! - A reply without an end of its own is gone on with instead of further requests.
 //! - Everything else (a ping, a page of metrics, an error) waits until nothing is in flight.
 //! - A client may ask for more than it takes. While many replies wait, its further requests wait, too. They
 //!   are still read ([`Allowance`]), so a client that writes everything before it reads can do so.
@@ -35,7 +36,7 @@ use super::metrics::{Failure, Tally, Work};
 use super::slot::{Doing, Slot, Sought};
 use super::token::{NOBODY, Origin, Sequence};
 use crate::command::encode_nothing;
-use crate::protocol::{Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, View};
+use crate::protocol::{Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, Streamed, View};
 use crate::pubsub::Message;
 
 /// Most writes and attached reads of one connection without an outcome. 1024 fill an entry with 64-byte commands, and limit what
@@ -66,7 +67,7 @@ pub(crate) struct Turn<'t, E> {
 pub(crate) enum Pumped {
     /// The input has no further complete request.
     NeedsInput,
-    /// The next request waits for a completion.
+    /// The next request waits for a completion, or for the end of a reply that has none of its own.
     NeedsCompletion,
     /// The next request waits until the client takes some replies.
     NeedsOutput,
@@ -149,6 +150,12 @@ impl<P: Protocol, L: Copy> Session<P, L> {
             }
             if self.is_asking() || self.detached > 0 {
                 return Pumped::NeedsCompletion;
+            }
+            match self.protocol.stream(&*turn.engine, turn.now, output) {
+                None => {}
+                Some(_) if self.protocol.is_over() => continue,
+                Some(Streamed::All) => return Pumped::NeedsCompletion,
+                Some(Streamed::Some) => return Pumped::NeedsOutput,
             }
             let started = match self.protocol.next(input, &*turn.engine, turn.time) {
                 None => return Pumped::NeedsInput,
@@ -357,6 +364,11 @@ impl<P: Protocol, L: Copy> Session<P, L> {
     /// See [`Protocol::listens`].
     pub(crate) fn listens(&self) -> bool {
         self.protocol.listens()
+    }
+
+    /// See [`Protocol::streams`].
+    pub(crate) fn streams(&self) -> bool {
+        self.protocol.streams()
     }
 
     /// See [`Protocol::take_foreign`].

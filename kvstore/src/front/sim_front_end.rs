@@ -17,8 +17,10 @@ use super::metrics::Tally;
 use super::session::{Session, Turn};
 use super::slot::EngineAnswer;
 use super::timekeeping::Timekeeping;
-use super::token::Origin;
+use super::token::{NOBODY, Origin};
 use crate::access::{Entrance, Names};
+use crate::changes::Lookout;
+use crate::command::encode_keep_changes;
 use crate::http::{Clock, HttpConnection, Site};
 use crate::protocol::{Engine, Input, Output};
 use crate::pubsub::{Audience, Heard, Subscriber};
@@ -93,6 +95,7 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
             members: Vec::new(),
             members_https: Vec::new(),
             names: Names::new(NAMES, &[]),
+            lookout: Lookout::new(Arc::new(NeverAsleep)),
         };
         let port = client.port(Arc::new(NeverAsleep));
         let audience = Audience::new(Arc::clone(port.reader().hub()), Arc::new(NeverAsleep));
@@ -119,13 +122,15 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
     pub fn connect_redis(&mut self, number: u32) {
         let subscriber = Subscriber::new(Rc::clone(&self.audience), number.into());
         let site = Rc::clone(&self.redis);
-        let redis = RespConnection::new(number.into(), None, None, site, subscriber, Entrance::open());
+        let entrance = Entrance::open(self.port.reader().directory());
+        let redis = RespConnection::new(number.into(), None, None, site, subscriber, entrance);
         self.adopt(number, |origin| ClientSession::Redis(Session::new(redis, origin)));
     }
 
     /// An HTTP client connects.
     pub fn connect_http(&mut self, number: u32) {
-        let http = HttpConnection::new(Rc::clone(&self.site), Entrance::open());
+        let entrance = Entrance::open(self.port.reader().directory());
+        let http = HttpConnection::new(Rc::clone(&self.site), entrance);
         self.adopt(number, |origin| ClientSession::Http(Session::new(http, origin)));
     }
 
@@ -184,7 +189,7 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
 
     /// Whether completions or messages have arrived, so that a turn would do something.
     pub fn has_completions(&self) -> bool {
-        self.port.has_completions() || self.audience.borrow().has_messages()
+        self.port.has_completions() || self.audience.borrow().has_messages() || self.site.lookout.has_news()
     }
 
     /// Prints messages for all who hear them. Those who have missed some are disconnected.
@@ -211,10 +216,18 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
     /// what goes to which client.
     pub fn turn(&mut self, now: Instant) -> Vec<(u32, Vec<u8>)> {
         self.hear();
+        self.site.lookout.take_news();
+        let must_speak = self.site.lookout.must_speak();
         let SimFrontEnd { port, conversations, tally, command, completions, timekeeping, .. } = self;
         port.collect(completions);
         self.bell.0.store(false, Ordering::SeqCst);
         timekeeping.turn(Moment { steady: now, wall: self.wall }, port);
+        if must_speak {
+            command.clear();
+            encode_keep_changes(command);
+            let lane = Engine::choose_lane(port);
+            let _ = Engine::propose(port, lane, NOBODY, command);
+        }
         let time = self.time.at(now);
         let mut turn = Turn { allowance: ALLOWANCE, engine: port, now, time, tally, command };
         for completion in completions.drain(..) {

@@ -9,3 +9,5 @@ mod patience;
 mod sockets;
 mod subscribers;
 mod tls;
+mod users;
+mod watchers;

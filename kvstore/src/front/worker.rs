@@ -1,13 +1,15 @@
 //! One front-end thread: polls its sockets, serves the connections that have something to do, and hands their
 //! requests to the engine, all once per turn. How connections come and go is in `arrivals` and `departures`, and how
-//! messages come to subscribers in `messages`.
+//! messages come to subscribers in `messages`, and changes to
+//! watchers in `streams`.
 
 mod arrivals;
 mod departures;
 mod messages;
+mod streams;
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -33,6 +35,7 @@ use super::table::Table;
 use super::timekeeping::Timekeeping;
 use super::token::Origin;
 use crate::access::Guard;
+use crate::changes::Lookout;
 use crate::http::{Clock, Site};
 use crate::protocol::{Engine, Wire};
 use crate::pubsub::{Audience, Heard};
@@ -121,6 +124,8 @@ pub(super) struct Worker<E: Engine> {
     audience: Rc<RefCell<Audience>>,
     /// Who hears a message; empty between them.
     heard: Vec<Heard>,
+    /// The connections with replies without an end of their own.
+    streaming: BTreeSet<u32>,
     /// Subscribers know that the server is about to stop.
     has_said_farewell: bool,
     /// Only the first thread has any.
@@ -163,6 +168,7 @@ impl<E: Engine> Worker<E> {
             members: common.config.members.clone(),
             members_https: common.config.members_https.clone(),
             names: common.config.names(),
+            lookout: Lookout::new(Arc::<Mailbox>::clone(&common.mailboxes[number]) as Arc<dyn Wake>),
         };
         let failover = common.config.failover.clone();
         let redis = RedisSite::new(engine.server(), common.config.redis, failover);
@@ -181,6 +187,7 @@ impl<E: Engine> Worker<E> {
             redis: Rc::new(redis),
             audience: Rc::new(RefCell::new(audience)),
             heard: Vec::new(),
+            streaming: BTreeSet::new(),
             has_said_farewell: false,
             listeners,
             table: Table::default(),
@@ -278,6 +285,7 @@ impl<E: Engine> Worker<E> {
         self.accept(now);
         self.serve(now, wall);
         if now >= self.next_sweep {
+            self.list_streams();
             self.sweep(now);
         }
         self.common.metrics.add(&mut self.tally);
@@ -287,6 +295,7 @@ impl<E: Engine> Worker<E> {
     fn serve(&mut self, now: Instant, wall: SystemTime) {
         self.hear(now);
         self.say_farewell(now);
+        self.watch();
         let allowance = self.allowance();
         let mut active = self.work(allowance, now);
         if let Some(timekeeping) = &mut self.timekeeping
@@ -339,7 +348,7 @@ impl<E: Engine> Worker<E> {
     fn work(&mut self, allowance: Allowance, now: Instant) -> Vec<u32> {
         let mut completions = std::mem::take(&mut self.completions);
         self.engine.collect(&mut completions);
-        let Worker { engine, tally, command, table, active, .. } = self;
+        let Worker { engine, tally, command, table, active, streaming, .. } = self;
         let time = self.common.time.at(now);
         let mut turn = Turn { allowance, engine, now, time, tally, command };
         for completion in completions.drain(..) {
@@ -355,6 +364,11 @@ impl<E: Engine> Worker<E> {
             for &index in &active {
                 let connection = table.get_mut(index).expect("connections are closed at the end of a turn");
                 connection.serve(&mut turn, &mut self.buffer);
+                if connection.streams() {
+                    streaming.insert(index);
+                } else if !streaming.is_empty() {
+                    streaming.remove(&index);
+                }
             }
         }
         self.completions = completions;

@@ -1,27 +1,35 @@
 //! One HTTP client's conversation: requests found in its input, replies printed to its output.
 
 mod receiving;
+mod watching;
 
 use std::rc::Rc;
+use std::time::Instant;
 
 use niagara_engine::{Consistency, Reads, Refused};
 use niagara_planted::{self as planted, Bug};
 
 use receiving::{Rest, Stage};
+use watching::Keeping;
 
 use super::fault::{Context, Fault};
+use super::listing::ListRequest;
 use super::naming::Naming;
 use super::pages;
 use super::preconditions::{Preconditions, Verdict};
 use super::request::{Page, Request, What};
 use super::respond::{Framing, ResponseHead};
+use super::rights;
 use super::site::Site;
 use super::tags::Current;
+use super::transaction::{self, Timed};
+use super::watch::Watch;
 use crate::access::Entrance;
 use crate::command;
 use crate::protocol::{
-    Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, Shown, Unread, View, Wire,
+    Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, Shown, Streamed, Unread, View, Wire,
 };
+use crate::table::Op;
 use crate::{Found, Reply, Version, query};
 
 /// HTTP's part of a session.
@@ -37,6 +45,10 @@ pub(crate) struct HttpConnection {
     /// The command of a PUT whose body is being received, or another body.
     command: Vec<u8>,
     naming: Naming,
+    /// Whether this connection has asked in the log that changes be kept, for the next request.
+    keeping: Keeping,
+    /// A reply without an end of its own, which is the connection's last.
+    watch: Option<Box<Watch>>,
     /// The server has reached its limit of clients: this connection serves one page about the server.
     only_pages: bool,
     /// A request has said that it is the connection's last.
@@ -51,8 +63,11 @@ pub(crate) struct HttpConnection {
 pub(crate) enum Shape {
     Put(Framing),
     Delete(Framing),
+    Transaction(Framing),
     /// Names the life of the state, for the requests that follow. It has no reply.
     Name,
+    /// Has changes kept, for the request that follows. It has no reply.
+    Keep,
 }
 
 /// What must be remembered of an attached read to print its reply.
@@ -82,6 +97,8 @@ impl HttpConnection {
             line_read: false,
             command: Vec::new(),
             naming: Naming::default(),
+            keeping: Keeping::Unasked,
+            watch: None,
             only_pages: false,
             last: false,
             over: false,
@@ -96,6 +113,7 @@ impl HttpConnection {
 
     fn take_request(&mut self) -> Request {
         self.naming.request_taken();
+        self.keeping = Keeping::Unasked;
         match std::mem::replace(&mut self.stage, Stage::Head) {
             Stage::Body { request, .. } | Stage::Ready(request) => request,
             Stage::Head => panic!("a request is served once it is known"),
@@ -108,13 +126,11 @@ impl HttpConnection {
     }
 
     fn get(&self, what: &What, framing: Framing, view: &View<'_>, applied: u64, output: &mut Output) {
-        let What::Get { key, preconditions, consistency, .. } = what else {
-            panic!("only a GET looks at a key")
-        };
+        let What::Get { key, preconditions, freshness } = what else { panic!("only a GET looks at a key") };
         view.reader.with(key, |found| {
             let misses = |version: Version| {
                 planted::is(Bug::LooseReadBelowPosition)
-                    && *consistency != Consistency::Strong
+                    && freshness.consistency != Consistency::Strong
                     && version.position >= applied
             };
             let found = found.filter(|found| !misses(found.version));
@@ -161,7 +177,7 @@ impl HttpConnection {
     fn named(&mut self, outcome: Outcome) {
         let Some(fault) = self.naming.ended(outcome) else { return };
         if let Stage::Ready(request) = &mut self.stage
-            && matches!(request.what, What::Get { .. })
+            && matches!(request.what, What::Get { .. } | What::List { .. })
             && request.what.needs_life()
         {
             request.what = What::Fail(fault);
@@ -197,22 +213,35 @@ impl Protocol for HttpConnection {
                 }
                 Stage::Ready(request) => {
                     return Some(match &mut request.what {
-                        What::Put { lasts: Some(_), .. } => match time {
-                            Some(time) => {
-                                command::set_time(&mut self.command, time);
-                                Ask::Write
-                            }
-                            None => {
-                                request.what = What::Fail(Fault::no_clock());
-                                Ask::Local
-                            }
-                        },
-                        What::Put { .. } | What::Delete { .. } => Ask::Write,
-                        What::Get { by_lease: true, .. } if engine.reads() != Reads::Lease => {
-                            request.what = What::Fail(Fault::no_leases());
+                        What::Watch { .. } => self.ask_for_changes(engine),
+                        What::Transaction { preconditions, .. }
+                            if preconditions.evaluate(Current::Absent) != Verdict::Proceed =>
+                        {
+                            request.what = What::Fail(Fault::condition_failed());
                             Ask::Local
                         }
-                        What::Get { consistency, .. } => Ask::Read(*consistency),
+                        What::Put { lasts: Some(_), .. } | What::Transaction { timed: Timed::Yes, .. } => {
+                            match time {
+                                Some(time) => {
+                                    command::set_time(&mut self.command, time);
+                                    Ask::Write
+                                }
+                                None => {
+                                    request.what = What::Fail(Fault::no_clock());
+                                    Ask::Local
+                                }
+                            }
+                        }
+                        What::Put { .. } | What::Delete { .. } | What::Transaction { .. } => Ask::Write,
+                        What::Get { freshness, .. }
+                        | What::List { request: ListRequest { freshness, .. }, .. } => {
+                            if freshness.by_lease && engine.reads() != Reads::Lease {
+                                request.what = What::Fail(Fault::no_leases());
+                                Ask::Local
+                            } else {
+                                Ask::Read(freshness.consistency)
+                            }
+                        }
                         What::Page { page: Page::Readyz, .. } if engine.is_diverged() => {
                             request.what = What::Fail(Fault::diverged());
                             Ask::Local
@@ -251,31 +280,62 @@ impl Protocol for HttpConnection {
             command::encode_name_life(command, self.site.life);
             return Shape::Name;
         }
+        if self.keeping == Keeping::Next {
+            self.keeping = Keeping::Asked;
+            command::encode_keep_changes(command);
+            return Shape::Keep;
+        }
         let Request { what, framing } = self.take_request();
         match &what {
             What::Put { .. } => {
                 *command = std::mem::take(&mut self.command);
                 Shape::Put(framing)
             }
+            What::Transaction { .. } => {
+                *command = std::mem::take(&mut self.command);
+                Shape::Transaction(framing)
+            }
             What::Delete { key, condition } => {
+                if let Some(user) = self.entrance.carried() {
+                    command::encode_by(command, user, std::iter::once(Op::Del));
+                }
                 command::encode_delete(command, std::iter::once(key.as_slice()), condition);
                 Shape::Delete(framing)
             }
-            other => panic!("only a PUT or DELETE has a command, not {other:?}"),
+            other => panic!("only a PUT, a DELETE or a transaction has a command, not {other:?}"),
         }
     }
 
     fn is_request(shape: &Shape) -> bool {
-        !matches!(shape, Shape::Name)
+        !matches!(shape, Shape::Name | Shape::Keep)
     }
 
     fn read(&mut self, _input: &mut Input, view: &View<'_>, output: &mut Output) {
         let Request { what, framing } = self.take_request();
+        // The user may have lost the right since the request came.
+        self.entrance.look_again();
+        if let Some(denied) = rights::wanted(&what).and_then(|wanted| self.entrance.denied(|| wanted)) {
+            Fault::forbidden(&denied).print(Context::default(), framing, &self.site, output);
+            return self.replied(framing);
+        }
         let site = &self.site;
         match (&what, view.applied) {
             (What::Get { .. }, Some(applied)) => self.get(&what, framing, view, applied, output),
+            (What::List { request, preconditions }, Some(applied)) => {
+                if pages::passes(site, preconditions, Current::Untagged, framing, output) {
+                    let shows = |key: &[u8]| rights::shows(&self.entrance, key);
+                    let mut page = view.reader.list_some(request.after, request.listed(), shows);
+                    // Rights that are looked up now are not older than what the page shows.
+                    self.entrance.look_again();
+                    page.entries.retain(|(key, _)| rights::shows(&self.entrance, key));
+                    let head = ResponseHead::begin(output, 200, framing, site);
+                    request.print(&page, applied, self.naming.life(), head);
+                }
+            }
             (_, None) if view.diverged => Fault::diverged().print(Context::default(), framing, site, output),
-            (What::Get { .. }, None) => Fault::no_quorum().print(Context::default(), framing, site, output),
+            (What::Get { .. } | What::List { .. }, None) => {
+                Fault::no_quorum().print(Context::default(), framing, site, output);
+            }
             (What::Page { preconditions, .. }, Some(_)) => {
                 pages::ready(&self.site, preconditions, framing, output);
             }
@@ -300,6 +360,9 @@ impl Protocol for HttpConnection {
     fn attach(&mut self, _input: &mut Input, query: &mut Vec<u8>) -> Look {
         let Request { what, framing } = self.take_request();
         let What::Get { key, preconditions, .. } = what else { panic!("only a GET is attached") };
+        if let Some(user) = self.entrance.carried() {
+            query::encode_by(query, user);
+        }
         query::encode_entry(query, &key);
         Look { framing, preconditions }
     }
@@ -317,6 +380,7 @@ impl Protocol for HttpConnection {
                 self.print_read(found, applied, &preconditions, framing, output);
                 return self.replied(framing);
             }
+            Shown::Answer { reply: Reply::Denied(denied), .. } => Fault::forbidden(&denied),
             Shown::Answer { reply, .. } => panic!("a query is not answered with {reply:?}"),
             Shown::Nothing(Unread::NoQuorum) => Fault::no_quorum(),
             Shown::Nothing(Unread::Diverged) => Fault::diverged(),
@@ -345,6 +409,10 @@ impl Protocol for HttpConnection {
             What::ChangeLeaders { preconditions } => {
                 let body = std::mem::take(&mut self.command);
                 pages::change_leaders(&self.site, &preconditions, &body, framing, engine, output)
+            }
+            What::Watch { request, .. } => {
+                self.begin_to_watch(request, framing, engine, output);
+                return Served::Answered;
             }
             What::Options(allow) => {
                 let head = ResponseHead::begin(output, 200, framing, &self.site);
@@ -383,7 +451,8 @@ impl Protocol for HttpConnection {
     fn answer(&mut self, shape: Shape, outcome: Outcome, output: &mut Output) {
         let (framing, deletes) = match shape {
             Shape::Name => return self.named(outcome),
-            Shape::Put(framing) => (framing, false),
+            Shape::Keep => return self.kept(&outcome),
+            Shape::Put(framing) | Shape::Transaction(framing) => (framing, false),
             Shape::Delete(framing) => (framing, true),
         };
         let site = &self.site;
@@ -414,6 +483,11 @@ impl Protocol for HttpConnection {
                         let tag = current.and_then(|version| self.naming.tag(version));
                         fault(Fault::condition_failed(), Context { tag, ..context }, output);
                     }
+                    Reply::Denied(denied) => fault(Fault::forbidden(&denied), context, output),
+                    Reply::Chosen { hold, replies } => {
+                        let head = ResponseHead::begin(output, 200, framing, site);
+                        transaction::print(hold, &replies, position, self.naming.life(), head);
+                    }
                     Reply::Failed(error) => {
                         let hint = "this is a bug in the server: please report it";
                         fault(Fault::new(500, "internal", error.to_string(), hint), context, output);
@@ -434,6 +508,18 @@ impl Protocol for HttpConnection {
             }
         }
         self.replied(framing);
+    }
+
+    fn stream<E: Engine>(&mut self, engine: &E, now: Instant, output: &mut Output) -> Option<Streamed> {
+        self.go_on_watching(engine, now, output)
+    }
+
+    fn streams(&self) -> bool {
+        self.watch.is_some()
+    }
+
+    fn listens(&self) -> bool {
+        self.watch.is_some()
     }
 
     fn is_over(&self) -> bool {

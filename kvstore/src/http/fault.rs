@@ -11,6 +11,7 @@ use super::site::Site;
 use crate::Tag;
 use crate::access::{Barred, PROTECTED, PROTECTED_HINT};
 use crate::protocol::Output;
+use crate::users::Denied;
 
 /// A reply with a status of 400 or above. Its body is JSON: `error` is a fixed word, `message` says what
 /// happened, and `hint` what to do.
@@ -21,6 +22,9 @@ pub(super) struct Fault {
     pub(super) error: &'static str,
     pub(super) message: Cow<'static, str>,
     pub(super) hint: Cow<'static, str>,
+    /// The first position from which a client may watch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) least: Option<u64>,
     /// The resource's methods.
     #[serde(skip)]
     pub(super) allow: Option<&'static str>,
@@ -54,6 +58,7 @@ impl Fault {
             error,
             message: message.into(),
             hint: hint.into(),
+            least: None,
             allow: None,
             challenge: false,
             retry: false,
@@ -75,14 +80,13 @@ impl Fault {
 
     pub(super) fn barred(barred: Barred) -> Fault {
         let unauthorized = |message: &'static str| {
-            let hint =
-                "send it with `Authorization: Basic`, as the user `default`, or with `Authorization: Bearer`";
+            let hint = "send it with `Authorization: Basic`, as the user `default` or your own, or with `Authorization: Bearer`";
             Fault { challenge: true, ..Fault::new(401, "unauthorized", message, hint) }
         };
         match barred {
             Barred::Protected => Fault::new(403, "protected", PROTECTED, PROTECTED_HINT),
             Barred::Nameless => unauthorized("this server has a password, and the request has none"),
-            Barred::Wrong => unauthorized("the password is wrong"),
+            Barred::Wrong => unauthorized("the password is wrong, or the user is unknown or off"),
             Barred::TooOften(_) => {
                 let message =
                     "too many wrong passwords came from this address, so this one was not looked at";
@@ -90,6 +94,11 @@ impl Fault {
                 Fault { retry: true, ..Fault::new(429, "too_many_failures", message, hint) }
             }
         }
+    }
+
+    pub(super) fn forbidden(denied: &Denied) -> Fault {
+        let hint = "ask an operator for the right (ACL SETUSER), or send the password of a user who has it";
+        Fault::new(403, "forbidden", denied.text(), hint)
     }
 
     pub(super) fn misdirected(name: &str) -> Fault {

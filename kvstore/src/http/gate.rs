@@ -1,4 +1,7 @@
-//! Whether a request may be served: which server it means, whose script sends it, and whether it has the password.
+//! Whether a request may be served: which server it means, whose script sends it, whose password it has, and whether this
+//! user has the right to it.
+
+use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,8 +9,10 @@ use base64::engine::general_purpose::STANDARD;
 use super::fault::Fault;
 use super::parse::Head;
 use super::request::{Page, Request, What};
+use super::rights;
 use super::target;
-use crate::access::{Barred, Entrance, Names, OriginKind};
+use crate::access::{Entrance, Names, OriginKind};
+use crate::users::{Context, Denied};
 
 /// Types of bodies that a browser sends for any page, without asking first. Here, none of them means anything.
 const FORMS: [&[u8]; 2] = [b"application/x-www-form-urlencoded", b"multipart/form-data"];
@@ -35,7 +40,9 @@ pub(super) fn request(head: &Head<'_>, names: &Names, entrance: &mut Entrance) -
         if for_all {
             return Ok(());
         }
-        check_password(head, entrance).and_then(|()| check_page(head, origin))
+        check_password(head, entrance)?;
+        check_page(head, origin)?;
+        check_rights(&request.what, entrance)
     });
     match passed {
         Ok(()) => request,
@@ -45,10 +52,22 @@ pub(super) fn request(head: &Head<'_>, names: &Names, entrance: &mut Entrance) -
 
 /// Whether the client may use the server.
 fn check_password(head: &Head<'_>, entrance: &mut Entrance) -> Result<(), Fault> {
-    let Some(barred) = entrance.barred() else { return Ok(()) };
-    let credentials = if barred == Barred::Nameless { credentials(head) } else { None };
+    let credentials = credentials(head);
     let given = credentials.as_ref().map(|(user, password)| (user.as_slice(), password.as_slice()));
     entrance.pass(given).map_err(Fault::barred)
+}
+
+/// Whether the client's user may do what the request asks for.
+fn check_rights(what: &What, entrance: &Entrance) -> Result<(), Fault> {
+    check(rights::wanted(what).and_then(|wanted| entrance.denied(|| wanted)), entrance, Context::Alone)
+}
+
+/// Remembers that something was denied, if it was.
+pub(super) fn check(denied: Option<Denied>, entrance: &Entrance, context: Context) -> Result<(), Fault> {
+    denied.map_or(Ok(()), |denied| {
+        entrance.directory().refusals.denied(&denied, context, "http", SystemTime::now());
+        Err(Fault::forbidden(&denied))
+    })
 }
 
 /// Whether the request means this server.
@@ -116,7 +135,8 @@ mod tests {
 
     #[test]
     fn a_request_must_mean_this_server() {
-        let open = |request: &str, headers: &str| status(&mut Entrance::open(), request, headers);
+        let open =
+            |request: &str, headers: &str| status(&mut Entrance::open(&Arc::default()), request, headers);
         for ours in ["db", "DB:1", "localhost", "127.0.0.1:7000", "[::1]"] {
             assert_eq!(open("GET /kv/k", &format!("Host: {ours}\r\n")), 200, "{ours}");
             assert_eq!(open(&format!("GET http://{ours}/kv/k"), ""), 200, "{ours}");
@@ -132,7 +152,8 @@ mod tests {
 
     #[test]
     fn pages_change_nothing_here_unless_they_are_known() {
-        let open = |request: &str, headers: &str| status(&mut Entrance::open(), request, headers);
+        let open =
+            |request: &str, headers: &str| status(&mut Entrance::open(&Arc::default()), request, headers);
         for (origin, expected) in [
             ("http://db:7000", 200),
             (FRIEND, 200),
@@ -152,7 +173,8 @@ mod tests {
 
     #[test]
     fn forms_change_nothing() {
-        let open = |request: &str, headers: &str| status(&mut Entrance::open(), request, headers);
+        let open =
+            |request: &str, headers: &str| status(&mut Entrance::open(&Arc::default()), request, headers);
         let (text, own) = ("Content-Type: text/plain\r\n", "Origin: http://db:7000\r\n");
         for (headers, expected) in [
             ("Content-Type: application/x-www-form-urlencoded\r\n".to_owned(), 415),
@@ -171,7 +193,7 @@ mod tests {
     #[test]
     fn a_password_comes_with_each_request() {
         let config = AccessConfig { password: Some("se:cret".parse().unwrap()), ..AccessConfig::default() };
-        let mut entrance = Entrance::new(Arc::new(Guard::new(&config)), None, false);
+        let mut entrance = Entrance::new(Arc::new(Guard::new(&config)), Arc::default(), None, false);
         let mut ask = |request: &str, authorization: &str| {
             let headers = if authorization.is_empty() {
                 String::new()

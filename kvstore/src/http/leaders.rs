@@ -34,7 +34,7 @@ impl LeadersChange {
 }
 
 impl Fault {
-    pub(super) fn body_too_large() -> Fault {
+    pub(super) fn change_too_large() -> Fault {
         let message = format!("the body is longer than {MAX_BYTES} bytes");
         Fault::new(413, "too_large", message, HINT)
     }

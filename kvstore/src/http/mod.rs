@@ -1,8 +1,8 @@
 //! HTTP/1.1, and 1.0 as far as clients that keep connections alive need it.
 //!
 //! `parse` reads the head of a request (with `request_line` and `list`), `request` says what it asks for
-//! (with `target`, `description`, `media_type`, and `preconditions` made of `tags`), `chunked` decodes a body
-//! of unknown length, `respond` and `fault` print replies with the time of `date`, `naming` knows the state's
+//! (with `target`, `parameters`, `description`, `media_type`, `preconditions` made of `tags`, `lasting`, `listing`, `watch` and `transaction`), `chunked` decodes a body
+//! of unknown length, `respond`, `json` and `fault` print replies with the time of `date`, `naming` knows the state's
 //! life, `gate` who may ask, `pages` are about the server (with `exposition` for the metrics and `leaders` for changes of them), and `connection` combines them for
 //! the session.
 //!
@@ -16,19 +16,26 @@ mod exposition;
 mod fault;
 mod gate;
 mod head_error;
+mod json;
+mod lasting;
 mod leaders;
 mod list;
+mod listing;
 mod media_type;
 mod naming;
 mod pages;
+mod parameters;
 mod parse;
 mod preconditions;
 mod request;
 mod request_line;
 mod respond;
+mod rights;
 mod site;
 mod tags;
 mod target;
+mod transaction;
+mod watch;
 
 pub(crate) use connection::HttpConnection;
 pub(crate) use date::Clock;

@@ -30,6 +30,11 @@ impl Naming {
         self.life.map(|life| Tag { life, version })
     }
 
+    /// The life, if it is known.
+    pub(super) fn life(&self) -> Option<Life> {
+        self.life
+    }
+
     /// Whether replies can have tags by now.
     pub(super) fn is_known(&self) -> bool {
         self.life.is_some()

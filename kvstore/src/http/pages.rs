@@ -42,7 +42,7 @@ struct MemberEntry<'s> {
 }
 
 /// Whether the conditions let a request for a resource without a tag pass. If not, prints the reply.
-fn passes(
+pub(super) fn passes(
     site: &Site,
     preconditions: &Preconditions,
     current: Current,

@@ -46,6 +46,8 @@ pub struct Head<'a> {
     pub if_none_match: Option<Cow<'a, [u8]>>,
     /// The value of Accept.
     pub accept: Option<Cow<'a, [u8]>>,
+    /// The value of Last-Event-ID: what a browser has seen of a stream of events.
+    pub last_event_id: Option<&'a [u8]>,
     /// The value of Content-Type.
     pub content_type: Option<Cow<'a, [u8]>>,
     /// The value of Content-Encoding.
@@ -155,6 +157,7 @@ impl<'a> Reading<'a> {
             if_match: None,
             if_none_match: None,
             accept: None,
+            last_event_id: None,
             content_type: None,
             content_encoding: None,
             length,
@@ -175,6 +178,8 @@ impl<'a> Reading<'a> {
             only(&mut head.origin, value, "Origin is given twice")?;
         } else if is("authorization") {
             only(&mut head.authorization, value, "Authorization is given twice")?;
+        } else if is("last-event-id") {
+            only(&mut head.last_event_id, value, "Last-Event-ID is given twice")?;
         } else if is("access-control-request-method") {
             head.is_preflight = true;
         } else if is("content-length") {

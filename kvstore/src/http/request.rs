@@ -2,18 +2,22 @@
 
 use std::num::NonZeroU64;
 
-use niagara_engine::{Consistency, GlobalPosition};
-use percent_encoding::percent_decode;
+use niagara_engine::Consistency;
 
 use super::description::OwnDescription;
 use super::fault::Fault;
+use super::lasting;
 use super::leaders;
+use super::listing::ListRequest;
 use super::media_type::Exposition;
+use super::parameters::{self, Freshness, parameters};
 use super::parse::{Body, Head};
 use super::preconditions::Preconditions;
 use super::respond::Framing;
-use super::target::{Target, has_whole_escapes, target};
-use crate::command::{Condition, MAX_KEY_BYTES, MAX_VALUE_BYTES};
+use super::target::{Target, target};
+use super::transaction::{self, Timed};
+use super::watch::WatchRequest;
+use crate::command::{Condition, MAX_VALUE_BYTES};
 
 /// A valid request, apart from its body.
 #[derive(Debug)]
@@ -37,9 +41,17 @@ pub(super) enum What {
     },
     Get {
         key: Vec<u8>,
-        consistency: Consistency,
-        /// Whether the client insists on a cluster with leases.
-        by_lease: bool,
+        freshness: Freshness,
+        preconditions: Preconditions,
+    },
+    /// A page of keys.
+    List {
+        request: ListRequest,
+        preconditions: Preconditions,
+    },
+    /// Changes of keys.
+    Watch {
+        request: WatchRequest,
         preconditions: Preconditions,
     },
     /// A page about the server.
@@ -49,6 +61,12 @@ pub(super) enum What {
     },
     /// A change of leaders was requested, in the body.
     ChangeLeaders {
+        preconditions: Preconditions,
+    },
+    /// A transaction, in the body.
+    Transaction {
+        /// Known once the body has arrived.
+        timed: Timed,
         preconditions: Preconditions,
     },
     /// A snapshot was requested.
@@ -74,8 +92,10 @@ pub(super) enum Page {
 const SERVER_METHODS: &str = "GET, HEAD, PUT, DELETE, POST, OPTIONS";
 const KEY_METHODS: &str = "GET, HEAD, PUT, DELETE, OPTIONS";
 const PAGE_METHODS: &str = "GET, HEAD, OPTIONS";
+const WATCH_METHODS: &str = "GET, OPTIONS";
 const LEADERS_METHODS: &str = "GET, HEAD, POST, OPTIONS";
 const SNAPSHOT_METHODS: &str = "POST, OPTIONS";
+const TRANSACTION_METHODS: &str = "POST, OPTIONS";
 
 /// Methods that some resource could have. For any other method the client learns that no resource has it.
 const KNOWN_METHODS: [&str; 9] =
@@ -124,9 +144,11 @@ impl What {
     /// life, so reads write nothing from then on.
     pub(super) fn needs_life(&self) -> bool {
         match self {
-            What::Put { .. } => true,
+            What::Put { .. } | What::Transaction { .. } | What::Watch { .. } => true,
             What::Delete { condition, .. } => *condition != Condition::Always,
-            What::Get { consistency, .. } => *consistency == Consistency::Strong,
+            What::Get { freshness, .. } | What::List { request: ListRequest { freshness, .. }, .. } => {
+                freshness.consistency == Consistency::Strong
+            }
             What::Page { page, .. } => *page == Page::Readyz,
             What::ChangeLeaders { .. }
             | What::Snapshot { .. }
@@ -150,12 +172,32 @@ fn understand(head: &Head<'_>) -> Result<What, Fault> {
         }
     };
     if let Some(key) = path.strip_prefix("/kv/") {
-        return match (decode_key(key)?, head.method) {
+        return match (parameters::key(key)?, head.method) {
             (_, "OPTIONS") => Ok(What::Options(KEY_METHODS)),
             (key, _) => understand_key(head, key, query),
         };
     }
     let page = match path {
+        "/kv" => {
+            return match head.method {
+                "GET" | "HEAD" => Ok(What::List {
+                    request: ListRequest::parse(query)?,
+                    preconditions: Preconditions::of(head)?,
+                }),
+                "OPTIONS" => Ok(What::Options(PAGE_METHODS)),
+                _ => Err(Fault::method_not_allowed(PAGE_METHODS)),
+            };
+        }
+        "/watch" => {
+            return match head.method {
+                "GET" => Ok(What::Watch {
+                    request: WatchRequest::of(head, query)?,
+                    preconditions: Preconditions::of(head)?,
+                }),
+                "OPTIONS" => Ok(What::Options(WATCH_METHODS)),
+                _ => Err(Fault::method_not_allowed(WATCH_METHODS)),
+            };
+        }
         "/status" => Page::Status,
         "/leaders" => {
             return match head.method {
@@ -165,6 +207,13 @@ fn understand(head: &Head<'_>) -> Result<What, Fault> {
                 }
                 "OPTIONS" => Ok(What::Options(LEADERS_METHODS)),
                 _ => Err(Fault::method_not_allowed(LEADERS_METHODS)),
+            };
+        }
+        "/txn" => {
+            return match head.method {
+                "POST" => Ok(What::Transaction { timed: Timed::No, preconditions: Preconditions::of(head)? }),
+                "OPTIONS" => Ok(What::Options(TRANSACTION_METHODS)),
+                _ => Err(Fault::method_not_allowed(TRANSACTION_METHODS)),
             };
         }
         "/healthz" => Page::Healthz,
@@ -178,7 +227,7 @@ fn understand(head: &Head<'_>) -> Result<What, Fault> {
             };
         }
         _ => {
-            let hint = "there are /kv/{key}, /status, /leaders, /healthz, /readyz, /metrics and /snapshot";
+            let hint = "there are /kv, /kv/{key}, /txn, /watch, /status, /leaders, /healthz, /readyz, /metrics and /snapshot";
             return Err(Fault::new(404, "not_found", "the resource does not exist", hint));
         }
     };
@@ -194,7 +243,11 @@ fn understand_key(head: &Head<'_>, key: Vec<u8>, query: Option<&str>) -> Result<
     if !is_read && !matches!(head.method, "PUT" | "DELETE") {
         return Err(Fault::method_not_allowed(KEY_METHODS));
     }
-    let lasts = if head.method == "PUT" { query.and_then(lasts) } else { None };
+    let lasts = if head.method == "PUT" {
+        query.and_then(|query| lasting::parse(query.strip_prefix("ttl=")?))
+    } else {
+        None
+    };
     if let (false, Some(query), None) = (is_read, query, lasts) {
         if head.method == "PUT" {
             let message = format!("a PUT takes only the parameter ttl, above 0, but {query:?} was sent");
@@ -211,88 +264,62 @@ fn understand_key(head: &Head<'_>, key: Vec<u8>, query: Option<&str>) -> Result<
             What::Put { key, condition: preconditions.condition(), description, lasts }
         }
         "DELETE" => What::Delete { key, condition: preconditions.condition() },
-        _ => {
-            let (consistency, by_lease) = consistency(query)?;
-            What::Get { key, consistency, by_lease, preconditions }
-        }
+        _ => What::Get { key, freshness: freshness(query)?, preconditions },
     })
 }
 
-/// How long a key lasts, in milliseconds: `ttl=60`, in seconds, or `ttl=1500ms`.
-fn lasts(query: &str) -> Option<NonZeroU64> {
-    let text = query.strip_prefix("ttl=")?;
-    let (digits, unit) = text.strip_suffix("ms").map_or((text, 1000), |digits| (digits, 1));
-    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
-    let number: u64 = digits.parse().ok().filter(|_| is_number)?;
-    NonZeroU64::new(number.checked_mul(unit).filter(|lasts| *lasts <= MOST_LASTS_MS)?)
+/// How fresh a read must be.
+fn freshness(query: Option<&str>) -> Result<Freshness, Fault> {
+    parameters(query).try_fold(Freshness::STRONG, |_, (name, value)| {
+        Some(value)
+            .filter(|_| name == "read")
+            .and_then(Freshness::parse)
+            .ok_or_else(|| bad_parameter(name, value))
+    })
 }
 
-/// A thousand years: whoever means longer means for ever.
-const MOST_LASTS_MS: u64 = 1000 * 366 * 86_400_000;
-
-fn decode_key(encoded: &str) -> Result<Vec<u8>, Fault> {
-    if !has_whole_escapes(encoded) {
-        let hint = "write a percent sign as %25";
-        return Err(Fault::bad_request("a percent sign is not followed by two hexadecimal digits", hint));
-    }
-    let key: Vec<u8> = percent_decode(encoded.as_bytes()).collect();
-    if key.len() <= MAX_KEY_BYTES {
-        return Ok(key);
-    }
-    let message = format!("the key is longer than {MAX_KEY_BYTES} bytes: it has {}", key.len());
-    Err(Fault::bad_request(message, "put the data into the value, which may be longer"))
-}
-
-/// How fresh a read must be, and whether it insists on leases.
-fn consistency(query: Option<&str>) -> Result<(Consistency, bool), Fault> {
-    let (mut consistency, mut by_lease) = (Consistency::Strong, false);
-    for parameter in query.unwrap_or_default().split('&').filter(|parameter| !parameter.is_empty()) {
-        by_lease = parameter == "read=lease";
-        consistency = match parameter.split_once('=') {
-            Some(("read", "strong" | "lease")) => Consistency::Strong,
-            Some(("read", "weak")) => Consistency::Weak,
-            Some(("read", value)) => value
-                .strip_prefix("at-least:")
-                .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()))
-                .and_then(|digits| digits.parse().ok())
-                .map(|position| Consistency::AtLeast(GlobalPosition::new(position)))
-                .ok_or_else(|| bad_parameter(parameter))?,
-            _ => return Err(bad_parameter(parameter)),
-        };
-    }
-    Ok((consistency, by_lease))
-}
-
-fn bad_parameter(parameter: &str) -> Fault {
-    let message = format!("the parameter {parameter:?} is unknown");
+fn bad_parameter(name: &str, value: &str) -> Fault {
+    let equals = if value.is_empty() { "" } else { "=" };
+    let message = format!("the parameter \"{name}{equals}{value}\" is unknown");
     Fault::bad_request(message, "use ?read=strong, ?read=lease, ?read=weak or ?read=at-least:{position}")
 }
 
-/// Whether the request may have this body: only a PUT and a change of leaders have one, and its end must be
-/// known.
+/// Whether the request may have this body: few have one, and its end must be known.
 fn check_body(what: &What, body: Body) -> Result<(), Fault> {
-    match (what, body) {
-        (What::ChangeLeaders { .. }, Body::Length(length)) if length > leaders::MAX_BYTES as u64 => {
-            Err(Fault::body_too_large())
-        }
-        (What::ChangeLeaders { .. }, Body::Absent) => {
-            let hint = "send a JSON object with Content-Length";
-            Err(Fault::new(411, "length_required", "a change of leaders has a body", hint))
-        }
-        (What::Put { .. }, Body::Length(length)) if length > MAX_VALUE_BYTES as u64 => {
-            Err(Fault::too_large())
-        }
-        (What::Put { .. }, Body::Absent) => {
+    let absent = |message, hint| Fault::new(411, "length_required", message, hint);
+    let (most, too_large, absent): (usize, fn() -> Fault, _) = match what {
+        What::Put { .. } => {
             let hint = "send Content-Length, 0 for an empty value";
-            Err(Fault::new(411, "length_required", "a PUT must give the length of its body", hint))
+            (MAX_VALUE_BYTES, Fault::too_large, absent("a PUT must give the length of its body", hint))
         }
-        (What::Put { .. } | What::ChangeLeaders { .. }, _) | (_, Body::Absent | Body::Length(0)) => Ok(()),
-        _ => Err(Fault::bad_request("only a PUT, and a POST to /leaders, has a body", "leave it out")),
+        What::ChangeLeaders { .. } => {
+            let hint = "send a JSON object with Content-Length";
+            (leaders::MAX_BYTES, Fault::change_too_large, absent("a change of leaders has a body", hint))
+        }
+        What::Transaction { .. } => {
+            let hint = "send a JSON object with Content-Length";
+            (transaction::MAX_BYTES, Fault::transaction_too_large, absent("a transaction has a body", hint))
+        }
+        _ => {
+            return match body {
+                Body::Absent | Body::Length(0) => Ok(()),
+                _ => {
+                    let message = "only a PUT, and a POST to /txn and /leaders, has a body";
+                    Err(Fault::bad_request(message, "leave it out"))
+                }
+            };
+        }
+    };
+    match body {
+        Body::Length(length) if length > most as u64 => Err(too_large()),
+        Body::Absent => Err(absent),
+        _ => Ok(()),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use niagara_engine::GlobalPosition;
     use proptest::prelude::*;
 
     use super::*;
@@ -354,8 +381,9 @@ mod tests {
             ("?read=at-least:17", Consistency::AtLeast(GlobalPosition::new(17))),
         ] {
             let what = ask(&format!("GET /kv/k{query}"));
-            let What::Get { consistency, by_lease, .. } = what else { panic!("{query} is a read") };
-            assert_eq!((consistency, by_lease), (expected, query == "?read=lease"), "{query}");
+            let What::Get { freshness, .. } = what else { panic!("{query} is a read") };
+            let by_lease = query == "?read=lease";
+            assert_eq!(freshness, Freshness { consistency: expected, by_lease }, "{query}");
         }
         for query in
             ["?read=", "?read=at-least:", "?read=at-least:-1", "?read=at-least:+1", "?raed=weak", "?weak"]
@@ -424,6 +452,10 @@ mod tests {
         assert_eq!(status("POST /leaders|Content-Length: 12"), 200);
         assert_eq!(status("POST /leaders|Content-Length: 1025"), 413);
         assert_eq!(status("POST /leaders"), 411);
+        assert_eq!(status("POST /txn|Content-Length: 1048576"), 200);
+        assert_eq!(status("POST /txn|Content-Length: 1048577"), 413);
+        assert_eq!(status("POST /txn"), 411);
+        assert_eq!(status("GET /txn"), 405);
         assert_eq!(status("PUT /leaders|Content-Length: 12"), 405);
         assert_eq!(status("GET /nothing"), 404);
         assert_eq!(status("GET http://host"), 404);
@@ -439,6 +471,9 @@ mod tests {
             ("/status", PAGE_METHODS),
             ("/leaders", LEADERS_METHODS),
             ("/snapshot", SNAPSHOT_METHODS),
+            ("/txn", TRANSACTION_METHODS),
+            ("/kv", PAGE_METHODS),
+            ("/watch", WATCH_METHODS),
         ] {
             let what = ask(&format!("OPTIONS {target}"));
             assert!(matches!(what, What::Options(allowed) if allowed == methods), "{target} {what:?}");

@@ -122,6 +122,15 @@ impl<'o> ResponseHead<'o> {
         }
     }
 
+    /// Ends the head of a reply whose body follows bit by bit. Says whether it comes in chunks.
+    pub(super) fn end_with_stream(self, content_type: &str, minor: u8) -> bool {
+        let chunked = minor > 0;
+        let this = self.header("Content-Type", content_type);
+        let this = if chunked { this.raw(b"Transfer-Encoding: chunked\r\n") } else { this };
+        this.end();
+        chunked
+    }
+
     /// Ends with a value of the store. A large one is not copied. A value may come from anybody who can
     /// write, so browsers must take it for its declared type, and run nothing in it.
     pub(super) fn end_with_value(self, value: &Bytes, description: Description<'_>) {
@@ -157,6 +166,7 @@ fn reason(status: u16) -> &'static str {
         404 => "Not Found",
         405 => "Method Not Allowed",
         409 => "Conflict",
+        410 => "Gone",
         411 => "Length Required",
         412 => "Precondition Failed",
         413 => "Content Too Large",

@@ -7,6 +7,7 @@ use niagara_engine::ServerId;
 use super::date::Clock;
 use crate::Life;
 use crate::access::Names;
+use crate::changes::Lookout;
 
 /// Shared by all connections of a thread.
 #[derive(Debug)]
@@ -25,4 +26,6 @@ pub(crate) struct Site {
     pub(crate) members_https: Vec<(ServerId, String)>,
     /// What HTTP clients call this server, and which pages may ask it.
     pub(crate) names: Names,
+    /// The thread's part in telling watchers of changes.
+    pub(crate) lookout: Lookout,
 }

@@ -13,6 +13,8 @@ mod foreign;
 mod input;
 mod output;
 
+use std::time::Instant;
+
 use niagara_engine::{Consistency, Refused};
 
 pub(crate) use engine::Engine;
@@ -62,6 +64,15 @@ pub(crate) enum Served {
     Malformed,
     /// Asked the client to continue with it.
     Interim,
+}
+
+/// How far a reply without an end has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Streamed {
+    /// All of it that there is yet is printed.
+    All,
+    /// There is more.
+    Some,
 }
 
 /// The outcome of a write.
@@ -155,6 +166,16 @@ pub(crate) trait Protocol {
 
     /// Prints the reply of a write.
     fn answer(&mut self, shape: Self::Shape, outcome: Outcome, output: &mut Output);
+
+    /// Goes on with a reply that has no end of its own: prints what has come, in pieces. `None`: there is no such reply.
+    fn stream<E: Engine>(&mut self, _engine: &E, _now: Instant, _output: &mut Output) -> Option<Streamed> {
+        None
+    }
+
+    /// Whether there is such a reply, which is to be gone on with whenever something has come for it, and now and then.
+    fn streams(&self) -> bool {
+        false
+    }
 
     /// Prints a message that the connection hears, by a pattern or by its channel.
     fn hear(&mut self, _message: &Message, _pattern: Option<&[u8]>, _output: &mut Output) {}

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use niagara_engine::{Consistency, Refused};
 
 use super::about::About;
+use super::acl;
 use super::cluster;
 use super::described;
 use super::encode::{Replies, Version};
@@ -23,6 +24,7 @@ use super::site::RedisSite;
 use super::skip::Skip;
 use super::subscribing;
 use super::transaction::{Conversation, Part, is_quick};
+use crate::Reply;
 use crate::access::Entrance;
 use crate::command;
 use crate::protocol::{
@@ -30,6 +32,8 @@ use crate::protocol::{
 };
 use crate::pubsub::{Message, Subscriber};
 use crate::script::Scripts;
+use crate::table::Spec;
+use crate::users::{Context, Denied, User, Wanted};
 
 /// The Redis protocol's part of a session.
 #[derive(Debug)]
@@ -78,11 +82,12 @@ impl About {
     }
 
     /// A line as in CLIENT LIST.
-    pub(super) fn line(&self, version: Version) -> String {
+    pub(super) fn line(&self, version: Version, user: &User) -> String {
         let name = String::from_utf8_lossy(&self.name);
         let peer = self.peer.map(|peer| peer.to_string()).unwrap_or_default();
         let resp = if version == Version::Two { 2 } else { 3 };
-        format!("id={} addr={peer} name={name} db=0 resp={resp}\n", self.id)
+        let user = String::from_utf8_lossy(user.name());
+        format!("id={} addr={peer} name={name} db=0 user={user} resp={resp}\n", self.id)
     }
 }
 
@@ -146,13 +151,50 @@ impl RespConnection {
         } else if Foreign::is_http(arguments.iter(), self.parser.is_line()) {
             self.next = Next::Broken(Foreign::Http.into());
         } else {
+            if self.entrance.refresh().is_err() {
+                self.next = Next::Broken(ProtocolError::UserRemoved);
+                return;
+            }
             let barred = self.entrance.barred().and_then(|barred| entering::plan(barred, arguments));
+            let barred = barred.or_else(|| {
+                let denied = entering::denied(&self.entrance, arguments)?;
+                let within = self.conversation.refused();
+                let context = if within { Context::Transaction } else { Context::Alone };
+                entering::note(
+                    &self.entrance,
+                    &denied,
+                    context,
+                    &self.about.line(self.version, self.entrance.user()),
+                );
+                Some(Plan::Refuse(entering::no_permission(&denied).into()))
+            });
             let restricted = || {
                 let refused = if self.is_restricted() { subscribing::refuse_other(arguments) } else { None };
                 refused.map(|why| Plan::Refuse(why.into()))
             };
             let refused = barred.or_else(restricted);
             self.next = Next::Planned(refused.unwrap_or_else(|| self.conversation.plan(arguments, scripts)));
+        }
+    }
+
+    /// Remembers for ACL LOG that a request was refused.
+    fn note_denied(&self, denied: &Denied, context: Context) {
+        let client = self.about.line(self.version, self.entrance.user());
+        entering::note(&self.entrance, denied, context, &client);
+    }
+
+    /// The same for what was refused at its execution.
+    fn note_denials(&self, reply: &Reply) {
+        match reply {
+            Reply::Denied(denied) => self.note_denied(denied, Context::Alone),
+            Reply::Block(Some(replies)) => {
+                for reply in replies {
+                    if let Reply::Denied(denied) = reply {
+                        self.note_denied(denied, Context::Transaction);
+                    }
+                }
+            }
+            _ => {}
         }
     }
 
@@ -203,9 +245,11 @@ impl RespConnection {
             }
             Read::Call(_) => {
                 let mut query = Vec::new();
-                encode_query(read, arguments, self.time.unwrap_or(0), &mut query);
+                let for_whom = (self.entrance.carried(), self.time.unwrap_or(0));
+                encode_query(read, arguments, for_whom, &mut query);
                 printing::answer(&view.reader.answer(&query).expect("it was made here"), replies);
             }
+            Read::Users => acl::tell(arguments, &view.reader.directory().users(), replies),
             Read::Watch if self.conversation.watches_too_many(arguments.len() - 1) => {
                 replies.error("ERR too many keys are watched: send UNWATCH");
             }
@@ -288,7 +332,7 @@ impl Protocol for RespConnection {
         self.time = time;
         self.refuse_untimed();
         Some(match &self.next {
-            Next::Planned(Plan::Read(Read::Watch)) => Ask::Read(Consistency::Strong),
+            Next::Planned(Plan::Read(Read::Watch | Read::Users)) => Ask::Read(Consistency::Strong),
             Next::Planned(Plan::Write(_)) => Ask::Write,
             Next::Planned(Plan::Read(_)) if self.weak => Ask::Read(Consistency::Weak),
             Next::Planned(Plan::Read(_)) => Ask::Read(Consistency::Strong),
@@ -305,6 +349,16 @@ impl Protocol for RespConnection {
         if self.is_timed(&write) {
             command::encode_time(command, self.time.expect("a write without its time was refused"));
         }
+        if let Some(user) = self.entrance.carried() {
+            let arguments = self.parser.arguments(input.bytes());
+            match write {
+                Write::Transaction => command::encode_by(command, user, self.conversation.called()),
+                _ => {
+                    let called = Spec::find(arguments.get(0)).and_then(Spec::op);
+                    command::encode_by(command, user, called.into_iter());
+                }
+            }
+        }
         let shape = match write {
             Write::Transaction => Shape::Transaction(self.conversation.take(command)),
             write => Shape::One(encode(&write, self.parser.arguments(input.bytes()), command)),
@@ -318,7 +372,16 @@ impl Protocol for RespConnection {
         let mut nowhere = Output::default();
         let heard = if self.replying.is_silent_once() { &mut nowhere } else { output };
         let mut replies = Replies { output: heard, version: self.version };
-        if view.applied.is_some() {
+        let arguments = self.parser.arguments(input.bytes());
+        // The user may have lost the right since the request came.
+        let is_gone = self.entrance.refresh().is_err();
+        if is_gone {
+            replies.error(&format!("ERR {}", ProtocolError::UserRemoved));
+            self.over = true;
+        } else if let Some(denied) = entering::denied(&self.entrance, arguments) {
+            self.note_denied(&denied, Context::Alone);
+            replies.error(&entering::no_permission(&denied));
+        } else if view.applied.is_some() {
             self.look(read, input, view, &mut replies);
         } else {
             let why = if view.diverged { Unread::Diverged } else { Unread::NoQuorum };
@@ -335,7 +398,7 @@ impl Protocol for RespConnection {
         let is_point = match read {
             Read::Get => true,
             Read::Call(op) => is_quick(*op),
-            Read::Watch => false,
+            Read::Watch | Read::Users => false,
         };
         is_point
             && self.parser.length() <= MOST_ATTACHED_BYTES
@@ -344,12 +407,16 @@ impl Protocol for RespConnection {
 
     fn attach(&mut self, input: &mut Input, query: &mut Vec<u8>) -> bool {
         let Plan::Read(read) = self.take_plan() else { panic!("only a read is attached") };
-        encode_query(read, self.parser.arguments(input.bytes()), self.time.unwrap_or(0), query);
+        let for_whom = (self.entrance.carried(), self.time.unwrap_or(0));
+        encode_query(read, self.parser.arguments(input.bytes()), for_whom, query);
         self.consume(input);
         !self.replying.is_silent_once()
     }
 
     fn show(&mut self, has_reply: bool, shown: Shown, output: &mut Output) {
+        if let Shown::Answer { reply, .. } = &shown {
+            self.note_denials(reply);
+        }
         if !has_reply {
             return;
         }
@@ -413,7 +480,11 @@ impl Protocol for RespConnection {
                         let (about, entrance) = (&mut self.about, &mut self.entrance);
                         understood = local::hello(arguments, about, entrance, mode, &mut replies);
                     }
-                    Local::Auth => understood = entering::auth(arguments, &mut self.entrance, &mut replies),
+                    Local::Auth => {
+                        let client = self.about.line(self.version, self.entrance.user());
+                        understood = entering::auth(arguments, &mut self.entrance, &client, &mut replies);
+                    }
+                    Local::Acl => understood = acl::answer(arguments, &self.entrance, &mut replies),
                     Local::Deny => {
                         entering::deny(&self.entrance, &mut replies);
                         self.over = true;
@@ -421,7 +492,8 @@ impl Protocol for RespConnection {
                     Local::Command => described::command(arguments, &mut replies),
                     Local::Client => {
                         let (about, replying) = (&mut self.about, &mut self.replying);
-                        understood = local::client(arguments, about, replying, &mut replies);
+                        understood =
+                            local::client(arguments, about, self.entrance.user(), replying, &mut replies);
                     }
                     Local::Help(container) => local::help(container, &mut replies),
                     Local::ConfigGet => local::config_get(arguments, engine, &mut replies),
@@ -475,8 +547,11 @@ impl Protocol for RespConnection {
     }
 
     fn answer(&mut self, shape: Option<Shape>, outcome: Outcome, output: &mut Output) {
-        match outcome {
-            Outcome::Applied { .. } => self.is_certain = true,
+        match &outcome {
+            Outcome::Applied { reply, .. } => {
+                self.note_denials(reply);
+                self.is_certain = true;
+            }
             Outcome::Unknown => self.is_certain = false,
             Outcome::Refused(_) => {}
         }
@@ -493,7 +568,14 @@ impl Protocol for RespConnection {
     }
 
     fn hear(&mut self, message: &Message, pattern: Option<&[u8]>, output: &mut Output) {
-        subscribing::message(message, pattern, &mut Replies { output, version: self.version });
+        let may_hear =
+            |entrance: &Entrance| entrance.denied(|| Wanted::message(&message.channel, pattern)).is_none();
+        if self.entrance.refresh().is_ok() && may_hear(&self.entrance) {
+            subscribing::message(message, pattern, &mut Replies { output, version: self.version });
+        } else {
+            // It would take silence for no messages.
+            self.over = true;
+        }
     }
 
     fn listens(&self) -> bool {

@@ -9,7 +9,7 @@ use super::parse::Arguments;
 use super::printing::data;
 use super::words::is;
 use crate::Data;
-use crate::table::{Argument, COMMANDS, Kind, Spec};
+use crate::table::{Argument, COMMANDS, Categories, Kind, Spec};
 
 /// `COMMAND`, `COMMAND COUNT`, `DOCS`, `GETKEYS`, `INFO` and `LIST`.
 pub(super) fn command(arguments: Arguments<'_>, replies: &mut Replies<'_>) {
@@ -56,7 +56,9 @@ fn info(spec: &Spec) -> Data {
         Data::count(spec.keys.first),
         Data::Integer(spec.keys.last as i64),
         Data::count(spec.keys.step),
-        words(&mut spec.categories()),
+        Data::Array(
+            Categories::of(spec).names().map(|name| Data::Status(format!("@{name}").into())).collect(),
+        ),
         Data::Array(Vec::new()),
         Data::Array(Vec::new()),
         Data::Array(Vec::new()),

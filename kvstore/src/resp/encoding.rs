@@ -34,16 +34,29 @@ pub(super) fn encode(write: &Write, arguments: Arguments<'_>, command: &mut Vec<
             let words: Vec<&[u8]> = [&source[..]].into_iter().chain(arguments.from(2).iter()).collect();
             command::encode_call(command, *op, words.into_iter());
         }
+        Write::SetUser { rules } => {
+            let rules = rules.iter().map(Vec::as_slice);
+            command::encode_set_user(command, arguments.get(2), rules);
+        }
+        Write::RemoveUsers => command::encode_remove_users(command, arguments.from(2).iter()),
         Write::Transaction => unreachable!("a transaction is encoded by itself"),
     }
     Print::Ok
 }
 
-/// Appends a read as a query. `time` is what is left of keys' time told by.
-pub(super) fn encode_query(read: Read, arguments: Arguments<'_>, time: u64, out: &mut Vec<u8>) {
+/// Appends a read as a query of a user. `time` is what is left of keys' time told by.
+pub(super) fn encode_query(
+    read: Read,
+    arguments: Arguments<'_>,
+    (user, time): (Option<&[u8]>, u64),
+    out: &mut Vec<u8>,
+) {
+    if let Some(user) = user {
+        query::encode_by(out, user);
+    }
     match read {
         Read::Get => query::encode_value(out, arguments.get(1)),
         Read::Call(op) => query::encode_call(out, time, op, arguments.from(1).iter()),
-        Read::Watch => unreachable!("a watch is no query"),
+        Read::Watch | Read::Users => unreachable!("{read:?} is no query"),
     }
 }

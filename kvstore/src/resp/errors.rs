@@ -18,6 +18,9 @@ pub enum ProtocolError {
     /// A request of a client without the password does not end.
     #[error("Protocol error: too long a request without authentication")]
     Barred,
+    /// The user of the connection was removed.
+    #[error("the user of this connection was removed: connect again, and authenticate as another one")]
+    UserRemoved,
     /// A line of words does not end.
     #[error("Protocol error: too big inline request")]
     LongInline,

@@ -18,6 +18,7 @@ use crate::access::Entrance;
 use crate::glob::Glob;
 use crate::protocol::Engine;
 use crate::script::Scripts;
+use crate::users::User;
 
 /// The Redis version that replies follow. Clients choose their behaviour by it.
 const REDIS_VERSION: &str = "7.2.0";
@@ -67,7 +68,12 @@ pub(super) fn hello(
         }
     }
     if let Some((user, password)) = entering
-        && !entering::enter(user, password, entrance, replies)
+        && !entering::enter(
+            (user, password),
+            entrance,
+            &about.line(replies.version, entrance.user()),
+            replies,
+        )
     {
         return false;
     }
@@ -118,6 +124,7 @@ const BAD_NAME: &str = "ERR Client names cannot contain spaces, newlines or spec
 pub(super) fn client(
     arguments: Arguments<'_>,
     about: &mut About,
+    user: &User,
     replying: &mut Replying,
     replies: &mut Replies<'_>,
 ) -> bool {
@@ -133,7 +140,7 @@ pub(super) fn client(
         }
         return true;
     } else if is(what, "INFO") || is(what, "LIST") {
-        replies.verbatim(&about.line(replies.version));
+        replies.verbatim(&about.line(replies.version, user));
         return true;
     } else if is(what, "SETNAME") {
         about.rename(arguments.get(2)).then_some(()).ok_or(BAD_NAME)

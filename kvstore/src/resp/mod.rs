@@ -2,12 +2,13 @@
 //!
 //! `parse` cuts a byte stream into requests, `plan` says what a request asks for (and what is wrong with it),
 //! `encoding` makes commands and queries of it, `printing` and `encode` print replies, and `connection` combines them
-//! for the session. `transaction` collects the commands between MULTI and EXEC, `containers` has the subcommands,
+//! for the session. `entering` has passwords and rights, `acl` the users, `transaction` collects the commands between MULTI and EXEC, `containers` has the subcommands,
 //! `described` what COMMAND tells of the table, `failover` and `topology` which servers clients are told about, and `sentinel`,
 //! `cluster` and `replication` how, `subscribing` has subscriptions and their messages, `replying` knows which replies are wanted, and `skip` skips a request that
 //! is too large.
 
 mod about;
+mod acl;
 mod cluster;
 mod connection;
 mod containers;

@@ -13,6 +13,7 @@ use crate::decimal::decimal;
 use crate::pubsub::{TooMany, Topic};
 use crate::script::Scripts;
 use crate::table::{self, Does, Op, Spec};
+use crate::users::prepare;
 
 /// A valid request. Keys and values stay in the arguments, at places that the command's name implies.
 #[derive(Debug)]
@@ -58,6 +59,13 @@ pub(super) enum Write {
         op: Op,
         source: Bytes,
     },
+    /// The name of the user is argument 2.
+    SetUser {
+        /// With digests in place of passwords.
+        rules: Vec<Vec<u8>>,
+    },
+    /// The names of users are the arguments from 2 on.
+    RemoveUsers,
     /// The commands of a transaction.
     Transaction,
 }
@@ -89,6 +97,8 @@ pub(super) enum Read {
     Call(Op),
     /// The versions of the keys from argument 1 on.
     Watch,
+    /// The users.
+    Users,
 }
 
 /// What a server answers by itself.
@@ -104,6 +114,8 @@ pub(super) enum Local {
     Quit,
     /// The only database was selected.
     Select,
+    /// About rights, without a look at the state.
+    Acl,
     Command,
     Client,
     /// Help on the subcommands of this command.
@@ -243,6 +255,7 @@ fn understand_local(name: &'static str, local: table::Local, arguments: Argument
     use table::Local as Of;
     let given = arguments.len() - 1;
     Plan::Local(match local {
+        Of::Acl => return about_users(arguments),
         Of::Hello => Local::Hello,
         Of::Quit => Local::Quit,
         Of::Select => match decimal(arguments.get(1)) {
@@ -289,6 +302,28 @@ fn understand_local(name: &'static str, local: table::Local, arguments: Argument
         Of::Unwatch => Local::Unwatch,
         Of::Reset => Local::Reset,
     })
+}
+
+/// `ACL SETUSER` and so on.
+fn about_users(arguments: Arguments<'_>) -> Plan {
+    if let Err(wrong) = containers::check("ACL", arguments) {
+        return Plan::Refuse(wrong.into());
+    }
+    let asks = |name| is(arguments.get(1), name);
+    if asks("SETUSER") {
+        match prepare(arguments.from(3).iter()) {
+            Ok(rules) => Plan::Write(Write::SetUser { rules }),
+            Err(wrong) => Plan::Refuse(wrong.into()),
+        }
+    } else if asks("DELUSER") {
+        Plan::Write(Write::RemoveUsers)
+    } else if ["DRYRUN", "GETUSER", "LIST", "USERS"].into_iter().any(asks) {
+        Plan::Read(Read::Users)
+    } else if asks("HELP") {
+        Plan::Local(Local::Help("ACL"))
+    } else {
+        Plan::Local(Local::Acl)
+    }
 }
 
 fn increment(delta: Option<i64>) -> Plan {

@@ -1,6 +1,7 @@
 //! Replies of the state machine, printed.
 
 use super::encode::{Replies, Version};
+use super::entering::no_permission;
 use super::plan::Print;
 use super::transaction::Part;
 use crate::{Data, Reply};
@@ -21,8 +22,10 @@ pub(super) fn print(print: Print, reply: &Reply, replies: &mut Replies<'_>) {
         (Reply::Appended { length, .. }, _) => replies.count(*length),
         (Reply::Counted { value, .. }, _) => replies.integer(*value),
         (Reply::Failed(error), _) => replies.error(&format!("ERR {error}")),
-        (Reply::Value(_) | Reply::Data(_), _) => answer(reply, replies),
-        (Reply::Block(_) | Reply::Entry(_), _) => panic!("a command is not answered with {reply:?}"),
+        (Reply::Value(_) | Reply::Data(_) | Reply::Denied(_), _) => answer(reply, replies),
+        (Reply::Block(_) | Reply::Chosen { .. } | Reply::Entry(_), _) => {
+            panic!("a command is not answered with {reply:?}")
+        }
     }
 }
 
@@ -49,6 +52,7 @@ pub(super) fn answer(reply: &Reply, replies: &mut Replies<'_>) {
     match reply {
         Reply::Value(value) => replies.value_or_null(value.as_ref()),
         Reply::Data(data) => self::data(data, replies),
+        Reply::Denied(denied) => replies.error(&no_permission(denied)),
         other => panic!("a query is not answered with {other:?}"),
     }
 }

@@ -30,6 +30,8 @@ struct Transaction {
     /// Encoded, one behind the other, and where each ends.
     commands: Vec<u8>,
     ends: Vec<usize>,
+    /// Which command of Redis each is.
+    called: Vec<Op>,
     parts: Vec<Part>,
     /// One of them carries the time.
     timed: bool,
@@ -87,6 +89,7 @@ impl Conversation {
             return Plan::Local(Local::Discard);
         }
         let transaction = self.transaction.as_mut().expect("a transaction has begun");
+        let called = Spec::find(arguments.get(0)).and_then(Spec::op);
         match plan::plan(arguments, scripts) {
             Plan::Invalid(text) => {
                 transaction.broken = true;
@@ -97,10 +100,12 @@ impl Conversation {
             Plan::Refuse(text) => transaction.add(Part::Error(text)),
             Plan::Local(Local::KnownScripts) => {
                 command::encode_call(&mut transaction.commands, Op::Script, arguments.from(1).iter());
-                transaction.add_command(Print::Ok)
+                transaction.add_command(called, Print::Ok)
             }
             Plan::Local(Local::Select | Local::Unwatch) => transaction.add(Part::Word("OK")),
-            Plan::Local(_) => {
+            Plan::Local(_)
+            | Plan::Write(Write::SetUser { .. } | Write::RemoveUsers)
+            | Plan::Read(Read::Users) => {
                 transaction.broken = true;
                 let name = shown(arguments.get(0), 128).to_uppercase();
                 Plan::Refuse(
@@ -112,12 +117,12 @@ impl Conversation {
                 let timed = matches!(op, Op::Ttl | Op::PTtl | Op::Time);
                 transaction.timed |= timed;
                 command::encode_call(&mut transaction.commands, op, arguments.from(1).iter());
-                transaction.add_command(Print::Ok)
+                transaction.add_command(called, Print::Ok)
             }
             Plan::Write(write) => {
                 transaction.timed |= write.is_timed();
                 let print = encode(&write, arguments, &mut transaction.commands);
-                transaction.add_command(print)
+                transaction.add_command(called, print)
             }
         }
     }
@@ -131,9 +136,21 @@ impl Conversation {
         Plan::Write(Write::Transaction)
     }
 
+    /// A command was refused before it could be planned, so a transaction that it belongs to is not executed. Returns whether
+    /// there is one.
+    pub(super) fn refused(&mut self) -> bool {
+        self.transaction.as_mut().map(|transaction| transaction.broken = true).is_some()
+    }
+
     /// Whether the transaction that is about to be executed carries the time.
     pub(super) fn is_timed(&self) -> bool {
         self.transaction.as_ref().is_some_and(|transaction| transaction.timed)
+    }
+
+    /// Which commands of Redis the transaction has.
+    pub(super) fn called(&self) -> impl ExactSizeIterator<Item = Op> {
+        let called = self.transaction.as_ref().map_or(&[][..], |transaction| &transaction.called);
+        called.iter().copied()
     }
 
     /// Drops the transaction: it is not executed.
@@ -182,7 +199,8 @@ impl Transaction {
         Plan::Local(Local::Queued)
     }
 
-    fn add_command(&mut self, print: Print) -> Plan {
+    fn add_command(&mut self, called: Option<Op>, print: Print) -> Plan {
+        self.called.push(called.expect("what the log carries has a number"));
         self.ends.push(self.commands.len());
         self.add(Part::Command(print))
     }

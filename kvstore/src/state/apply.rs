@@ -1,23 +1,33 @@
-//! Executes commands: decodes each, locks the shards of its keys, and does what it says.
+//! Executes commands: decodes each, locks the shards of its keys, and does what it says. Those that consist of others
+//! are in [`together`](super::together).
 
 use bytes::Bytes;
 use niagara_planted::{self as planted, Bug};
-use parking_lot::RwLockWriteGuard;
 
 use super::Kv;
 use super::calls::{self, Walking};
 use super::locked::{Change, One};
-use super::map::{Locked, Map};
+use super::map::Map;
 use super::news::ClockNews;
 use super::place::Place;
-use super::shard::Shard;
-use super::writer::{Core, Share, Writer, Writing};
-use crate::command::{self, Block, Call, Command, Condition, Keys, Pairs};
+use super::writer::{Core, Share, Writer};
+use crate::command::{self, Call, Command, Condition, Keys, Pairs};
 use crate::reply::{CommandError, Reply};
+use crate::table::Op;
+use crate::users::Wanted;
 
 /// An advance removes so many keys at most, since everybody waits for it: about a millisecond. The rest is due again at
 /// once.
 pub(super) const REMOVED_AT_ONCE: usize = 1024;
+
+/// Whose command is executed.
+#[derive(Default)]
+pub(super) struct Caller<'c> {
+    /// The default user, if nobody is named.
+    pub(super) user: Option<&'c [u8]>,
+    /// What the user has called, if that is known: one command, or those of a block.
+    pub(super) called: Vec<Op>,
+}
 
 impl Kv {
     /// Executes one command at the current position.
@@ -32,6 +42,27 @@ impl Kv {
     }
 
     fn execute_command(&mut self, command: Command<'_>, share: Share<'_>) -> Reply {
+        match command {
+            Command::Timed { time, command } => {
+                self.map.move_clock(time);
+                let command = command::decode(command).expect("decode has checked it");
+                self.execute_command(command, share)
+            }
+            Command::By { user, called, command } => {
+                let command = command::decode(command).expect("decode has checked it");
+                self.execute_for(&Caller { user: Some(user), called: called.collect() }, command, share)
+            }
+            command => self.execute_for(&Caller::default(), command, share),
+        }
+    }
+
+    /// Executes a command of a user, or of the default one, who may have lost rights since a server took it.
+    fn execute_for(&mut self, caller: &Caller<'_>, command: Command<'_>, share: Share<'_>) -> Reply {
+        let wanted = || Wanted::command(&command, caller.called.first().copied());
+        let denied = self.map.directory.denied(caller.user, wanted);
+        if let Some(denied) = denied.filter(|_| !planted::is(Bug::RightsAtIntakeOnly)) {
+            return Reply::Denied(Box::new(denied));
+        }
         let reply = match command {
             Command::Set { key, value, description, condition, want_old, lasts } => {
                 self.at_key(key, share, |one| {
@@ -45,14 +76,18 @@ impl Kv {
             Command::MSet { pairs, if_absent } => self.mset(pairs, if_absent, share),
             Command::FlushAll => self.flush_all(),
             Command::NameLife { life } => Reply::Named { life: self.map.name_life(life) },
-            Command::Timed { time, command } => {
-                self.map.move_clock(time);
-                let command = command::decode(command).expect("decode has checked it");
-                return self.execute_command(command, share);
-            }
-            Command::Call(call) => self.call(&call, share),
-            Command::Block(block) => self.block(&block, share),
+            Command::Call(call) => self.call(caller, &call, share),
+            Command::Block(block) => self.block(caller, &block, share),
+            Command::Choice(choice) => self.choice(caller, &choice, share),
+            Command::Look { key } => self.at_key(key, share, |one| one.look(key)),
+            Command::SetUser { name, rules } => self.set_user(name, rules),
+            Command::RemoveUsers { names } => self.remove_users(names),
+            Command::Timed { .. } | Command::By { .. } => unreachable!("decode refuses one within another"),
             Command::Advance { time } => self.advance(time),
+            Command::KeepChanges => {
+                self.core.ledger.changes.keep(&self.map.changes);
+                Reply::Timed
+            }
             Command::AskClocks { server, round } => {
                 self.map.news.tell(ClockNews::Asked { server, round });
                 Reply::Timed
@@ -78,7 +113,7 @@ impl Kv {
         write(map, core, &mut one, share, act)
     }
 
-    fn places<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) -> Vec<Place> {
+    pub(super) fn places<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) -> Vec<Place> {
         keys.map(|key| self.map.place(key)).collect()
     }
 
@@ -112,7 +147,7 @@ impl Kv {
         let mut shards = map.write_everything();
         let before = write(map, core, &mut shards, &Bytes::copy_from_slice, Writer::flush);
         drop(shards);
-        self.core.garbage.free(before);
+        self.core.garbage.free(Box::new(before));
         Reply::Flushed
     }
 
@@ -137,7 +172,7 @@ impl Kv {
         Reply::Timed
     }
 
-    fn call(&mut self, call: &Call<'_>, share: Share<'_>) -> Reply {
+    fn call(&mut self, caller: &Caller<'_>, call: &Call<'_>, share: Share<'_>) -> Reply {
         if call.is_whole() {
             // Nothing changes, so nobody else need wait.
             let clock = self.map.clock();
@@ -145,10 +180,11 @@ impl Kv {
             return Reply::Data(calls::walk(&Walking { whole: &*self.map, clock, seed }, call));
         }
         if call.is_script() {
+            let limited = self.map.directory.limited(caller.user);
             let Kv { map, core, .. } = self;
             let (mut shards, seed) = (map.write_everything(), core.versions.position());
             return Reply::Data(write(map, core, &mut shards, share, |writer| {
-                calls::eval(writer, call, seed)
+                calls::eval(writer, call, seed, limited.as_deref())
             }));
         }
         let places = self.places(call.keys());
@@ -157,38 +193,10 @@ impl Kv {
         let shards = &mut shards as &mut dyn Change;
         Reply::Data(write(map, core, shards, share, |writer| calls::execute(writer, call)))
     }
-
-    /// Executes several commands as if they were one: everybody sees what they change together, all of it or nothing.
-    fn block(&mut self, block: &Block<'_>, share: Share<'_>) -> Reply {
-        let is_whole = block.commands().any(|command| match command {
-            Command::FlushAll => true,
-            Command::Call(call) => call.is_whole() || call.is_script(),
-            _ => false,
-        });
-        let keys = block.watches().map(|(key, _)| key).map(|key| self.map.place(key));
-        let places: Vec<Place> = keys
-            .chain(block.commands().flat_map(|command| keys_of(&command)).map(|key| self.map.place(key)))
-            .collect();
-        let Kv { map, core, .. } = self;
-        let mut shards = if is_whole { map.write_everything() } else { map.write_all(&places) };
-        let clock = map.clock();
-        let replies = write(map, core, &mut shards, share, |writer| {
-            let mut unchanged =
-                block.watches().map(|(key, version)| (writer.get(key).map(|entry| entry.version), version));
-            unchanged.all(|(current, watched)| current == watched).then(|| {
-                let replies = block
-                    .commands()
-                    .enumerate()
-                    .map(|(number, command)| execute_part(writer, clock, number, command));
-                replies.collect()
-            })
-        });
-        Reply::Block(replies)
-    }
 }
 
-/// Executes a command that stands alone on the shards of its keys, and publishes how many keys there are then.
-fn write<'w, S: Change + ?Sized, T>(
+/// Executes a command on the shards of its keys, and publishes how many keys there are then.
+pub(super) fn write<'w, S: Change + ?Sized, T>(
     map: &'w Map,
     core: &'w mut Core,
     shards: &'w mut S,
@@ -199,58 +207,4 @@ fn write<'w, S: Change + ?Sized, T>(
     let done = act(&mut writer);
     map.publish_len(writer.core.ledger.keys);
     done
-}
-
-/// Executes a command of a block.
-fn execute_part(
-    whole: &mut Writer<'_, Locked<RwLockWriteGuard<'_, Shard>>>,
-    clock: u64,
-    number: usize,
-    command: Command<'_>,
-) -> Reply {
-    planted::pause();
-    if let Command::Call(call) = &command {
-        let seed = whole.core.versions.position().wrapping_add(number as u64);
-        if call.is_whole() {
-            return Reply::Data(calls::walk(&Walking { whole: &*whole.shards, clock, seed }, call));
-        }
-        if call.is_script() {
-            return Reply::Data(calls::eval(whole, call, seed));
-        }
-    }
-    let writer =
-        &mut Writing { map: whole.map, core: whole.core, shards: &mut *whole.shards, share: whole.share };
-    match command {
-        Command::Set { key, value, description, condition, want_old, lasts } => {
-            let attributes = writer.attributes(description, lasts);
-            writer.set(key, value, attributes, &condition, want_old)
-        }
-        Command::Append { key, value } => writer.append(key, value),
-        Command::IncrBy { key, delta } => writer.incr_by(key, delta),
-        Command::Delete { keys, condition } => writer.delete(keys, &condition),
-        Command::MSet { pairs, if_absent } => writer.mset(pairs, if_absent),
-        Command::FlushAll => {
-            let before = writer.flush();
-            writer.core.garbage.free(before);
-            Reply::Flushed
-        }
-        Command::NameLife { life } => Reply::Named { life: writer.map.name_life(life) },
-        Command::Call(call) => Reply::Data(calls::execute(writer, &call)),
-        Command::Timed { .. }
-        | Command::Block(_)
-        | Command::Advance { .. }
-        | Command::AskClocks { .. }
-        | Command::TellClock { .. } => unreachable!("decode refuses it in a block"),
-    }
-}
-
-/// The keys of a command that may be part of a block.
-fn keys_of<'a>(command: &Command<'a>) -> Vec<&'a [u8]> {
-    match command {
-        Command::Set { key, .. } | Command::Append { key, .. } | Command::IncrBy { key, .. } => vec![key],
-        Command::Delete { keys, .. } => keys.clone().collect(),
-        Command::MSet { pairs, .. } => pairs.clone().map(|(key, _)| key).collect(),
-        Command::Call(call) => call.keys().collect(),
-        _ => Vec::new(),
-    }
 }

@@ -1,7 +1,8 @@
 //! Entries as the chunks of a snapshot carry them.
 //!
 //! ```text
-//! chunk    format u8 = 3 | life u64, 0 if it has no name | clock u64, 0 if it has not been set | entry ..
+//! chunk    format u8 = 4 | life u64, 0 if it has no name | clock u64, 0 if it has not been set | users | entry ..
+//! users    length | a line for each, as ACL LIST shows it; in one chunk, or in none if nobody has changed them
 //! entry    key length | value length | version: position, further | content type length | content encoding length |
 //!          deadline, 0 for none | key | value | content type | content encoding
 //! ```
@@ -9,10 +10,12 @@
 //! Life and clock are little-endian; other numbers are varints: LEB128 of at most 64 bits. Every chunk can be read
 //! by itself, and the order of chunks and entries means nothing. Equal entries have equal bytes.
 //!
-//! Clock and deadline are in milliseconds since 1970. Formats 1 and 2, which can still be read, have neither, and format
-//! 1 has no life and no content types:
+//! Clock and deadline are in milliseconds since 1970. Formats 1 to 3 can still be read. None of them has users, formats 1 and
+//! 2 have neither clock nor deadlines, and format 1 has no life and no content types:
 //!
 //! ```text
+//! chunk    format u8 = 3 | life u64 | clock u64 | entry ..
+//!
 //! chunk    format u8 = 2 | life u64 | entry ..
 //! entry    key length | value length | version: position, further | content type length | content encoding length |
 //!          key | value | content type | content encoding
@@ -29,9 +32,12 @@ use crate::varint::{NotAVarint, put_varint, take_varint};
 use crate::{Description, Life, Version};
 
 /// The first byte of a chunk. Another layout gets another number, so that a snapshot is never misread.
-const FORMAT: u8 = 3;
+const FORMAT: u8 = 4;
 
-/// The layout before, without clock and deadlines.
+/// The layout before, without users.
+const USERLESS_FORMAT: u8 = 3;
+
+/// An earlier layout, without clock and deadlines.
 const TIMELESS_FORMAT: u8 = 2;
 
 /// The first layout, without lives and descriptions.
@@ -119,11 +125,18 @@ impl Stamp {
     }
 }
 
-/// Begins a chunk.
-pub(super) fn begin(chunk: &mut Vec<u8>, stamp: Stamp) {
+/// The users that a chunk holds, as text.
+pub(super) fn users(chunk: &[u8]) -> Result<&[u8], MalformedState> {
+    take_head(chunk).map(|head| head.users)
+}
+
+/// Begins a chunk, which has the users or nothing of them.
+pub(super) fn begin(chunk: &mut Vec<u8>, stamp: Stamp, users: &[u8]) {
     chunk.push(FORMAT);
     chunk.extend_from_slice(&stamp.life.map_or(0, Life::get).to_le_bytes());
     chunk.extend_from_slice(&stamp.clock.to_le_bytes());
+    put_varint(chunk, users.len() as u64);
+    chunk.extend_from_slice(users);
 }
 
 /// Appends an entry to a chunk.
@@ -145,20 +158,27 @@ pub(super) fn write_entry(chunk: &mut Vec<u8>, entry: &SnapshotEntry<'_>) {
 struct Head<'c> {
     format: u8,
     stamp: Stamp,
+    users: &'c [u8],
     rest: &'c [u8],
 }
 
 fn take_head(chunk: &[u8]) -> Result<Head<'_>, MalformedState> {
     match chunk.split_first() {
-        Some((&format @ BARE_FORMAT, rest)) => Ok(Head { format, stamp: Stamp::default(), rest }),
-        Some((&format @ (TIMELESS_FORMAT | FORMAT), mut rest)) => {
+        Some((&format @ BARE_FORMAT, rest)) => Ok(Head { format, stamp: Stamp::default(), users: &[], rest }),
+        Some((&format @ (TIMELESS_FORMAT | USERLESS_FORMAT | FORMAT), mut rest)) => {
             let life = Life::new(take_u64(&mut rest)?);
-            let clock = if format == FORMAT { take_u64(&mut rest)? } else { 0 };
-            Ok(Head { format, stamp: Stamp { life, clock }, rest })
+            let clock = if format == TIMELESS_FORMAT { 0 } else { take_u64(&mut rest)? };
+            let users = if format == FORMAT { take_users(&mut rest)? } else { &[] };
+            Ok(Head { format, stamp: Stamp { life, clock }, users, rest })
         }
         Some(_) => Err(MalformedState("a chunk has another format")),
         None => Err(MalformedState("a chunk is empty")),
     }
+}
+
+fn take_users<'c>(rest: &mut &'c [u8]) -> Result<&'c [u8], MalformedState> {
+    let length = take_number(rest)?;
+    take_bytes(rest, length)
 }
 
 fn take_u64(rest: &mut &[u8]) -> Result<u64, MalformedState> {
@@ -180,7 +200,8 @@ fn take_entry<'c>(rest: &mut &'c [u8], format: u8) -> Result<SnapshotEntry<'c>, 
     let further = u32::try_from(take_number(rest)?)
         .or(Err(MalformedState("a key has changed too often at one position")))?;
     let lengths = if format == BARE_FORMAT { [0, 0] } else { [take_number(rest)?, take_number(rest)?] };
-    let deadline = if format == FORMAT { take_number(rest)? } else { 0 };
+    let has_deadline = matches!(format, USERLESS_FORMAT | FORMAT);
+    let deadline = if has_deadline { take_number(rest)? } else { 0 };
     let key = take_bytes(rest, key_length)?;
     let value = take_bytes(rest, value_length)?;
     let [content_type, content_encoding] = lengths;
@@ -225,7 +246,7 @@ mod tests {
         ) {
             let mut chunk = Vec::new();
             let stamp = Stamp { life: Life::new(life), clock };
-            begin(&mut chunk, stamp);
+            begin(&mut chunk, stamp, b"");
             let entries: Vec<_> = entries.iter().map(|(key, value, (position, further), content_type, content_encoding, deadline)| SnapshotEntry {
                 key,
                 value,
@@ -241,7 +262,7 @@ mod tests {
         #[test]
         fn any_bytes_are_read_without_a_panic(mut bytes in vec(prop_oneof![0u8..4, any::<u8>()], 0..300), known: bool) {
             if known && let Some(first) = bytes.first_mut() {
-                *first = BARE_FORMAT + *first % 3;
+                *first = BARE_FORMAT + *first % 4;
             }
             let entries: Vec<_> = snapshot_entries(&bytes).collect();
             prop_assert!(entries.iter().rev().skip(1).all(Result::is_ok), "something follows an error");
@@ -250,7 +271,7 @@ mod tests {
         #[test]
         fn a_chunk_that_is_cut_short_is_told_from_a_whole_one(value in vec(any::<u8>(), 0..300), cut in 1usize..300) {
             let mut chunk = Vec::new();
-            begin(&mut chunk, Stamp::default());
+            begin(&mut chunk, Stamp::default(), b"");
             let begun = chunk.len();
             let version = Version { position: u64::MAX, further: u32::MAX };
             let description = Description { content_type: b"a/b", content_encoding: b"gzip" };
@@ -266,7 +287,7 @@ mod tests {
         let version = Version { position: 1, further: 0 };
         for (key, value) in [(MAX_KEY_BYTES + 1, 0), (1, MAX_VALUE_BYTES + 1)] {
             let mut chunk = Vec::new();
-            begin(&mut chunk, Stamp::default());
+            begin(&mut chunk, Stamp::default(), b"");
             let (key, value) = (&vec![1; key][..], &vec![2; value][..]);
             write_entry(
                 &mut chunk,
@@ -282,7 +303,7 @@ mod tests {
         let long = [b'a'; crate::MAX_CONTENT_TYPE_BYTES + 1];
         for content_type in [long.as_slice(), b"a\r\nb"] {
             let mut chunk = Vec::new();
-            begin(&mut chunk, Stamp::default());
+            begin(&mut chunk, Stamp::default(), b"");
             let description = Description { content_type, content_encoding: b"" };
             write_entry(
                 &mut chunk,
@@ -313,10 +334,10 @@ mod tests {
 
     #[test]
     fn another_format_is_refused() {
-        assert!(snapshot_entries(&[4]).next().unwrap().is_err());
+        assert!(snapshot_entries(&[5]).next().unwrap().is_err());
         assert!(snapshot_entries(&[]).next().unwrap().is_err());
         assert!(snapshot_entries(&[BARE_FORMAT]).next().is_none());
-        for (format, stamp) in [(TIMELESS_FORMAT, 8), (FORMAT, 16)] {
+        for (format, stamp) in [(TIMELESS_FORMAT, 8), (USERLESS_FORMAT, 16), (FORMAT, 17)] {
             let chunk = [vec![format], vec![0; stamp]].concat();
             assert!(snapshot_entries(&chunk[..stamp]).next().unwrap().is_err());
             assert!(snapshot_entries(&chunk).next().is_none());

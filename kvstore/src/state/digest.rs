@@ -4,8 +4,8 @@
 //! matter: a changed entry is subtracted and added again. It must be the same on all servers, of all versions
 //! that may run side by side. So it depends on no seed, no table and no word size.
 //!
-//! An entry's digest covers its key, value, attributes and version; the state's digest also covers its life
-//! and its clock.
+//! An entry's digest covers its key, value, attributes and version; the state's digest also covers its life,
+//! its clock and its users.
 //! The digest of a value's whole blocks is kept with the entry, so neither a removed value nor a growing one
 //! is read again.
 
@@ -38,6 +38,15 @@ impl StateDigest {
     pub(super) fn remove(&mut self, entry: &Entry) {
         self.0 = self.0.wrapping_sub(of_entry(entry));
     }
+}
+
+/// What users add to the digest of a state, as text; nothing if there is none.
+pub(super) fn of_users(text: &[u8]) -> u128 {
+    if text.is_empty() {
+        return 0;
+    }
+    let digest = Blocks::of(text).finish(text);
+    u128::from(product(digest ^ KEYS[3], KEYS[6])) << 64 | u128::from(product(digest ^ KEYS[2], KEYS[7]))
 }
 
 fn of_entry(entry: &Entry) -> u128 {

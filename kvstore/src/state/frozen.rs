@@ -28,18 +28,20 @@ pub struct KvFrozen {
     /// Life and clock of the state at that position. Every chunk has them, so a state with either has at least one
     /// chunk.
     stamp: Stamp,
+    /// All users, as text, until a chunk has them.
+    users: Vec<u8>,
     stamp_told: bool,
 }
 
 impl KvFrozen {
     /// The entries of the map that were last changed at `position` or before. No command at `position` may
     /// follow.
-    pub(super) fn new(map: Arc<Map>, position: u64) -> KvFrozen {
+    pub(super) fn new(map: Arc<Map>, position: u64, users: Vec<u8>) -> KvFrozen {
         let view = Arc::new(View::new(position));
         map.freeze(&view);
         let stamp = Stamp { life: map.life(), clock: map.ordered_clock() };
-        let stamp_told = stamp == Stamp::default();
-        KvFrozen { map, view, at: Some(Place::start_of(0)), ready: Vec::new(), stamp, stamp_told }
+        let stamp_told = stamp == Stamp::default() && users.is_empty();
+        KvFrozen { map, view, at: Some(Place::start_of(0)), ready: Vec::new(), stamp, users, stamp_told }
     }
 
     /// Walks on, over at most one table, and takes what was saved meanwhile; `false` if nothing is left.
@@ -120,7 +122,7 @@ fn copy_out(
 impl Frozen for KvFrozen {
     fn next_chunk(&mut self, chunk: &mut Vec<u8>) -> bool {
         let start = chunk.len();
-        chunk::begin(chunk, self.stamp);
+        chunk::begin(chunk, self.stamp, &std::mem::take(&mut self.users));
         let begun = chunk.len();
         while chunk.len() < start + CHUNK_BYTES {
             // A restored value of this size shares the chunk's memory, so it should have its own chunk.

@@ -15,8 +15,10 @@ use super::shard::Shard;
 use super::tables::Tables;
 use super::view::View;
 use crate::Life;
+use crate::changes::Feed;
 use crate::pubsub::Hub;
 use crate::script::Scripts;
+use crate::users::Directory;
 
 /// The contents of all shards of an empty map.
 pub(super) fn no_contents() -> Vec<Tables> {
@@ -47,6 +49,10 @@ pub(super) struct Map {
     pub(super) scripts: Scripts,
     /// Who on this server hears which messages.
     pub(super) hub: Arc<Hub>,
+    /// The users, and what each may do.
+    pub(super) directory: Arc<Directory>,
+    /// The latest changes, for whoever watches them.
+    pub(super) changes: Arc<Feed>,
 }
 
 impl Default for Map {
@@ -74,6 +80,8 @@ impl Map {
             news: News::default(),
             scripts: Scripts::default(),
             hub: Arc::default(),
+            directory: Arc::default(),
+            changes: Arc::default(),
         }
     }
 

@@ -3,15 +3,18 @@
 //! [`Kv`] is written by the applying thread alone. A [`KvReader`] reads it from any other thread,
 //! concurrently. The map is split into shards with a lock each (`map`, `shard`). A command or a read of
 //! several keys locks all their shards before its first access, so nobody sees half of an mset. `apply`
-//! executes each command: `writer` has the changes that commands consist of, on shards that are `locked`, and
-//! `calls` the commands of the Redis protocol. `versions` names changes, `digest` is what servers compare, `scan`
-//! has the pages of a scan, and `garbage` frees removed contents.
+//! executes each command, with `together` for those that consist of others: `writer` has the changes that commands consist of, on shards that are `locked`, and
+//! `calls` the commands of the Redis protocol. `versions` names changes, `digest` is what servers compare, `scan` and
+//! `listing` have the pages of scans and listings, and `garbage` frees removed contents.
 //!
 //! A key expires when the clock of the state has reached its deadline. Only commands move that clock, so a key expires
 //! at the same command on every server. From then on it does not exist for any command or read; `deadlines` finds it for
 //! the next *advance*, which removes it. `news` tells this server's [timekeeper](crate::time) when that is due.
 //!
-//! A message for subscribers changes nothing: the [hub](crate::pubsub) of this server delivers it.
+//! `users` changes users, who are a part of the state; the [directory](crate::users) shows them to other threads.
+//!
+//! A message for subscribers changes nothing: the [hub](crate::pubsub) of this server delivers it. The
+//! [feed](crate::changes) of this server tells watchers what has changed.
 //!
 //! A shard is a row of small hash tables (`tables`) in the order of their keys' places (`place`), which
 //! growth never changes. So a [`KvFrozen`] can walk the map while it changes: writers save for it what it has
@@ -28,6 +31,7 @@ mod entry;
 mod frozen;
 mod garbage;
 mod ledger;
+mod listing;
 mod locked;
 mod map;
 mod news;
@@ -39,6 +43,8 @@ mod shard;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod together;
+mod users;
 mod versions;
 mod view;
 mod writer;
@@ -53,6 +59,7 @@ use chunk::Stamp;
 pub use chunk::{SnapshotEntry, snapshot_entries};
 pub use frozen::KvFrozen;
 use garbage::Garbage;
+pub use listing::{ListPage, Listed};
 use map::Map;
 pub use news::ClockNews;
 pub use reader::{Found, KvReader};
@@ -115,10 +122,16 @@ impl Kv {
     /// Executes one command at a position. It must not be below that of the previous command, and must be
     /// above that of any earlier [`freeze`](StateMachine::freeze) or [`restore`](StateMachine::restore).
     pub fn execute(&mut self, position: GlobalPosition, command: &Bytes) -> Reply {
-        self.core.versions.enter(position.get());
+        self.enter(position);
         let reply = self.execute_one(command, &|part| command.slice_ref(part));
         self.publish();
         reply
+    }
+
+    /// Starts or continues a position.
+    fn enter(&mut self, position: GlobalPosition) {
+        self.core.versions.enter(position.get());
+        self.core.ledger.changes.enter(position.get());
     }
 
     /// Publishes how far commands are executed, and when the next key expires, and delivers messages.
@@ -126,6 +139,9 @@ impl Kv {
         self.map.publish(self.core.versions.position());
         self.publish_deadlines();
         self.map.hub.deliver(&mut self.core.staged);
+        if let Some(gone) = self.core.ledger.changes.deliver(&self.map.changes) {
+            self.core.garbage.free(gone);
+        }
     }
 
     /// Publishes when the next key expires.
@@ -154,11 +170,12 @@ impl StateMachine for Kv {
     }
 
     fn digest(&self) -> Option<u128> {
-        Some(self.core.ledger.digest.of_state(self.map.life(), self.map.ordered_clock()))
+        let state = self.core.ledger.digest.of_state(self.map.life(), self.map.ordered_clock());
+        Some(state.wrapping_add(self.core.users_digest))
     }
 
     fn apply(&mut self, position: GlobalPosition, commands: Commands<'_>, replies: &mut Vec<Reply>) {
-        self.core.versions.enter(position.get());
+        self.enter(position);
         let awaited = commands.are_awaited();
         let executed =
             commands.map(|command| self.execute_one(command.as_slice(), &|part| command.share(part)));
@@ -181,7 +198,8 @@ impl StateMachine for Kv {
 
     fn freeze(&mut self) -> KvFrozen {
         self.core.versions.close();
-        KvFrozen::new(Arc::clone(&self.map), self.core.versions.position())
+        let users = self.map.directory.users().saved();
+        KvFrozen::new(Arc::clone(&self.map), self.core.versions.position(), users)
     }
 
     fn restoring(reader: &KvReader) -> KvRestoring {
@@ -191,16 +209,17 @@ impl StateMachine for Kv {
     fn restore(&mut self, position: GlobalPosition, state: KvRestoring) -> Result<(), MalformedState> {
         let position = position.get();
         assert!(position >= self.core.versions.position(), "slots_rise: a restore does not lead back");
-        let Restored { stamp: Stamp { life, clock }, contents, ledger } =
+        let Restored { stamp: Stamp { life, clock }, users, contents, ledger } =
             state.finish(&self.map, position)?;
         if position > self.core.versions.position() {
             self.map.hub.lose();
         }
         // A state with a name keeps it, so readers never see a tag without one.
         self.map.set_life(life);
+        self.put_users(Arc::new(users));
         self.map.move_clock(clock);
-        self.core.garbage.free(self.map.replace_all(contents));
-        self.core.ledger = ledger;
+        self.core.garbage.free(Box::new(self.map.replace_all(contents)));
+        self.core.ledger.replace(ledger, position);
         self.core.versions = Versions::after(position);
         self.publish();
         Ok(())

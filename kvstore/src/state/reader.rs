@@ -8,14 +8,18 @@ use niagara_engine::Wake;
 
 use super::calls::{self, Walking};
 use super::entry::Entry;
+use super::listing::{self, ListPage, Listed};
 use super::locked::Look;
 use super::map::Map;
 use super::news::ClockNews;
 use super::place::Place;
 use super::scan::{self, Cursor};
+use crate::changes::Feed;
 use crate::pubsub::Hub;
 use crate::query::{self, MalformedQuery, Query};
 use crate::script::Scripts;
+use crate::table::Op;
+use crate::users::{Access, Directory, Wanted};
 use crate::{Description, Life, Reply, StoredValue, Version};
 
 /// A handle for reads on any thread. Cloning is cheap.
@@ -39,6 +43,14 @@ pub struct Found<'a> {
     pub description: Description<'a>,
     /// When the key expires, in milliseconds since 1970.
     pub deadline: Option<u64>,
+}
+
+/// What a query wants to look at.
+fn wanted<'q>(query: &Query<'q>) -> Wanted<'q> {
+    match query {
+        Query::Value(key) | Query::Entry(key) => Wanted::on_key(Op::Get, key, Access::READ),
+        Query::Call { call, .. } => Wanted::call(call, None),
+    }
 }
 
 impl<'a> Found<'a> {
@@ -71,9 +83,19 @@ impl KvReader {
         &self.map.scripts
     }
 
+    /// The users, and what each may do.
+    pub(crate) fn directory(&self) -> &Arc<Directory> {
+        &self.map.directory
+    }
+
     /// Who on this server hears which messages.
     pub(crate) fn hub(&self) -> &Arc<Hub> {
         &self.map.hub
+    }
+
+    /// The latest changes, for whoever watches them.
+    pub(crate) fn changes(&self) -> &Arc<Feed> {
+        &self.map.changes
     }
 
     /// The value of a key and its version, or `None` if the key does not exist.
@@ -134,7 +156,11 @@ impl KvReader {
     /// # Errors
     /// If the bytes are not a query.
     pub fn answer(&self, query: &[u8]) -> Result<Reply, MalformedQuery> {
-        Ok(match query::decode(query)? {
+        let (user, query) = query::decode_for_user(query)?;
+        if let Some(denied) = self.map.directory.denied(user, || wanted(&query)) {
+            return Ok(Reply::Denied(Box::new(denied)));
+        }
+        Ok(match query {
             Query::Value(key) => Reply::Value(self.with(key, |found| found.map(|found| found.value.clone()))),
             Query::Call { call, .. } if call.is_whole() => {
                 // As many reads as there have been: they change nothing, so no server need agree with another.
@@ -229,6 +255,35 @@ impl KvReader {
     /// is locked during a visit.
     pub fn scan(&self, cursor: Cursor, count: usize, visit: impl FnMut(&[u8])) -> Cursor {
         scan::page(&*self.map, self.map.clock(), cursor, count, visit)
+    }
+
+    /// A page of the keys with a prefix, from the cursor on, with all that is stored with them, at one moment. Pages
+    /// follow each other like those of a [scan](Self::scan). A page may be empty although others follow it, since it
+    /// looks at a bounded number of keys.
+    ///
+    /// ```
+    /// use niagara_engine::{GlobalPosition, StateMachine};
+    /// use niagara_kvstore::{Cursor, Kv, Listed, command};
+    ///
+    /// let mut kv = Kv::new();
+    /// let mut add_one = Vec::new();
+    /// command::encode_incr_by(&mut add_one, b"visits/1", 1);
+    /// kv.execute(GlobalPosition::new(1), &add_one.into());
+    /// let page = kv.reader().list(Cursor::START, Listed { prefix: b"visits/", limit: 10, with_values: true });
+    /// assert_eq!((&*page.entries[0].0, page.next), (&b"visits/1"[..], Cursor::START));
+    /// ```
+    pub fn list(&self, cursor: Cursor, listed: Listed<'_>) -> ListPage {
+        self.list_some(cursor, listed, |_| true)
+    }
+
+    /// The same, of the keys for which `shows` holds.
+    pub(crate) fn list_some(
+        &self,
+        cursor: Cursor,
+        listed: Listed<'_>,
+        shows: impl Fn(&[u8]) -> bool,
+    ) -> ListPage {
+        listing::page(&self.map, cursor, listed, shows)
     }
 
     /// All keys in order, each with its value and version, at one moment. For tests and small states, since

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use niagara_engine::{MalformedState, Restoring};
 
-use super::chunk::{Stamp, snapshot_entries};
+use super::chunk::{self, Stamp, snapshot_entries};
+use super::digest::of_users;
 use super::entry::Entry;
 use super::ledger::Ledger;
 use super::map::{Map, no_contents};
 use super::tables::Tables;
 use super::writer::kept;
 use crate::attributes::Describer;
+use crate::users::Users;
 
 /// A snapshot being read back into a [`Kv`](super::Kv), apart from what readers see.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub struct KvRestoring {
     changed: u64,
     /// What the earlier chunks said; `None` before the first one.
     stamp: Option<Stamp>,
+    /// All users, as text.
+    users: Vec<u8>,
     describer: Describer,
 }
 
@@ -31,6 +35,7 @@ pub struct KvRestoring {
 #[derive(Debug)]
 pub(super) struct Restored {
     pub(super) stamp: Stamp,
+    pub(super) users: Users,
     /// The contents of all shards.
     pub(super) contents: Vec<Tables>,
     pub(super) ledger: Ledger,
@@ -40,7 +45,8 @@ impl KvRestoring {
     pub(super) fn new(map: Arc<Map>) -> KvRestoring {
         let describer = Describer::default();
         let ledger = Ledger::default();
-        KvRestoring { map, shards: no_contents(), ledger, changed: 0, stamp: None, describer }
+        let users = Vec::new();
+        KvRestoring { map, shards: no_contents(), ledger, changed: 0, stamp: None, users, describer }
     }
 
     /// The state at `position`.
@@ -56,7 +62,10 @@ impl KvRestoring {
             return Err(MalformedState("a key was changed after the position of the snapshot"));
         }
         let stamp = self.stamp.unwrap_or_default();
-        Ok(Restored { stamp, contents: self.shards, ledger: self.ledger })
+        let users = if self.users.is_empty() { Some(Users::default()) } else { Users::parse(&self.users) };
+        let users = users
+            .ok_or(MalformedState("a user has a right that this release does not know: run a newer one"))?;
+        Ok(Restored { stamp, users, contents: self.shards, ledger: self.ledger })
     }
 }
 
@@ -66,6 +75,11 @@ impl Restoring for KvRestoring {
         if *self.stamp.get_or_insert(stamp) != stamp {
             return Err(MalformedState("chunks have different lives or times of a state"));
         }
+        let users = chunk::users(chunk)?;
+        if !users.is_empty() && !self.users.is_empty() {
+            return Err(MalformedState("users occur twice"));
+        }
+        self.users.extend_from_slice(users);
         for entry in snapshot_entries(chunk) {
             let entry = entry?;
             let place = self.map.place(entry.key);
@@ -85,6 +99,6 @@ impl Restoring for KvRestoring {
 
     fn digest(&self) -> Option<u128> {
         let Stamp { life, clock } = self.stamp.unwrap_or_default();
-        Some(self.ledger.digest.of_state(life, clock))
+        Some(self.ledger.digest.of_state(life, clock).wrapping_add(of_users(&self.users)))
     }
 }

@@ -22,12 +22,12 @@ impl Cursor {
     /// The highest cursor.
     pub const MAX: Cursor = Cursor((1 << BUCKET_BITS) - 1);
 
-    fn place(self) -> Place {
+    pub(super) fn place(self) -> Place {
         Place(self.0 << (u64::BITS - BUCKET_BITS))
     }
 
     /// The bucket of a place.
-    fn of(place: Place) -> Cursor {
+    pub(super) fn of(place: Place) -> Cursor {
         Cursor(place.0 >> (u64::BITS - BUCKET_BITS))
     }
 
@@ -75,6 +75,37 @@ pub(super) fn page(
     Cursor::START
 }
 
+/// Shows the entries of one table to `take`, starting at `from`, until it says that the page is full, and returns where to
+/// continue in the same shard. The entries of a bucket share a page.
+pub(super) fn walk_table(
+    shard: &Shard,
+    from: Place,
+    mut take: impl FnMut(&Entry) -> Fullness,
+) -> (Option<Place>, Fullness) {
+    let mut entries: Vec<&Entry> = shard.tables().tables_from(from).next().into_iter().flatten().collect();
+    entries.sort_unstable_by_key(|entry| entry.place);
+    let mut entries = entries.into_iter().peekable();
+    let mut fullness = Fullness::HasRoom;
+    while let Some(entry) = entries.next() {
+        if take(entry) == Fullness::Full {
+            fullness = Fullness::Full;
+        }
+        let bucket = Cursor::of(entry.place);
+        let is_last = entries.peek().is_none_or(|next| Cursor::of(next.place) > bucket);
+        if is_last && fullness == Fullness::Full && entries.peek().is_some() {
+            return (bucket.next().map(Cursor::place), fullness);
+        }
+    }
+    (shard.tables().next_table(from), fullness)
+}
+
+/// Whether a page takes more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fullness {
+    HasRoom,
+    Full,
+}
+
 /// Copies the keys of one table, starting at `from`, as far as there is room, and returns where to continue
 /// in the same shard.
 fn copy_table(
@@ -87,22 +118,15 @@ fn copy_table(
     if planted::is(Bug::ScanSkipsFrozen) && shard.is_frozen() {
         return None;
     }
-    let mut entries: Vec<&Entry> = shard.tables().tables_from(from).next().into_iter().flatten().collect();
-    entries.sort_unstable_by_key(|entry| entry.place);
-    let mut entries = entries.into_iter().peekable();
-    while let Some(entry) = entries.next() {
+    let (next, _) = walk_table(shard, from, |entry| {
         if !entry.is_expired(clock) {
             keys.push(entry.key.clone());
         }
         room.keys = room.keys.saturating_sub(1);
         room.bytes = room.bytes.saturating_sub(entry.key.len() + KEY_BYTES);
-        let bucket = Cursor::of(entry.place);
-        let is_last = entries.peek().is_none_or(|next| Cursor::of(next.place) > bucket);
-        if is_last && (room.keys == 0 || room.bytes == 0) && entries.peek().is_some() {
-            return bucket.next().map(Cursor::place);
-        }
-    }
-    shard.tables().next_table(from)
+        if room.keys == 0 || room.bytes == 0 { Fullness::Full } else { Fullness::HasRoom }
+    });
+    next
 }
 
 #[cfg(test)]

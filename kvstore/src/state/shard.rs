@@ -15,6 +15,7 @@ use super::tables::{Changing, Tables};
 use super::view::View;
 use crate::Version;
 use crate::attributes::Attributes;
+use crate::changes::Kind;
 
 /// A part of the map.
 #[derive(Debug, Default)]
@@ -42,6 +43,7 @@ impl Shard {
     /// Adds a missing key. No view holds it, since its version is of a later position than any view's.
     pub(super) fn insert_absent(&mut self, entry: Entry, ledger: &mut Ledger) {
         ledger.add(&entry);
+        ledger.note(Kind::Set, &entry);
         self.tables.insert_absent(entry);
     }
 
@@ -53,9 +55,17 @@ impl Shard {
             .map(|entry| &*entry.key)
     }
 
-    pub(super) fn remove(&mut self, place: Place, key: &[u8], ledger: &mut Ledger) -> Option<Entry> {
+    /// Removes a key; `why` is what watchers are told.
+    pub(super) fn remove(
+        &mut self,
+        place: Place,
+        key: &[u8],
+        why: Kind,
+        ledger: &mut Ledger,
+    ) -> Option<Entry> {
         let entry = self.tables.remove(place, key)?;
         ledger.remove(&entry);
+        ledger.note_gone(why, key);
         if let Some(view) = &self.view
             && !planted::is(Bug::ViewNotFrozen)
         {
@@ -117,7 +127,7 @@ impl Present<'_> {
         version: Version,
         ledger: &mut Ledger,
     ) -> Bytes {
-        self.renew(ledger, |entry| {
+        self.renew(Kind::Set, ledger, |entry| {
             entry.version = version;
             entry.attributes = attributes;
             entry.blocks = Blocks::of(&value);
@@ -132,7 +142,7 @@ impl Present<'_> {
         ledger: &mut Ledger,
         change: impl FnOnce(Bytes) -> Bytes,
     ) {
-        self.renew(ledger, |entry| {
+        self.renew(Kind::Set, ledger, |entry| {
             entry.version = version;
             entry.value = change(std::mem::take(&mut entry.value));
             entry.blocks = Blocks::of(&entry.value);
@@ -141,7 +151,7 @@ impl Present<'_> {
 
     /// Sets the key's attributes, and keeps its value.
     pub(super) fn set_attributes(&mut self, attributes: Attributes, version: Version, ledger: &mut Ledger) {
-        self.renew(ledger, |entry| {
+        self.renew(Kind::Deadline, ledger, |entry| {
             entry.version = version;
             entry.attributes = attributes;
         });
@@ -150,7 +160,7 @@ impl Present<'_> {
     /// Appends to the key's value, in place if nobody else holds it: neither a reader nor a view. Keeps its
     /// attributes.
     pub(super) fn grow(&mut self, version: Version, ledger: &mut Ledger, grow: impl FnOnce(Bytes) -> Bytes) {
-        self.renew(ledger, |entry| {
+        self.renew(Kind::Set, ledger, |entry| {
             let before = entry.value.len();
             entry.version = version;
             entry.value = grow(std::mem::take(&mut entry.value));
@@ -158,11 +168,12 @@ impl Present<'_> {
         });
     }
 
-    fn renew<T>(&mut self, ledger: &mut Ledger, change: impl FnOnce(&mut Entry) -> T) -> T {
+    fn renew<T>(&mut self, kind: Kind, ledger: &mut Ledger, change: impl FnOnce(&mut Entry) -> T) -> T {
         self.save();
         ledger.remove(self.entry.get());
         let changed = self.entry.change(change);
         ledger.add(self.entry.get());
+        ledger.note(kind, self.entry.get());
         changed
     }
 

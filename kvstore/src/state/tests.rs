@@ -13,10 +13,13 @@ use crate::command::{self, Condition, MAX_VALUE_BYTES};
 use crate::reply::CommandError;
 use crate::{Description, Reply, Version};
 
+mod changes;
+mod choices;
 mod digest;
 mod expiry;
 mod messages;
 mod scripts;
+mod users;
 
 /// Executes what `encode` writes.
 pub(super) fn run(kv: &mut Kv, position: u64, encode: impl FnOnce(&mut Vec<u8>)) -> Reply {

@@ -15,11 +15,12 @@ use super::place::{Place, SHARD_BITS};
 use super::tables::Tables;
 use super::versions::Versions;
 use crate::attributes::{Attributes, Describer};
+use crate::changes::Kind;
 use crate::command::{Condition, MAX_VALUE_BYTES};
 use crate::decimal::decimal;
 use crate::pubsub::Staged;
 use crate::reply::{CommandError, Reply};
-use crate::{Description, Version};
+use crate::{Description, StoredValue, Version};
 
 /// A value of at least this size stays in the buffer that it arrived in. A smaller one is copied, since
 /// otherwise it would keep tens of KiB of other commands alive.
@@ -37,6 +38,8 @@ pub(super) struct Core {
     pub(super) garbage: Garbage,
     /// Large values that were replaced or removed, to be freed when no shard is locked.
     pub(super) rubbish: Vec<Bytes>,
+    /// The digest of all users; 0 if nobody has changed them.
+    pub(super) users_digest: u128,
     /// Messages of this batch for subscribers of this server.
     pub(super) staged: Staged,
 }
@@ -62,6 +65,13 @@ impl<S: Change + ?Sized> Writer<'_, S> {
     /// A value, empty if there is none.
     pub(super) fn value(&mut self, key: &[u8]) -> Bytes {
         self.get(key).map(|entry| entry.value.clone()).unwrap_or_default()
+    }
+
+    /// All that is stored with a key.
+    pub(super) fn look(&mut self, key: &[u8]) -> Reply {
+        let stored =
+            |entry: &Entry| StoredValue::new(entry.value.clone(), entry.version, entry.attributes.clone());
+        Reply::Entry(self.get(key).map(stored))
     }
 
     /// Sets a key's value and attributes. Returns its version, and whether the key is new.
@@ -102,17 +112,17 @@ impl<S: Change + ?Sized> Writer<'_, S> {
     /// Removes a key. Returns its entry.
     pub(super) fn take(&mut self, key: &[u8]) -> Option<Entry> {
         let place = self.purge(key);
-        self.remove(place, key)
+        self.remove(place, key, Kind::Delete)
     }
 
     /// Removes a key, whatever its deadline.
     pub(super) fn expire(&mut self, key: &[u8]) -> Option<Entry> {
-        self.remove(self.map.place(key), key)
+        self.remove(self.map.place(key), key, Kind::Expire)
     }
 
     /// Removes all keys; all shards are locked. Returns what takes long to free.
     pub(super) fn flush(&mut self) -> Vec<Tables> {
-        self.core.ledger = Ledger::default();
+        self.core.ledger.clear();
         self.core.versions.forget_all();
         let shards = 0..1 << SHARD_BITS;
         shards
@@ -122,8 +132,8 @@ impl<S: Change + ?Sized> Writer<'_, S> {
             .collect()
     }
 
-    fn remove(&mut self, place: Place, key: &[u8]) -> Option<Entry> {
-        let entry = self.shards.shard_mut(place).remove(place, key, &mut self.core.ledger)?;
+    fn remove(&mut self, place: Place, key: &[u8], why: Kind) -> Option<Entry> {
+        let entry = self.shards.shard_mut(place).remove(place, key, why, &mut self.core.ledger)?;
         self.core.versions.forget(entry.version);
         Some(entry)
     }
@@ -135,7 +145,7 @@ impl<S: Change + ?Sized> Writer<'_, S> {
         if !self.core.ledger.deadlines.is_empty() {
             let clock = self.map.clock();
             if self.shards.shard(place).get(place, key).is_some_and(|entry| entry.is_expired(clock)) {
-                let entry = self.remove(place, key).expect("it was there a moment ago");
+                let entry = self.remove(place, key, Kind::Expire).expect("it was there a moment ago");
                 free_later(&mut self.core.rubbish, entry.value);
             }
         }

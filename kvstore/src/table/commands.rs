@@ -22,7 +22,7 @@ const KEY: Keys = Keys::FIRST;
 
 /// All commands, the most frequent first.
 #[rustfmt::skip]
-pub(crate) static COMMANDS: [Spec; 92] = [
+pub(crate) static COMMANDS: [Spec; 93] = [
     spec("GET", 2, KEY, Group::String, Read(Op::Get), ("1.0.0", "key", "Returns the value of a key.")),
     spec("SET", -3, KEY, Group::String, TimedWrite(Op::Set), ("1.0.0", "key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]", "Sets the value of a key, and when it expires.")),
     spec("INCR", 2, KEY, Group::String, Compact(Op::Incr), ("1.0.0", "key", "Adds one to the integer value of a key.")),
@@ -105,6 +105,7 @@ pub(crate) static COMMANDS: [Spec; 92] = [
     spec("CLIENT", -2, NO, Group::Connection, By(Local::Client), ("2.4.0", "subcommand [argument ..]", "About this connection.")),
     spec("QUIT", -1, NO, Group::Connection, By(Local::Quit), ("1.0.0", "", "Closes the connection.")),
     spec("RESET", 1, NO, Group::Connection, By(Local::Reset), ("6.2.0", "", "Resets the connection.")),
+    spec("ACL", -2, NO, Group::Server, By(Local::Acl), ("6.0.0", "subcommand [argument ..]", "Makes users, says what they may do, and who was refused.")),
     spec("COMMAND", -1, NO, Group::Server, By(Local::Command), ("2.8.13", "[subcommand [argument ..]]", "About the commands.")),
     spec("CONFIG", -2, NO, Group::Server, By(Local::Config), ("2.0.0", "subcommand [argument ..]", "Shows some settings.")),
     spec("INFO", -1, NO, Group::Server, By(Local::Info), ("1.0.0", "[section ..]", "About the server.")),

@@ -112,8 +112,19 @@ fn encode(command: &Command<'_>) -> Vec<u8> {
             command::encode_time(&mut out, *time);
             out.extend_from_slice(command);
         }
+        Command::By { user, called, command } => {
+            command::encode_by(&mut out, user, called.clone());
+            out.extend_from_slice(command);
+        }
+        Command::SetUser { name, rules } => command::encode_set_user(&mut out, name, rules.clone()),
+        Command::RemoveUsers { names } => command::encode_remove_users(&mut out, names.clone()),
         Command::Call(call) => command::encode_call(&mut out, call.op, call.words.clone()),
         Command::Block(block) => command::encode_block(&mut out, block.watches(), block.encoded()),
+        Command::Choice(choice) => {
+            command::encode_choice(&mut out, choice.tests(), choice.encoded(true), choice.encoded(false));
+        }
+        Command::KeepChanges => command::encode_keep_changes(&mut out),
+        Command::Look { key } => command::encode_look(&mut out, key),
         Command::Advance { time } => command::encode_advance(&mut out, *time),
         Command::AskClocks { server, round } => command::encode_ask_clocks(&mut out, *server, *round),
         Command::TellClock { server, asker, round, time } => {

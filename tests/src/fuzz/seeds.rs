@@ -10,7 +10,7 @@ use bytes::Bytes;
 use niagara_group::batch::{Span, SubBatch, encode_commands, encode_skip};
 use niagara_group::digest_mark::DigestMark;
 use niagara_group::wire::Wire;
-use niagara_kvstore::command::{self, Condition};
+use niagara_kvstore::command::{self, Condition, Test};
 use niagara_kvstore::{Description, Life, Op, Tag, Version, resp};
 use niagara_log::{self, HardState, LogEntry};
 use niagara_net::{Greeting, Hello, Refusal};
@@ -442,6 +442,26 @@ pub fn command() -> Seeds {
             let watches = [(b"k".as_slice(), Some(versions[0])), (b"x", None)];
             command::encode_block(out, watches.into_iter(), parts.iter().map(Vec::as_slice));
         }),
+        encoded(&|out| {
+            let rules: [&[u8]; 5] = [b"on", b"nopass", b"~k", b"+set", b"(+@read %R~a)"];
+            command::encode_set_user(out, b"alice", rules.into_iter());
+        }),
+        encoded(&|out| {
+            command::encode_by(out, b"alice", [Op::SetNx].into_iter());
+            out.extend_from_slice(&always);
+        }),
+        encoded(&|out| command::encode_remove_users(out, [&b"alice"[..], b"bob"].into_iter())),
+        encoded(&|out| {
+            let look = encoded(&|out| command::encode_look(out, b"k"));
+            let tests = [
+                (&b"k"[..], Test::Value(b"w")),
+                (b"x", Test::OtherValue(b"")),
+                (b"b", Test::Condition(Condition::IfAbsent)),
+            ];
+            let (then, otherwise) = ([always.as_slice(), &look], [look.as_slice()]);
+            command::encode_choice(out, tests.into_iter(), then.into_iter(), otherwise.into_iter());
+        }),
+        encoded(&command::encode_keep_changes),
         encoded(&|out| command::encode_advance(out, 2400)),
         encoded(&|out| command::encode_ask_clocks(out, 1, 2)),
         encoded(&|out| command::encode_tell_clock(out, 3, (1, 2), 1700)),

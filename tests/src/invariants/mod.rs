@@ -34,6 +34,7 @@
 //! | `appends_are_kept.rs` | what was appended stays where it was put, once |
 //! | `scan_is_complete.rs` | a scan visits every key that exists throughout, once |
 //! | `expiry_is_in_time.rs` | a key that expires lasts as long as it was set to, whatever one clock shows, and then goes |
+//! | `lost_right_is_lost.rs` | what is taken from a user is gone at every server |
 //! | `read_shows_its_state.rs` | a read shows the state of the moment that it is answered at |
 //!
 //! [`crate::linearizability`] checks all outcomes that clients were told together.
@@ -57,6 +58,7 @@ mod idle_read_is_answered;
 mod leader_completeness;
 mod leads_a_quorum;
 mod log_matching;
+mod lost_right_is_lost;
 mod majority_serves;
 mod mset_is_whole;
 mod pads_are_bounded;
@@ -91,6 +93,7 @@ pub use idle_read_is_answered::check_idle_read_is_answered;
 pub use leader_completeness::LeaderCompleteness;
 pub use leads_a_quorum::{LeadsAQuorum, check_transferee};
 pub use log_matching::{LogMatching, Record};
+pub use lost_right_is_lost::{LostRightIsLost, RightsByTheLog};
 pub use majority_serves::check_majority_serves;
 pub use mset_is_whole::check_mset_is_whole;
 pub use pads_are_bounded::PadsAreBounded;

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use niagara_engine::{GlobalPosition, StateMachine};
 use niagara_kvstore::command::{self, Command};
-use niagara_kvstore::{Kv, Version};
+use niagara_kvstore::{Kv, KvReader, Version};
 
 use super::{Broken, hold};
 
@@ -56,6 +56,11 @@ impl ReadShowsItsState {
             // Keys of calls are checked otherwise.
             Ok(_) | Err(_) => {}
         }
+    }
+
+    /// The state after all commands.
+    pub fn reader(&self) -> KvReader {
+        self.alone.reader()
     }
 
     /// A server that had executed so many commands claims that its state is that of a position, or a later

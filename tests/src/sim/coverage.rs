@@ -35,6 +35,7 @@ pub const EXPECTED: &[(&str, &[&str])] = &[
             "links flap",
         ],
     ),
+    ("rights", &["right given", "right taken", "right used", "right missed"]),
     (
         "servers",
         &[

@@ -110,6 +110,24 @@ pub enum Request {
     },
     /// Reads such a key.
     LookAtExpiring(u64),
+    /// Gives a user of this number the right to set its key, or takes it away.
+    Grant {
+        /// Number of the user.
+        user: u64,
+        /// Whether it is given.
+        may: bool,
+    },
+    /// Becomes this user for the next request.
+    Become(u64),
+    /// Sets the user's key.
+    SetAsUser {
+        /// Number of the user.
+        user: u64,
+        /// The value.
+        value: u64,
+    },
+    /// Is nobody in particular again.
+    BecomeNobody,
     /// Removes everything.
     FlushAll,
     /// Gets the page that says whether the server runs.

@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::process::{Finished, run, run_with_input};
+use crate::process::{Finished, Running, run, run_with_input};
 use crate::servers::{Cluster, text};
 
 const SERVERS: u64 = 3;
@@ -32,8 +32,11 @@ fn three_processes_serve_one_store() {
 
     values_are_bytes(&cluster);
     conditions_are_kept(&cluster);
+    keys_are_listed(&cluster);
+    transactions_are_executed(&cluster);
+    let live = changes_are_watched(&cluster);
     the_status_tells_of_all(&cluster);
-    clients_fail_over(cluster);
+    clients_fail_over(cluster, live);
 }
 
 fn values_are_bytes(cluster: &Cluster) {
@@ -70,6 +73,66 @@ fn conditions_are_kept(cluster: &Cluster) {
     assert_eq!(cluster.run(&["del", "lock", "--if-match", "*"]).status, Some(0));
 }
 
+fn keys_are_listed(cluster: &Cluster) {
+    for key in ["list/a", "list/b", "other"] {
+        assert_eq!(cluster.run(&["put", key, "x"]).status, Some(0));
+    }
+    let listed = cluster.run(&["list", "list/"]);
+    let mut keys: Vec<&str> = listed.text().lines().collect();
+    keys.sort_unstable();
+    assert_eq!((listed.status, keys), (Some(0), vec!["list/a", "list/b"]), "{listed:?}");
+    let entry = cluster.run(&["list", "list/b", "--json", "--values"]);
+    let entry: Value = serde_json::from_slice(&entry.stdout).unwrap();
+    assert_eq!((&entry["key"], &entry["value"], &entry["bytes"]), (&"list/b".into(), &"x".into(), &1.into()));
+    assert_eq!(cluster.run(&["list", "none"]).stdout, b"");
+}
+
+fn transactions_are_executed(cluster: &Cluster) {
+    let take = r#"{"compare":[{"key":"txn","exists":false}],"then":[{"put":{"key":"txn","value":"mine"}}],"else":[{"get":{"key":"txn"}}]}"#;
+    let first = cluster.run(&["txn", take]);
+    assert_eq!(first.status, Some(0), "{first:?}");
+    let second = run_with_input(["txn", "--config", text(&cluster.file(2))], take.as_bytes());
+    assert_eq!(second.status, Some(1), "{second:?}");
+    let told: Value = serde_json::from_slice(&second.stdout).unwrap();
+    assert_eq!((&told["succeeded"], &told["results"][0]["get"]["value"]), (&false.into(), &"mine".into()));
+    let wrong = cluster.run(&["txn", r#"{"then":[{"get":{}}]}"#]);
+    assert!(wrong.status == Some(3) && wrong.stderr.contains("then[0]: it names no key"), "{wrong:?}");
+}
+
+/// A change is told by every server in the same words, and a watch resumes at any of them.
+fn changes_are_watched(cluster: &Cluster) -> Running {
+    let config = cluster.file(1);
+    let mut live = Running::start(["watch", "watch/", "--heartbeats", "--config", text(&config)]);
+    let begun = live.wait_for("\"kind\":\"heartbeat\"");
+    let begun: Value = serde_json::from_str(&begun).unwrap();
+    let after = begun["id"].as_str().unwrap();
+    for (key, value) in [("watch/a", "1"), ("other", "2"), ("watch/b", "3")] {
+        assert_eq!(cluster.run(&["put", key, value]).status, Some(0));
+    }
+    assert_eq!(cluster.run(&["del", "watch/a"]).status, Some(0));
+    live.wait_for("\"kind\":\"delete\"");
+    let watch = |server, after: &str, count| {
+        let url = cluster.url(server);
+        let told = run(["watch", "watch/", "--values", "--after", after, "--count", count, "--at", &url]);
+        assert_eq!(told.status, Some(0), "{told:?}");
+        told.text().to_owned()
+    };
+    let first = watch(1, after, "3");
+    let lines: Vec<Value> = first.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let keys: Vec<_> =
+        lines.iter().map(|line| (line["kind"].as_str().unwrap(), line["key"].as_str().unwrap())).collect();
+    assert_eq!(keys, [("set", "watch/a"), ("set", "watch/b"), ("delete", "watch/a")]);
+    for server in 2..=SERVERS {
+        assert_eq!(watch(server, after, "3"), first, "server {server}");
+    }
+    let rest: Vec<&str> = first.lines().skip(1).collect();
+    let resumed = watch(2, lines[0]["id"].as_str().unwrap(), "2");
+    assert_eq!(resumed.lines().collect::<Vec<_>>(), rest);
+    let gone = run(["watch", "--from", "1", "--at", &cluster.url(3)]);
+    assert!(gone.status == Some(1) && gone.stderr.contains("not kept"), "{gone:?}");
+    live
+}
+
 fn the_status_tells_of_all(cluster: &Cluster) {
     let table = cluster.run(&["status"]);
     assert_eq!(table.status, Some(0), "{table:?}");
@@ -89,7 +152,7 @@ fn the_status_tells_of_all(cluster: &Cluster) {
     }
 }
 
-fn clients_fail_over(mut cluster: Cluster) {
+fn clients_fail_over(mut cluster: Cluster, mut live: Running) {
     let (status, said) = cluster.servers.remove(0).end_with(Signal::TERM);
     assert_eq!(status.code(), Some(0), "{said}");
     assert!(said.contains("has stopped cleanly"), "{said}");
@@ -98,6 +161,9 @@ fn clients_fail_over(mut cluster: Cluster) {
     let written = cluster.run_when_ready(&["put", "greeting", "still here"]);
     assert_eq!(written.status, Some(0), "{written:?}");
     assert_eq!(cluster.run_when_ready(&["get", "greeting"]).stdout, b"still here");
+    live.wait_for("going on at the next server");
+    assert_eq!(cluster.run(&["put", "watch/c", "4"]).status, Some(0));
+    live.wait_for("\"key\":\"watch/c\"");
     let status = cluster.run(&["status"]);
     assert_eq!(status.status, Some(4), "whether the one that is gone agrees is unknown: {status:?}");
     assert!(status.text().contains("unreachable: nothing listens there"), "{}", status.text());

@@ -1,3 +1,4 @@
+use std::io::Read as _;
 use std::net::TcpListener;
 use std::thread;
 
@@ -113,4 +114,29 @@ fn endpoints_are_written_as_urls() {
     assert!("ftp://host:1".parse::<Endpoint>().unwrap_err().contains("not ftp"));
     let default: Endpoint = DEFAULT_URL.parse().unwrap();
     assert_eq!(default.at.port, DEFAULT_PORT);
+}
+
+#[test]
+fn a_reply_without_an_end_is_read_line_by_line() {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\n\r\n";
+    for (rest, whole) in [("one\ntwo\n", true), ("one\ntwo\nthr", false)] {
+        let reply: &'static [u8] = format!("{head}{rest}").leak().as_bytes();
+        let (endpoint, server) = serve_once("\r\n\r\n", reply);
+        let mut streaming = endpoint.open(&Request::watch(b"a/", "&values=true"), TIMEOUT).unwrap();
+        let sent = server.join().unwrap();
+        assert!(sent.starts_with("GET /watch?prefix=a%2F&values=true HTTP/1.0\r\n"), "{sent}");
+        assert_eq!(streaming.response.status, 200);
+        assert_eq!(streaming.next_line().unwrap().as_deref(), Some(&b"one"[..]));
+        assert_eq!(streaming.next_line().unwrap().as_deref(), Some(&b"two"[..]));
+        match streaming.next_line() {
+            Ok(None) => assert!(whole, "half a line is no end"),
+            Err(error) => assert!(!whole && error.kind() == ErrorKind::UnexpectedEof, "{error}"),
+            Ok(Some(line)) => panic!("{line:?}"),
+        }
+    }
+    let reply = b"HTTP/1.1 410 Gone\r\nContent-Length: 26\r\n\r\n{\"message\":\"a\",\"hint\":\"b\"}";
+    let (endpoint, _server) = serve_once("\r\n\r\n", reply);
+    let mut gone = endpoint.open(&Request::watch(b"", ""), TIMEOUT).unwrap();
+    assert_eq!(gone.response.explanation().unwrap().message, "a");
+    assert_eq!(gone.next_line().unwrap(), None);
 }

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use crate::command::{self, Call, Command, Condition};
 use crate::protocol::Engine;
 use crate::query::Query;
+use crate::users::{RESCUE, prepare};
 use crate::{Kv, KvReader, Reply, query};
 
 /// The state of a server. Fake engines that share it are its threads' ports.
@@ -74,6 +75,15 @@ impl FakeServer {
     pub(super) fn new() -> FakeServer {
         let kv = Kv::new();
         FakeServer { reader: kv.reader(), log: Arc::new(Mutex::new((kv, 0))), taken: Arc::default() }
+    }
+
+    /// Continues from the snapshot of an empty state, at a later position.
+    pub(super) fn restore_nothing(&self) {
+        let mut log = self.log.lock();
+        log.1 += 1000;
+        let position = GlobalPosition::new(log.1);
+        let nothing = Kv::restoring(&self.reader);
+        log.0.restore(position, nothing).expect("an empty state is whole");
     }
 
     /// A port whose mood the returned handle sets.
@@ -154,10 +164,33 @@ impl FakeEngine {
         let mut set = Vec::new();
         command::encode_set_head(&mut set, key.as_bytes(), &Condition::Always, false);
         set.extend_from_slice(value.as_bytes());
+        self.execute_elsewhere(set);
+    }
+}
+
+impl FakeEngine {
+    /// Executes another client's command, which sets a user.
+    pub(super) fn set_user_elsewhere(&mut self, name: &str, rules: &[&str]) {
+        let rules = prepare(rules.iter().map(|rule| rule.as_bytes())).expect("the rules are right");
+        let mut set = Vec::new();
+        command::encode_by(&mut set, RESCUE, std::iter::empty());
+        command::encode_set_user(&mut set, name.as_bytes(), rules.iter().map(Vec::as_slice));
+        self.execute_elsewhere(set);
+    }
+
+    /// The same, which removes one.
+    pub(super) fn remove_user_elsewhere(&mut self, name: &str) {
+        let mut remove = Vec::new();
+        command::encode_by(&mut remove, RESCUE, std::iter::empty());
+        command::encode_remove_users(&mut remove, std::iter::once(name.as_bytes()));
+        self.execute_elsewhere(remove);
+    }
+
+    fn execute_elsewhere(&mut self, command: Vec<u8>) {
         let mut log = self.server.log.lock();
         log.1 += 1;
         let position = GlobalPosition::new(log.1);
-        log.0.execute(position, &set.into());
+        log.0.execute(position, &command.into());
     }
 }
 
@@ -334,6 +367,17 @@ fn describe(command: &[u8]) -> String {
         Ok(Command::FlushAll) => "flush all".into(),
         Ok(Command::NameLife { life }) => format!("name the life {life}"),
         Ok(Command::Timed { time, command }) => format!("at {time}: {}", describe(command)),
+        Ok(Command::By { user, called, command }) => {
+            format!("by {} as {:?}: {}", text(user), called.collect::<Vec<_>>(), describe(command))
+        }
+        Ok(Command::SetUser { name, rules }) => {
+            let rules: Vec<_> = rules.map(text).collect();
+            format!("set user {}: {}", text(name), rules.join(" "))
+        }
+        Ok(Command::RemoveUsers { names }) => {
+            let names: Vec<_> = names.map(text).collect();
+            format!("remove users {}", names.join(" "))
+        }
         Ok(Command::Call(call)) => describe_call(&call),
         Ok(Command::Block(block)) => {
             let watched: Vec<_> =
@@ -341,6 +385,13 @@ fn describe(command: &[u8]) -> String {
             let commands: Vec<_> = block.encoded().map(describe).collect();
             format!("if [{}] do [{}]", watched.join(", "), commands.join("; "))
         }
+        Ok(Command::Choice(choice)) => {
+            let tests: Vec<_> = choice.tests().map(|(key, test)| format!("{} {test:?}", text(key))).collect();
+            let commands = |hold| choice.encoded(hold).map(describe).collect::<Vec<_>>().join("; ");
+            format!("if [{}] do [{}] or else [{}]", tests.join(", "), commands(true), commands(false))
+        }
+        Ok(Command::KeepChanges) => "keep changes".into(),
+        Ok(Command::Look { key }) => format!("look closely at {}", text(key)),
         Ok(Command::Advance { time }) => format!("advance to {time}"),
         Ok(Command::AskClocks { server, round }) => format!("{server} asks for clocks in round {round}"),
         Ok(Command::TellClock { server, asker, round, time }) => {

@@ -6,7 +6,7 @@
 //! > ...        a request. Redis: a command's words, in quotes where needed. HTTP: a line of the request.
 //! >> ...       raw bytes, with escapes. Lines of requests in a row are sent in one piece.
 //! ! ...        what the engine does from now on: serve, hold, unknown, no-quorum, overloaded, no-leader, stopping;
-//!              or: elsewhere key value (another client sets a key)
+//!              or: elsewhere key value (another client sets a key), user name rules.. (it sets a user), no-user name
 //! = ...        trace: what the engine was given, one line for each lane and turn
 //! < ...        trace: a line of the reply
 //! ```
@@ -26,6 +26,7 @@ use parking_lot::Mutex;
 
 use super::fake::{FakeEngine, FakeServer, Mood};
 use crate::access::{Entrance, Guard, Names};
+use crate::changes::Lookout;
 use crate::front::allowance::Allowance;
 use crate::front::metrics::Tally;
 use crate::front::session::{Pumped, Session, Turn};
@@ -35,6 +36,7 @@ use crate::http::{Clock, HttpConnection, Site};
 use crate::protocol::{Engine, Input, Output, Protocol};
 use crate::pubsub::{Audience, Subscriber};
 use crate::resp::{self, Failover, RedisSite, RespConnection};
+use crate::users::Directory;
 use crate::{AccessConfig, Life};
 
 /// Bytes of replies that may wait for a client here.
@@ -62,11 +64,11 @@ pub(super) struct Stage<P: Protocol> {
 }
 
 pub(super) fn redis() -> RespConnection {
-    redis_through(Entrance::open())
+    redis_through(Entrance::open(&Arc::default()))
 }
 
 pub(super) fn http() -> HttpConnection {
-    http_through(Entrance::open())
+    http_through(Entrance::open(&Arc::default()))
 }
 
 fn redis_through(entrance: Entrance) -> RespConnection {
@@ -88,6 +90,7 @@ fn http_through(entrance: Entrance) -> HttpConnection {
         members: Vec::new(),
         members_https: Vec::new(),
         names: Names::new(["golden", "h"], &["https://app.example.org".to_owned()]),
+        lookout: Lookout::new(Arc::new(Nobody)),
     };
     HttpConnection::new(Rc::new(site), entrance)
 }
@@ -96,13 +99,13 @@ fn http_through(entrance: Entrance) -> HttpConnection {
 fn with_password() -> Entrance {
     let password = Some("correct horse".parse().expect("it is a password"));
     let config = AccessConfig { password, ..AccessConfig::default() };
-    Entrance::new(Arc::new(Guard::new(&config)), Some(address(40_000).ip()), false)
+    Entrance::new(Arc::new(Guard::new(&config)), Arc::default(), Some(address(40_000).ip()), false)
 }
 
 /// That of a server without one, for a client of another machine.
 fn from_elsewhere() -> Entrance {
     let other = SocketAddr::from(([192, 0, 2, 7], 40_000));
-    Entrance::new(Arc::default(), Some(other.ip()), false)
+    Entrance::new(Arc::default(), Arc::default(), Some(other.ip()), false)
 }
 
 fn address(port: u16) -> SocketAddr {
@@ -111,9 +114,15 @@ fn address(port: u16) -> SocketAddr {
 
 impl<P: Protocol> Stage<P> {
     pub(super) fn new(protocol: P) -> Self {
-        let (engine, mood) = FakeServer::new().engine();
+        Stage::of(|_| protocol)
+    }
+
+    /// With a client that the users of the server are known to.
+    pub(super) fn of(protocol: impl FnOnce(&Arc<Directory>) -> P) -> Self {
+        let server = FakeServer::new();
+        let (engine, mood) = server.engine();
         Stage {
-            session: Session::new(protocol, ORIGIN),
+            session: Session::new(protocol(server.reader().directory()), ORIGIN),
             input: Input::default(),
             output: Output::default(),
             engine,
@@ -185,6 +194,14 @@ impl<P: Protocol> Stage<P> {
             ["overloaded"] => Mood::Refuse(Refused::Overloaded),
             ["no-leader"] => Mood::Refuse(Refused::NoLeader),
             ["stopping"] => Mood::Refuse(Refused::Stopping),
+            ["user", name, ref rules @ ..] => {
+                self.engine.set_user_elsewhere(name, rules);
+                return;
+            }
+            ["no-user", name] => {
+                self.engine.remove_user_elsewhere(name);
+                return;
+            }
             ["elsewhere", key, value] => {
                 self.engine.set_elsewhere(key, value);
                 return;
@@ -266,13 +283,17 @@ fn http_line(line: &str) -> Vec<u8> {
 }
 
 /// Compares every script of a folder, each on its own connection, with what happens now.
-fn check<P: Protocol>(folder: &str, protocol: impl Fn() -> P, encode: impl Fn(&str) -> Vec<u8>) {
+fn check<P: Protocol>(
+    folder: &str,
+    protocol: impl Fn(&Arc<Directory>) -> P,
+    encode: impl Fn(&str) -> Vec<u8>,
+) {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(folder);
     let mut count = 0;
     for file in fs::read_dir(&folder).expect("the scripts are there") {
         let path = file.expect("the folder can be read").path();
         let script = fs::read_to_string(&path).expect("a script can be read");
-        let told = Stage::new(protocol()).run(&script, &encode);
+        let told = Stage::of(&protocol).run(&script, &encode);
         count += 1;
         if std::env::var_os("NIAGARA_BLESS").is_some() {
             fs::write(&path, told).expect("a script can be written");
@@ -320,14 +341,16 @@ fn the_page_about_http_is_true() {
 
 #[test]
 fn redis_scripts() {
-    check("resp", redis, command_of);
-    check("resp-password", || redis_through(with_password()), command_of);
-    check("resp-protected", || redis_through(from_elsewhere()), command_of);
+    check("resp", |users| redis_through(Entrance::open(users)), command_of);
+    check("resp-users", |users| redis_through(Entrance::open(users)), command_of);
+    check("resp-password", |_| redis_through(with_password()), command_of);
+    check("resp-protected", |_| redis_through(from_elsewhere()), command_of);
 }
 
 #[test]
 fn http_scripts() {
-    check("http", http, http_line);
-    check("http-password", || http_through(with_password()), http_line);
-    check("http-protected", || http_through(from_elsewhere()), http_line);
+    check("http", |_| http(), http_line);
+    check("http-users", |users| http_through(Entrance::open(users)), http_line);
+    check("http-password", |_| http_through(with_password()), http_line);
+    check("http-protected", |_| http_through(from_elsewhere()), http_line);
 }

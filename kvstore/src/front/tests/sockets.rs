@@ -63,7 +63,7 @@ impl Server {
         Client::connect(self.front_ends.redis_addr())
     }
 
-    fn http(&self) -> Client {
+    pub(super) fn http(&self) -> Client {
         Client::connect(self.front_ends.http_addr())
     }
 }

@@ -94,7 +94,9 @@ impl<E: Engine> Worker<E> {
             self.table.insert(|origin| {
                 let token = Token(FIRST_CONNECTION + origin.index as usize);
                 self.poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-                let entrance = Entrance::new(Arc::clone(&self.common.guard), Some(peer.ip()), certified);
+                let (guard, directory) = (&self.common.guard, self.engine.reader().directory());
+                let entrance =
+                    Entrance::new(Arc::clone(guard), Arc::clone(directory), Some(peer.ip()), certified);
                 let talk = match wire {
                     Wire::Http => {
                         let pages_only = place == Place::Pages;

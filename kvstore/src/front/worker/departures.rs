@@ -17,6 +17,7 @@ impl<E: Engine> Worker<E> {
     pub(super) fn close(&mut self, index: u32) -> Option<Box<Connection<E::Lane>>> {
         let mut connection = self.table.remove(index)?;
         self.held -= connection.counted;
+        self.streaming.remove(&index);
         // Closing the socket removes it from the poll, whatever this returns.
         let _ = self.poll.registry().deregister(connection.socket());
         self.pages.retain(|origin| origin.index != index);

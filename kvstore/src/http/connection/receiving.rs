@@ -11,7 +11,11 @@ use crate::http::parse::{self, Body};
 use crate::http::request::{Request, What};
 use crate::http::request_line::request_line;
 use crate::http::respond::Framing;
+use crate::http::rights;
+use crate::http::transaction;
 use crate::protocol::{Foreign, Input};
+use crate::table::Op;
+use crate::users::Context;
 
 /// How much of the next request has arrived.
 #[derive(Debug)]
@@ -97,6 +101,7 @@ impl HttpConnection {
         let most = match &request.what {
             What::Put { .. } => MAX_VALUE_BYTES,
             What::ChangeLeaders { .. } => leaders::MAX_BYTES,
+            What::Transaction { .. } => transaction::MAX_BYTES,
             _ => {
                 self.stage = Stage::Ready(request);
                 return;
@@ -104,9 +109,14 @@ impl HttpConnection {
         };
         self.command.clear();
         if let What::Put { key, condition, description, lasts } = &request.what {
-            if let Some(lasts) = lasts {
+            if lasts.is_some() {
                 // The time is set when the whole command has arrived.
                 command::encode_time(&mut self.command, 0);
+            }
+            if let Some(user) = self.entrance.carried() {
+                command::encode_by(&mut self.command, user, std::iter::once(Op::Set));
+            }
+            if let Some(lasts) = lasts {
                 command::encode_lasting(&mut self.command, *lasts);
             }
             command::encode_put_head(&mut self.command, key, condition, false, description.get());
@@ -123,7 +133,11 @@ impl HttpConnection {
     /// Moves what has arrived of a body into the command. `false`: it is incomplete.
     pub(super) fn body(&mut self, input: &mut Input) -> bool {
         let Stage::Body { rest, request, .. } = &mut self.stage else { panic!("it has a body") };
-        let is_value = matches!(request.what, What::Put { .. });
+        let too_large = match request.what {
+            What::Put { .. } => Fault::too_large,
+            What::Transaction { .. } => Fault::transaction_too_large,
+            _ => Fault::change_too_large,
+        };
         let fault = match rest {
             Rest::UpTo(end) => {
                 let take = (*end - self.command.len()).min(input.len());
@@ -144,8 +158,7 @@ impl HttpConnection {
                         }
                         None
                     }
-                    Err(ChunkError::TooLong) if is_value => Some(Fault::too_large()),
-                    Err(ChunkError::TooLong) => Some(Fault::body_too_large()),
+                    Err(ChunkError::TooLong) => Some(too_large()),
                     Err(ChunkError::Malformed) => {
                         let hint = "send chunks (RFC 9112, section 7.1), or Content-Length";
                         Some(Fault::bad_request("the body is not in chunks", hint))
@@ -155,7 +168,7 @@ impl HttpConnection {
         };
         let request = self.take_request();
         self.stage = Stage::Ready(match fault {
-            None => request,
+            None => self.understand_body(request),
             Some(fault) => {
                 self.last = true;
                 self.command = Vec::new();
@@ -163,5 +176,23 @@ impl HttpConnection {
             }
         });
         true
+    }
+
+    /// Turns the body of a transaction into its command, if its user may do all of it.
+    fn understand_body(&mut self, mut request: Request) -> Request {
+        if let What::Transaction { timed, .. } = &mut request.what {
+            let body = std::mem::take(&mut self.command);
+            let entrance = &self.entrance;
+            let encoded = transaction::encode(&body, entrance.carried(), &mut self.command);
+            let allowed = encoded.and_then(|is_timed| {
+                gate::check(rights::denied_part(entrance, &self.command), entrance, Context::Transaction)?;
+                Ok(is_timed)
+            });
+            match allowed {
+                Ok(is_timed) => *timed = is_timed,
+                Err(fault) => request.what = What::Fail(fault),
+            }
+        }
+        request
     }
 }

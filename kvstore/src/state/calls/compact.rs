@@ -42,7 +42,7 @@ pub(super) fn execute(writing: &mut Writing<'_>, op: Op, words: Words<'_>) -> An
                 return Err(SYNTAX);
             }
             let before = writing.flush();
-            writing.core.garbage.free(before);
+            writing.core.garbage.free(Box::new(before));
             Ok(Data::OK)
         }
         other => unreachable!("{other:?} is a call"),

@@ -1,6 +1,8 @@
 //! Scripts: the commands that they call are executed on shards that are all locked, since nobody knows before which
 //! keys a script looks at.
 
+use std::time::SystemTime;
+
 use bytes::Bytes;
 use parking_lot::RwLockWriteGuard;
 
@@ -15,17 +17,29 @@ use crate::state::map::Locked;
 use crate::state::shard::Shard;
 use crate::state::writer::Writer;
 use crate::table::{Does, Op, Spec};
+use crate::users::{Context, User, Wanted};
 
 /// All shards.
 type Everything<'m> = Locked<RwLockWriteGuard<'m, Shard>>;
 
 /// Executes a call that is a script.
-pub(in crate::state) fn eval(writer: &mut Writer<'_, Everything<'_>>, call: &Call<'_>, seed: u64) -> Data {
+pub(in crate::state) fn eval(
+    writer: &mut Writer<'_, Everything<'_>>,
+    call: &Call<'_>,
+    seed: u64,
+    limited: Option<&User>,
+) -> Data {
     let words: Vec<&[u8]> = call.words.clone().collect();
-    answered(eval_words(writer, call.op, &words, seed))
+    answered(eval_words(writer, call.op, &words, seed, limited))
 }
 
-fn eval_words(writer: &mut Writer<'_, Everything<'_>>, op: Op, words: Words<'_>, seed: u64) -> Answer {
+fn eval_words(
+    writer: &mut Writer<'_, Everything<'_>>,
+    op: Op,
+    words: Words<'_>,
+    seed: u64,
+    limited: Option<&User>,
+) -> Answer {
     let (source, rest) = (words[0], &words[2..]);
     let keys = match integer(words[1])? {
         ..0 => return Err("ERR Number of keys can't be negative".into()),
@@ -35,7 +49,7 @@ fn eval_words(writer: &mut Writer<'_, Everything<'_>>, op: Op, words: Words<'_>,
     let read_only = op == Op::EvalRo || declares(source, "no-writes")?;
     writer.map.scripts.add(source);
     let script = Script { source, keys: &rest[..keys], arguments: &rest[keys..], clock: writer.map.clock() };
-    Ok(script::run(&script, &mut Caller { writer, read_only, seed }))
+    Ok(script::run(&script, &mut Caller { writer, read_only, seed, limited }))
 }
 
 /// The flags that the first line of a script may name.
@@ -73,6 +87,8 @@ struct Caller<'c, 'w, 'm> {
     read_only: bool,
     /// What is drawn at random follows from it.
     seed: u64,
+    /// The user whose script it is, who may not do everything.
+    limited: Option<&'c User>,
 }
 
 impl Host for Caller<'_, '_, '_> {
@@ -96,6 +112,10 @@ impl Caller<'_, '_, '_> {
         }
         if self.read_only && !spec.is_read() && !matches!(spec.does, Does::Local(_)) {
             return Err("ERR Write commands are not allowed from read-only scripts.".into());
+        }
+        if let Some(denied) = self.limited.and_then(|user| user.denied(&Wanted::request(spec, words))) {
+            self.writer.map.directory.refusals.denied(&denied, Context::Script, "", SystemTime::now());
+            return Err(format!("NOPERM ACL failure in script: {}", denied.text()).into());
         }
         let Writer { map, core, shards, .. } = &mut *self.writer;
         let op = match spec.does {

@@ -30,6 +30,7 @@ impl Clients {
                     (0..count).map(|number| self.of_swarm(|me| draw(me, number))).collect();
                 requests.extend(self.page_of_scan(client));
                 requests.extend(self.about_expiry(client));
+                requests.extend(self.about_users(client));
                 requests.into_iter().flat_map(|request| with_own_read(request, false)).collect()
             }
             Kind::Http { connection } => {
@@ -196,6 +197,32 @@ impl Clients {
             }
         };
         self.swarm.has_request(&request).then_some(request)
+    }
+
+    /// Sometimes a right that is given or taken, or a use of one, by another client than the one who changes it. These, too,
+    /// are drawn apart from all others.
+    fn about_users(&mut self, client: usize) -> Vec<Request> {
+        let me = &mut self.clients[client];
+        if !self.has_users || !me.expiry_chance.one_in(2) {
+            return Vec::new();
+        }
+        let own = me.changes.filter(|user| self.rights.may(*user).is_some());
+        if me.expiry_chance.one_in(3) {
+            let user = own.unwrap_or_else(|| {
+                self.next_user += 1;
+                self.next_user
+            });
+            me.changes = Some(user);
+            let may = self.rights.may(user) != Some(true);
+            return vec![Request::Grant { user, may }];
+        }
+        match self.rights.latest().filter(|user| Some(*user) != own) {
+            None => Vec::new(),
+            Some(user) => {
+                let value = self.value();
+                vec![Request::Become(user), Request::SetAsUser { user, value }, Request::BecomeNobody]
+            }
+        }
     }
 
     /// A value that nobody else writes.

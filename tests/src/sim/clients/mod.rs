@@ -32,8 +32,8 @@ use super::sizes::Sizes;
 use super::swarm::Swarm;
 use crate::http::read_response;
 use crate::invariants::{
-    AckedIsApplied, AppendsAreKept, Broken, ExpiryIsInTime, ReadIsFresh, ReadShowsItsState, Scan,
-    ScanIsComplete,
+    AckedIsApplied, AppendsAreKept, Broken, ExpiryIsInTime, LostRightIsLost, ReadIsFresh, ReadShowsItsState,
+    Scan, ScanIsComplete,
 };
 use crate::linearizability::Operation;
 use crate::resp::read_value;
@@ -45,6 +45,9 @@ pub use told::look;
 
 /// One simulation in so many flushes everything.
 const FLUSHES: u64 = 8;
+
+/// One simulation in so many has users: those whose seed leaves this rest.
+const USERS: (u64, u64) = (16, 12);
 
 /// All clients, and what they have been told.
 #[derive(Debug)]
@@ -65,6 +68,10 @@ pub struct Clients {
     scans: ScanIsComplete,
     expiry: ExpiryIsInTime,
     next_expiring: u64,
+    /// Whether some of them give rights to users and take them.
+    has_users: bool,
+    rights: LostRightIsLost,
+    next_user: u64,
     /// The moment, in microseconds.
     now: u64,
     /// The life of the state, once a tag has named it.
@@ -101,6 +108,10 @@ struct Client {
     expiry_chance: Chance,
     /// The numbers of its keys that were set to expire.
     expiring: BTreeSet<u64>,
+    /// The user whose rights it changes.
+    changes: Option<u64>,
+    /// Its connection was told that it is a user.
+    is_user: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,6 +160,8 @@ struct Call {
     appended: usize,
     /// The life of the state, as known when a version was named with it.
     life: Option<Life>,
+    /// What was known when it began of the right that it needs.
+    right: Option<u64>,
     /// When it was made, in microseconds.
     begun: u64,
     token: u64,
@@ -197,6 +210,9 @@ impl Clients {
             scans: ScanIsComplete::default(),
             expiry: ExpiryIsInTime::default(),
             next_expiring: 0,
+            has_users: plan.seed % USERS.0 == USERS.1,
+            rights: LostRightIsLost::default(),
+            next_user: 0,
             now: 0,
             life: None,
             tokens: BTreeMap::new(),
@@ -225,6 +241,8 @@ impl Clients {
                 walk: None,
                 expiry_chance: Chance::new(plan.seed ^ (number + 1) << 32),
                 expiring: BTreeSet::new(),
+                changes: None,
+                is_user: false,
             });
         }
         clients
@@ -259,8 +277,16 @@ impl Clients {
             if let Request::Expiring { key, lasts } = request {
                 self.expiry.set(*key, self.now, lasts * 1000);
             }
+            if let Request::Grant { user, may } = request {
+                self.rights.begins_to_change(*user, *may);
+            }
+            let right = match request {
+                Request::SetAsUser { user, .. } => self.rights.begin(*user),
+                _ => None,
+            };
             let begun = self.now;
-            let call = Call { request: request.clone(), operation, least, appended, life, begun, token };
+            let request = request.clone();
+            let call = Call { request, operation, least, appended, life, right, begun, token };
             self.clients[client].waiting.push_back(call);
         }
         if kind == Kind::Embedded {
@@ -356,7 +382,11 @@ impl Clients {
         me.heard.clear();
         me.fifo = 0;
         me.fifo_acknowledged = 0;
+        me.is_user = false;
         for call in me.waiting.drain(..) {
+            if let Request::Grant { user, .. } = call.request {
+                self.rights.lost(user);
+            }
             self.tokens.remove(&call.token);
         }
         if left.is_some() {

@@ -62,6 +62,17 @@ pub(super) fn bytes_of(request: &Request) -> Vec<u8> {
             vec!["SET".into(), fifo_key(*connection).into(), number.to_string().into()]
         }
         Request::OwnWrite { connection, .. } => vec!["GET".into(), fifo_key(*connection).into()],
+        Request::Grant { user, may } => {
+            let rules: &[&str] = if *may { &["on", "nopass", "allkeys", "+set"] } else { &["-set"] };
+            let user = format!("user-{user}");
+            let words = ["ACL", "SETUSER", &user].into_iter().chain(rules.iter().copied());
+            words.map(Vec::from).collect()
+        }
+        Request::Become(user) => vec!["AUTH".into(), format!("user-{user}").into(), "x".into()],
+        Request::SetAsUser { user, value } => {
+            vec!["SET".into(), format!("of-user-{user}").into(), value.to_string().into()]
+        }
+        Request::BecomeNobody => vec!["RESET".into()],
         Request::Refresh { .. } | Request::AtLeast { .. } | Request::Weak { .. } | Request::Health => {
             unreachable!("Redis has no words for it")
         }
@@ -103,6 +114,19 @@ impl Clients {
         checks: &mut Checks<'_>,
     ) -> Result<(), Broken> {
         match (&call.request, value) {
+            (Request::Become(_), Value::Error(text)) if text.starts_with("WRONGPASS") => {
+                // This server does not know the user yet: what follows is not its.
+                self.clients[client].is_user = false;
+                Ok(())
+            }
+            (Request::SetAsUser { .. }, Value::Error(text)) if text.starts_with("NOPERM") => {
+                checks.coverage.count("right missed");
+                Ok(())
+            }
+            (Request::Grant { user, .. }, Value::Error(text)) => {
+                self.rights.lost(*user);
+                self.end_redis_error(client, call, text, checks)
+            }
             (_, Value::Error(text)) => self.end_redis_error(client, call, text, checks),
             (Request::Key { key, input }, value) => {
                 let output = output_of(input, value).ok_or_else(|| strange(call, value))?;
@@ -165,6 +189,23 @@ impl Clients {
                 self.expiry.acknowledged(*key, self.now);
                 Ok(())
             }
+            (Request::Grant { user, may }, Value::Simple(_)) => {
+                checks.coverage.count(if *may { "right given" } else { "right taken" });
+                self.rights.changed(*user);
+                Ok(())
+            }
+            (Request::Become(_), Value::Simple(_)) => {
+                self.clients[client].is_user = true;
+                Ok(())
+            }
+            (Request::SetAsUser { user, .. }, Value::Simple(_)) => {
+                if self.clients[client].is_user {
+                    checks.coverage.count("right used");
+                    self.rights.used(*user, call.right)?;
+                }
+                Ok(())
+            }
+            (Request::BecomeNobody, Value::Simple(_)) => Ok(()),
             (Request::LookAtExpiring(key), value) => {
                 let found = match value {
                     Value::Null | Value::Integer(0) => false,

@@ -7,7 +7,7 @@ use super::{MS, World};
 use crate::invariants::{
     AckedIsApplied, AppliedOnce, Broken, ByteLimits, BytesAreBounded, ElectionSafety, FifoPerConnection,
     GlobalPrefix, LeaderCompleteness, LeadsAQuorum, LogMatching, PadsAreBounded, PositionBijection,
-    ReadIsFresh, ReadShowsItsState, check_compaction_floor, check_drained_leads_nothing,
+    ReadIsFresh, ReadShowsItsState, RightsByTheLog, check_compaction_floor, check_drained_leads_nothing,
     check_restored_state, check_transferee,
 };
 use crate::sim::fault::{Fault, Planned};
@@ -32,6 +32,7 @@ pub(crate) struct Invariants {
     pub applied_once: AppliedOnce,
     pub read_is_fresh: ReadIsFresh,
     pub read_shows_its_state: ReadShowsItsState,
+    pub rights_by_the_log: RightsByTheLog,
     pub fifo_per_connection: FifoPerConnection,
     pub pads_are_bounded: PadsAreBounded,
     pub bytes_are_bounded: BytesAreBounded,
@@ -57,6 +58,7 @@ impl Invariants {
             applied_once: AppliedOnce::default(),
             read_is_fresh: ReadIsFresh::default(),
             read_shows_its_state: ReadShowsItsState::default(),
+            rights_by_the_log: RightsByTheLog::default(),
             fifo_per_connection: FifoPerConnection::default(),
             pads_are_bounded: PadsAreBounded::new(groups),
             bytes_are_bounded: BytesAreBounded::new(limits, groups),

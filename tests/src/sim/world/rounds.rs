@@ -278,6 +278,8 @@ impl World {
             invariants.applied_once.executed(*position, command)?;
             invariants.fifo_per_connection.executed(*position, command)?;
             invariants.read_shows_its_state.executed(*position, command);
+            let reader = invariants.read_shows_its_state.reader();
+            invariants.rights_by_the_log.executed(*position, command, &reader)?;
             self.trace.line(|| {
                 format!("server {id} is first to execute {} at position {position}", short(command))
             });

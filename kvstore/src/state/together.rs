@@ -1,0 +1,167 @@
+//! Several commands that are executed as if they were one: everybody sees what they change together, all of it or nothing.
+
+use niagara_planted as planted;
+use parking_lot::RwLockWriteGuard;
+
+use super::Kv;
+use super::apply::{Caller, write};
+use super::calls::{self, Walking};
+use super::map::Locked;
+use super::shard::Shard;
+use super::writer::{Share, Writer, Writing};
+use crate::command::{Block, Choice, Command, Test};
+use crate::reply::Reply;
+use crate::table::Op;
+use crate::users::{User, Wanted};
+
+/// The shards that the commands need.
+type Together<'m> = Locked<RwLockWriteGuard<'m, Shard>>;
+
+impl Kv {
+    /// Executes commands, unless a key that they watch has changed.
+    pub(super) fn block(&mut self, caller: &Caller<'_>, block: &Block<'_>, share: Share<'_>) -> Reply {
+        let limited = self.map.directory.limited(caller.user);
+        let watched = block.watches().map(|(key, _)| key);
+        Reply::Block(self.together(watched, block.commands(), share, |writer, clock| {
+            let mut unchanged =
+                block.watches().map(|(key, version)| (writer.get(key).map(|entry| entry.version), version));
+            unchanged
+                .all(|(current, watched)| current == watched)
+                .then(|| execute_block(writer, limited.as_deref(), &caller.called, clock, block))
+        }))
+    }
+
+    /// Executes one of two lists of commands, by what keys hold, if the user may do all of either.
+    pub(super) fn choice(&mut self, caller: &Caller<'_>, choice: &Choice<'_>, share: Share<'_>) -> Reply {
+        let limited = self.map.directory.limited(caller.user);
+        let denied =
+            limited.as_ref().and_then(|user| Wanted::parts(choice).find_map(|part| user.denied(&part)));
+        if let Some(denied) = denied {
+            return Reply::Denied(Box::new(denied));
+        }
+        let tested = choice.tests().map(|(key, _)| key);
+        let commands = choice.commands(true).chain(choice.commands(false));
+        self.together(tested, commands, share, |writer, clock| {
+            let hold = choice.tests().all(|(key, test)| holds(writer, key, &test));
+            let each = choice.commands(hold).enumerate();
+            let replies = each
+                .map(|(number, command)| execute_part(writer, limited.as_deref(), (clock, number), command));
+            Reply::Chosen { hold, replies: replies.collect() }
+        })
+    }
+
+    /// Locks what these keys and commands need.
+    fn together<'k, T>(
+        &mut self,
+        keys: impl Iterator<Item = &'k [u8]>,
+        commands: impl Iterator<Item = Command<'k>>,
+        share: Share<'_>,
+        act: impl FnOnce(&mut Writer<'_, Together<'_>>, u64) -> T,
+    ) -> T {
+        let mut is_whole = false;
+        let of_commands = commands.flat_map(|command| {
+            is_whole |= match &command {
+                Command::FlushAll => true,
+                Command::Call(call) => call.is_whole() || call.is_script(),
+                _ => false,
+            };
+            keys_of(&command)
+        });
+        let places = self.places(keys.chain(of_commands));
+        let Kv { map, core, .. } = self;
+        let mut shards = if is_whole { map.write_everything() } else { map.write_all(&places) };
+        let clock = map.clock();
+        write(map, core, &mut shards, share, |writer| act(writer, clock))
+    }
+}
+
+/// Whether a key holds what it should.
+fn holds(writer: &mut Writer<'_, Together<'_>>, key: &[u8], test: &Test<'_>) -> bool {
+    let life = writer.map.life();
+    let entry = writer.get(key);
+    match test {
+        Test::Condition(condition) => condition.holds(entry.map(|entry| entry.version), life),
+        Test::Value(value) => entry.is_some_and(|entry| entry.value == *value),
+        Test::OtherValue(value) => entry.is_none_or(|entry| entry.value != *value),
+    }
+}
+
+/// Executes those commands of a block that the user may do.
+fn execute_block(
+    whole: &mut Writer<'_, Together<'_>>,
+    limited: Option<&User>,
+    called: &[Op],
+    clock: u64,
+    block: &Block<'_>,
+) -> Vec<Reply> {
+    let replies = block.commands().enumerate().map(|(number, command)| {
+        let called = called.get(number).copied();
+        match limited.and_then(|user| user.denied(&Wanted::command(&command, called))) {
+            Some(denied) => Reply::Denied(Box::new(denied)),
+            None => execute_part(whole, limited, (clock, number), command),
+        }
+    });
+    replies.collect()
+}
+
+fn execute_part(
+    whole: &mut Writer<'_, Together<'_>>,
+    limited: Option<&User>,
+    (clock, number): (u64, usize),
+    command: Command<'_>,
+) -> Reply {
+    planted::pause();
+    if let Command::Call(call) = &command {
+        let seed = whole.core.versions.position().wrapping_add(number as u64);
+        if call.is_whole() {
+            return Reply::Data(calls::walk(&Walking { whole: &*whole.shards, clock, seed }, call));
+        }
+        if call.is_script() {
+            return Reply::Data(calls::eval(whole, call, seed, limited));
+        }
+    }
+    let writer =
+        &mut Writing { map: whole.map, core: whole.core, shards: &mut *whole.shards, share: whole.share };
+    match command {
+        Command::Set { key, value, description, condition, want_old, lasts } => {
+            let attributes = writer.attributes(description, lasts);
+            writer.set(key, value, attributes, &condition, want_old)
+        }
+        Command::Append { key, value } => writer.append(key, value),
+        Command::IncrBy { key, delta } => writer.incr_by(key, delta),
+        Command::Delete { keys, condition } => writer.delete(keys, &condition),
+        Command::MSet { pairs, if_absent } => writer.mset(pairs, if_absent),
+        Command::FlushAll => {
+            let before = writer.flush();
+            writer.core.garbage.free(Box::new(before));
+            Reply::Flushed
+        }
+        Command::NameLife { life } => Reply::Named { life: writer.map.name_life(life) },
+        Command::Call(call) => Reply::Data(calls::execute(writer, &call)),
+        Command::Look { key } => writer.look(key),
+        Command::Timed { .. }
+        | Command::By { .. }
+        | Command::SetUser { .. }
+        | Command::RemoveUsers { .. }
+        | Command::Block(_)
+        | Command::Choice(_)
+        | Command::Advance { .. }
+        | Command::KeepChanges
+        | Command::AskClocks { .. }
+        | Command::TellClock { .. } => unreachable!("decode refuses it among others"),
+    }
+}
+
+/// The keys of a command that may be executed together with others.
+fn keys_of<'a>(command: &Command<'a>) -> Vec<&'a [u8]> {
+    match command {
+        Command::Set { key, .. }
+        | Command::Append { key, .. }
+        | Command::IncrBy { key, .. }
+        | Command::Look { key } => vec![key],
+        Command::Delete { keys, .. } => keys.clone().collect(),
+        Command::MSet { pairs, .. } => pairs.clone().map(|(key, _)| key).collect(),
+        Command::Call(call) => call.keys().collect(),
+        _ => Vec::new(),
+    }
+}
