@@ -110,6 +110,16 @@ impl Entrance {
         }
     }
 
+    /// The same for a request without an end. One that came without a password may not go on once there is one.
+    pub(crate) fn look_on(&mut self) -> Result<(), Barred> {
+        let (revision, is_nobodys) = (self.revision, self.barred.is_none() && self.user.name() == DEFAULT);
+        self.look_again();
+        if is_nobodys && self.revision != revision {
+            self.guard.admits(&self.directory.users(), self.address, self.certified)?;
+        }
+        Ok(())
+    }
+
     fn become_default(&mut self) {
         self.revision = self.directory.revision();
         let users = self.directory.users();

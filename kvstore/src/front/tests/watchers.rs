@@ -95,3 +95,37 @@ fn watchers_are_told_when_their_server_continues_from_a_snapshot() {
     assert!(change(&mut client).contains("\"error\":\"gone\""));
     assert_eq!(client.rest(), "");
 }
+
+/// As alice, with the password `secret`.
+const ALICE: &str = "Authorization: Basic YWxpY2U6c2VjcmV0\r\n";
+
+/// Rights are looked up by front-end threads while another one executes: what is written behind the loss of a right is
+/// never told.
+#[test]
+fn a_watcher_is_told_nothing_of_what_it_may_not_read_any_more() {
+    let server = Server::start(2, 100);
+    let mut operator = server.redis();
+    assert_eq!(operator.ask("ACL SETUSER alice on >secret +get +scan ~open"), "+OK");
+    let mut alice = server.http();
+    alice.send(format!("GET /watch?values=true HTTP/1.0\r\n{ALICE}Accept: application/jsonl\r\n\r\n"));
+    while !alice.line().is_empty() {}
+    for round in 0..100 {
+        let key = format!("k{round}");
+        operator.send(format!("ACL SETUSER alice ~{key}\r\nSET {key} seen\r\nSET other secret\r\n"));
+        operator
+            .send(format!("ACL SETUSER alice resetkeys ~open\r\nSET {key} secret\r\nSET open {round}\r\n"));
+        (0..6).for_each(|_| assert_eq!(operator.line(), "+OK"));
+        loop {
+            let line = change(&mut alice);
+            assert!(!line.contains("secret") && !line.contains("other"), "{round}: {line}");
+            if line.contains("\"key\":\"open\"") {
+                assert!(line.contains(&format!("\"value\":\"{round}\"")), "{line}");
+                break;
+            }
+        }
+    }
+    assert_eq!(operator.ask("ACL DELUSER alice"), ":1");
+    put(&mut operator, "open", "secret");
+    let rest = alice.rest();
+    assert!(rest.contains("\"error\":\"forbidden\"") && !rest.contains("secret"), "{rest}");
+}

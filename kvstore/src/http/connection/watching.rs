@@ -6,6 +6,7 @@ use niagara_engine::Refused;
 
 use super::HttpConnection;
 use super::receiving::Stage;
+use crate::access::Entrance;
 use crate::changes::Watched;
 use crate::http::fault::{Context, Fault};
 use crate::http::preconditions::Verdict;
@@ -96,15 +97,15 @@ impl HttpConnection {
         // Loaded before the changes are read, so none of them is missing.
         let applied = engine.applied().get();
         let entrance = &mut self.entrance;
+        let mut lost = None;
         // Rights that are looked up now are not older than the change.
         let watched = watch.go_on(applied, now, output, |key| {
-            entrance.look_again();
-            entrance.denied(rights::key_names).is_none() && rights::shows(entrance, key)
+            lost = lost.take().or_else(|| lost_right(entrance));
+            lost.is_none() && rights::shows(entrance, key)
         });
-        self.entrance.look_again();
-        let denied = self.entrance.denied(rights::key_names);
-        let fault = match (denied, watched) {
-            (Some(denied), _) => Fault::forbidden(&denied),
+        let lost = lost.or_else(|| lost_right(&mut self.entrance));
+        let fault = match (lost, watched) {
+            (Some(fault), _) => fault,
             (None, Err(gone)) => Fault::gone(gone),
             (None, Ok(_)) if engine.is_retiring() => Fault::refused(Refused::Stopping),
             (None, Ok(_)) if engine.is_diverged() => Fault::diverged(),
@@ -116,4 +117,12 @@ impl HttpConnection {
         self.over = true;
         Some(Streamed::All)
     }
+}
+
+/// Why a client may not watch any more, if so.
+fn lost_right(entrance: &mut Entrance) -> Option<Fault> {
+    if let Err(barred) = entrance.look_on() {
+        return Some(Fault::barred(barred));
+    }
+    entrance.denied(rights::key_names).map(|denied| Fault::forbidden(&denied))
 }

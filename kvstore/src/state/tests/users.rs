@@ -102,6 +102,79 @@ fn what_was_called_decides_among_commands_of_one_form() {
     assert_eq!(add(Some(Op::Get)), "", "that says nothing");
 }
 
+/// What a choice tests, and what it may do in the other case, tells of a key as much as what it does.
+#[test]
+fn a_choice_needs_the_rights_of_both_its_branches_and_of_its_tests() {
+    let mut kv = Kv::new();
+    set_user(&mut kv, 1, "alice", "on +exec +get +set +del %R~r* %W~w*");
+    let encoded = |encode: &dyn Fn(&mut Vec<u8>)| {
+        let mut out = Vec::new();
+        encode(&mut out);
+        out
+    };
+    let look = |key: &str| encoded(&|out| command::encode_look(out, key.as_bytes()));
+    let put =
+        |key: &str| encoded(&|out| command::encode_set_head(out, key.as_bytes(), &Condition::Always, false));
+    let delete = |key: &str| {
+        encoded(&|out| command::encode_delete(out, std::iter::once(key.as_bytes()), &Condition::Always))
+    };
+    let choose = |position: u64,
+                  kv: &mut Kv,
+                  user: Option<&str>,
+                  tested: &str,
+                  then: &[Vec<u8>],
+                  otherwise: &[Vec<u8>]| {
+        run(kv, position, |out| {
+            if let Some(user) = user {
+                command::encode_by(out, user.as_bytes(), std::iter::empty());
+            }
+            let test = (tested.as_bytes(), command::Test::Condition(Condition::IfAbsent));
+            let [then, otherwise] = [then, otherwise].map(|parts| parts.iter().map(Vec::as_slice));
+            command::encode_choice(out, std::iter::once(test), then, otherwise);
+        })
+    };
+    let alice = Some("alice");
+    let chosen = choose(2, &mut kv, alice, "r", &[put("w"), look("r"), delete("w2")], &[look("r")]);
+    assert!(matches!(chosen, Reply::Chosen { hold: true, .. }), "{chosen:?}");
+    assert_eq!(kv.reader().len(), 1);
+    let refused = [
+        ("w", vec![], vec![], "'w' key"),
+        ("x", vec![], vec![], "'x' key"),
+        ("r", vec![put("w3"), look("w")], vec![], "'w' key"),
+        ("r", vec![put("w3")], vec![look("x")], "'x' key"),
+        ("r", vec![put("w3"), put("r")], vec![], "'r' key"),
+        ("r", vec![put("w3"), delete("r")], vec![], "'r' key"),
+    ];
+    for (position, (tested, then, otherwise, missing)) in (3..).zip(refused) {
+        let reply = choose(position, &mut kv, alice, tested, &then, &otherwise);
+        assert!(denied(&reply).contains(missing), "{reply:?}");
+    }
+    assert_eq!(kv.reader().len(), 1, "none of them has done a part");
+    set_user(&mut kv, 20, "alice", "-exec");
+    let without_exec = choose(21, &mut kv, alice, "r", &[], &[]);
+    assert!(denied(&without_exec).contains("'exec' command"), "{without_exec:?}");
+    assert_eq!(denied(&choose(22, &mut kv, None, "x", &[put("x")], &[])), "");
+}
+
+#[test]
+fn a_choice_of_nobody_is_the_default_user_s() {
+    let mut kv = Kv::new();
+    set_user(&mut kv, 1, "default", "resetkeys ~w");
+    let reply = run(&mut kv, 2, |out| {
+        let test = (&b"r"[..], command::Test::Condition(Condition::IfAbsent));
+        command::encode_choice(out, std::iter::once(test), std::iter::empty(), std::iter::empty());
+    });
+    assert!(denied(&reply).contains("'r' key"), "{reply:?}");
+}
+
+#[test]
+fn no_user_has_changes_kept() {
+    let mut bytes = Vec::new();
+    command::encode_by(&mut bytes, b"alice", std::iter::empty());
+    command::encode_keep_changes(&mut bytes);
+    assert!(command::decode(&bytes).is_err());
+}
+
 #[test]
 fn each_command_of_a_transaction_needs_its_right() {
     let mut kv = Kv::new();
