@@ -287,9 +287,14 @@ impl Config {
         (self.reads == Reads::Lease).then(|| self.tick * self.election_ticks)
     }
 
-    /// Ids of the other servers.
+    /// The other servers that this one is connected to: none, if it is alone.
+    pub(crate) fn others(&self) -> impl Iterator<Item = &Member> {
+        self.members.iter().filter(|member| member.server != self.server && !self.alone)
+    }
+
+    /// Their ids.
     pub(crate) fn peers(&self) -> impl Iterator<Item = ServerId> {
-        self.members.iter().map(|member| member.server).filter(|server| *server != self.server)
+        self.others().map(|member| member.server)
     }
 
     /// Ids of all servers, in rising order.

@@ -58,7 +58,7 @@ pub struct FoundSnapshot {
 pub struct FoundGroup {
     /// Index of the directory whose log is continued, among [`Found::directories`]; `None` if no log holds more than the snapshot.
     pub from: Option<usize>,
-    /// Last entry that this log has compacted away.
+    /// Last entry that this log has compacted away; that of the snapshot, if no log is continued.
     pub floor: EntryId,
     /// Last entry that is kept.
     pub last: EntryId,

@@ -72,8 +72,6 @@ pub struct Recovery {
     files: Arc<dyn Files>,
     sources: Vec<Source>,
     found: Found,
-    /// The header of the snapshot.
-    base: Option<Arc<Header>>,
     /// The latest term of each group, in any directory.
     terms: Vec<u64>,
 }
@@ -110,7 +108,7 @@ impl Recovery {
             terms.push(logs.iter().map(|log| log.term).chain([entry.term]).max().unwrap_or(0));
             found.groups.push(look_at_group(group, entry, &sources, &logs)?);
         }
-        Ok(Recovery { files, sources, found, base, terms })
+        Ok(Recovery { files, sources, found, terms })
     }
 
     /// What was found, and what may be missing.
@@ -141,10 +139,9 @@ impl Recovery {
     }
 }
 
-/// What a recovery would find on these disks, and the header of the snapshot that it would begin with.
-pub fn survey(disks: &[(PathBuf, Arc<dyn Files>)]) -> Result<(Found, Option<Arc<Header>>), RecoveryError> {
-    let recovery = Recovery::from(disks, Arc::new(SystemFiles))?;
-    Ok((recovery.found, recovery.base))
+/// What a recovery would find on these disks.
+pub fn survey(disks: &[(PathBuf, Arc<dyn Files>)]) -> Result<Found, RecoveryError> {
+    Ok(Recovery::from(disks, Arc::new(SystemFiles))?.found)
 }
 
 impl fmt::Debug for Recovery {

@@ -1,16 +1,11 @@
 //! A server that is a majority by itself executes what is left of its cluster.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use niagara_log::{
     Durability, EntryId, HardState, LogEntry, LogError, LogStore, LogWriter, Replayed, inspect,
-};
-use niagara_net::{
-    Admission, Counters, Event, Frame, LinkConfig, OpenError, Sent, TcpTransport, Transport, Waker,
 };
 use niagara_sequencer::GlobalPosition;
 
@@ -19,8 +14,8 @@ use super::error::{RecoveryError, io};
 use crate::config::{Config, Member};
 use crate::identity::{self, random};
 use crate::outcome::Consistency;
-use crate::server::{Engine, EngineBuilder, log_config};
-use crate::snapshot::TakenSnapshot;
+use crate::server::{Engine, log_config};
+use crate::snapshot::{TakenSnapshot, own_files_of};
 use crate::state_machine::StateMachine;
 
 /// How long to wait for the server to be ready before looking again, and reporting how far it is.
@@ -45,9 +40,7 @@ impl Replay<'_> {
     ) -> Result<TakenSnapshot, RecoveryError> {
         let config = self.config();
         self.make_directory(&config)?;
-        let transport = || Ok(Box::new(Alone(TcpTransport::new()?)) as Box<dyn Transport>);
-        let engine = EngineBuilder::new(config).transport(transport).start(state);
-        let engine = engine.map_err(RecoveryError::NotExecuted)?;
+        let engine = Engine::start(config, state).map_err(RecoveryError::NotExecuted)?;
         wait_until_executed(&engine, progress);
         let taken = engine.client().snapshot().wait();
         engine.stop();
@@ -84,13 +77,12 @@ impl Replay<'_> {
 
     /// Writes the log that a group is continued from, all of it committed.
     fn fill_log(&self, config: &Config, group: u16) -> Result<(), RecoveryError> {
-        let Recovery { sources, found, base, terms, .. } = self.recovery;
+        let Recovery { sources, found, terms, .. } = self.recovery;
         let index = usize::from(group) - 1;
         let failed = |source| RecoveryError::Log { group, source };
         let (store, writer) = niagara_log::open(&log_config(config, group), &mut |_| {}).map_err(failed)?;
         let found = &found.groups[index];
-        let base = base.as_ref().map(|base| base.floors[index].entry).unwrap_or_default();
-        let floor = if found.from.is_some() { found.floor } else { base };
+        let floor = found.floor;
         let mut filling = Filling { store, writer, floor, entries: Vec::new(), bytes: 0, failed: None };
         filling.reset();
         if let Some(from) = found.from {
@@ -187,7 +179,7 @@ impl Filling {
 /// Copies a snapshot, with the state machine's files if they are its content.
 fn copy_snapshot(from: &Path, into: &Path) -> Result<(), RecoveryError> {
     fs::create_dir_all(into).map_err(io("create", into))?;
-    let own_files = from.with_extension("files");
+    let own_files = own_files_of(from);
     if own_files.is_dir() {
         copy_directory(&own_files, &into.join(own_files.file_name().unwrap_or_default()))?;
     }
@@ -206,57 +198,4 @@ fn copy_directory(from: &Path, to: &Path) -> Result<(), RecoveryError> {
 
 fn copy_file(from: &Path, to: &Path) -> Result<(), RecoveryError> {
     fs::copy(from, to).map(drop).map_err(io("copy", from))
-}
-
-/// A transport of a server that is alone: it dials nobody.
-struct Alone(TcpTransport);
-
-impl Transport for Alone {
-    fn open(
-        &mut self,
-        mut config: LinkConfig,
-        listener: Option<TcpListener>,
-        admission: Arc<dyn Admission>,
-    ) -> Result<(), OpenError> {
-        config.peers.clear();
-        self.0.open(config, listener, admission)
-    }
-
-    fn close(&mut self, channel: u32) {
-        self.0.close(channel);
-    }
-
-    fn local_addr(&self, channel: u32) -> Option<std::net::SocketAddr> {
-        self.0.local_addr(channel)
-    }
-
-    fn waker(&self) -> Waker {
-        self.0.waker()
-    }
-
-    fn turn(
-        &mut self,
-        now: Instant,
-        timeout: Option<Duration>,
-        may_sleep: &mut dyn FnMut() -> bool,
-        events: &mut Vec<(u32, Event)>,
-    ) -> std::io::Result<()> {
-        self.0.turn(now, timeout, may_sleep, events)
-    }
-
-    fn send(&mut self, channel: u32, to: u64, frame: Frame) -> Sent {
-        self.0.send(channel, to, frame)
-    }
-
-    fn flush(&mut self) {
-        self.0.flush();
-    }
-
-    fn queued_bytes(&self, channel: u32, peer: u64) -> Option<usize> {
-        self.0.queued_bytes(channel, peer)
-    }
-
-    fn counters(&self, channel: u32) -> Counters {
-        self.0.counters(channel)
-    }
 }

@@ -10,7 +10,7 @@ use niagara_log::{EntryId, Files, Inspection, LogEntry, Replayed, inspect};
 use super::choice::Copy;
 use super::error::{RecoveryError, io};
 use crate::identity::{self, DirectoryLock, Testimony};
-use crate::snapshot::{SnapshotError, SnapshotReader};
+use crate::snapshot::{SNAPSHOT, SnapshotError, SnapshotReader};
 
 /// A data directory that no server uses meanwhile.
 pub(super) struct Source {
@@ -50,7 +50,7 @@ impl Source {
     pub fn snapshots(&self) -> Result<Vec<PathBuf>, RecoveryError> {
         let dir = self.dir.join("snapshots");
         let mut paths = self.list(&dir)?.unwrap_or_default();
-        paths.retain(|path| path.extension().is_some_and(|extension| extension == "snap"));
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == SNAPSHOT));
         Ok(paths)
     }
 

@@ -51,10 +51,9 @@ pub(super) fn open_group(
         })?,
     };
     let hello = identity.hello(config, number);
-    let others = config.members.iter().filter(|member| member.server != config.server);
     let address = |member: &Member| member.addresses[member.address_of(group.into())].clone();
-    let peers = others.map(|member| Peer { server: member.server, address: address(member) }).collect();
-    let mut link_config = LinkConfig::new(hello, listen, peers);
+    let peers = config.others().map(|member| Peer { server: member.server, address: address(member) });
+    let mut link_config = LinkConfig::new(hello, listen, peers.collect());
     link_config.bind_address = link.bind_address;
     link_config.bind_device = link.bind_device;
     link_config.max_frame_bytes = config.frame_bytes();
@@ -84,8 +83,8 @@ pub(super) fn open_transfer(
     let listen = resolve(&own.transfer)
         .map_err(|source| StartError::TransferAddress { address: own.transfer.clone(), source })?;
     let hello = identity.hello(config, 0);
-    let others = config.members.iter().filter(|member| member.server != config.server);
-    let peers = others.map(|member| Peer { server: member.server, address: member.transfer.clone() });
+    let peers =
+        config.others().map(|member| Peer { server: member.server, address: member.transfer.clone() });
     let mut link_config = LinkConfig::new(hello, listen, peers.collect());
     link_config.max_pending_connections = MOST_PENDING + config.members.len();
     link_config.seed = random() as u64;

@@ -15,7 +15,7 @@ use crate::frozen::{Frozen, Restoring};
 pub(super) const EXTENSION: &str = "files";
 
 /// The directory beside a snapshot's file.
-pub(super) fn directory(snapshot: &Path) -> PathBuf {
+pub(crate) fn directory(snapshot: &Path) -> PathBuf {
     snapshot.with_extension(EXTENSION)
 }
 

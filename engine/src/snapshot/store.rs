@@ -15,7 +15,8 @@ use crate::frozen::Frozen;
 /// Snapshots to keep. If the newest is damaged, the previous one is still there, with the logs that it needs.
 const KEPT: usize = 2;
 
-const SNAPSHOT: &str = "snap";
+/// The extension of a snapshot's file.
+pub(crate) const SNAPSHOT: &str = "snap";
 const UNFINISHED: &str = "tmp";
 const PART: &str = "part";
 

@@ -14,15 +14,14 @@ pub fn check_recovery(
     disks: &[(PathBuf, Arc<dyn Files>)],
     committed: impl Fn(usize) -> Vec<Record>,
 ) -> Result<bool, Broken> {
-    let (found, base) = survey(disks).map_err(|error| Broken::new(NAME, error.to_string()))?;
+    let found = survey(disks).map_err(|error| Broken::new(NAME, error.to_string()))?;
     if !found.is_complete() {
         return Ok(false);
     }
     for (group, chosen) in found.groups.iter().enumerate() {
         let committed = committed(group);
-        let floor = base.as_ref().map(|base| base.floors[group].entry).unwrap_or_default();
         let index = committed.len() as u64;
-        if index <= floor.index {
+        if index <= chosen.floor.index {
             continue;
         }
         // By log matching, equal terms at an index mean equal logs up to it.
@@ -36,7 +35,7 @@ pub fn check_recovery(
         };
         hold(has == Some(wanted.term), NAME, || {
             format!(
-                "group {} would be continued from {chosen:?} above {floor:?}, with term {has:?} at an entry that is committed \
+                "group {} would be continued from {chosen:?}, with term {has:?} at an entry that is committed \
                  as {wanted:?}",
                 group + 1
             )
