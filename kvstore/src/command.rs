@@ -60,7 +60,7 @@ use choice::decode_choice;
 pub use choice::{Choice, MAX_CHOICE_PARTS, Test, Tests, encode_choice};
 pub use condition::{Condition, MAX_CONDITION_VERSIONS};
 use condition::{LAST_CONDITION, put_condition, take_condition};
-use fields::{put_count, take_array, take_count, take_flag, take_life, take_u8, take_u64};
+use fields::{put_count, put_list, take_array, take_count, take_flag, take_life, take_u8, take_u64};
 pub(crate) use fields::{put_sized, take_sized};
 pub(crate) use user::MAX_USER_NAME_BYTES;
 pub use user::{Called, encode_by, encode_remove_users, encode_set_user};
@@ -331,10 +331,7 @@ pub fn encode_delete<'k>(
 ) {
     out.push(DELETE);
     put_condition(out, condition);
-    put_count(out, keys.len());
-    for key in keys {
-        put_sized(out, key);
-    }
+    put_list(out, keys);
 }
 
 /// Appends an mset of keys with values.

@@ -4,12 +4,20 @@ use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use niagara_logging::write_all;
+use serde::Serialize;
 
 use super::failure::{Failure, Status};
 
 /// Writes to standard output.
 pub fn print(bytes: impl AsRef<[u8]>) -> Result<(), Failure> {
     Output(io::stdout().as_fd()).write_all(bytes.as_ref()).map_err(|error| failure(&error))
+}
+
+/// A document for programs, over several lines.
+pub fn pretty(document: &impl Serialize) -> String {
+    let mut text = serde_json::to_string_pretty(document).expect("plain data has a JSON form");
+    text.push('\n');
+    text
 }
 
 /// Writes what the user asked for, or needs next, to standard error.

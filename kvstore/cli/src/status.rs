@@ -14,7 +14,7 @@ use super::cluster_args::ClusterArgs;
 use super::failure::Failure;
 use super::figures::{age, size};
 use super::manual;
-use super::output::print;
+use super::output::{pretty, print};
 use super::style::{self, Paint};
 use super::table::{Table, grouped};
 
@@ -221,9 +221,7 @@ fn json(survey: &Survey, agreement: &Agreement) -> String {
     let agree = matches!(agreement, Agreement::Agree { .. });
     let document =
         Document { servers: survey, agree, verdict, position, explanation: explanation(agreement) };
-    let mut text = serde_json::to_string_pretty(&document).expect("plain data has a JSON form");
-    text.push('\n');
-    text
+    pretty(&document)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Tables in plain text: columns as wide as their widest cell.
 
+use crate::style::Paint;
+
 #[derive(Clone, Debug, Default)]
 pub struct Table {
     rows: Vec<Vec<String>>,
@@ -35,6 +37,13 @@ impl Table {
                 .collect();
             line.join("  ").trim_end().to_owned()
         })
+    }
+
+    /// All lines, with the titles highlighted.
+    pub fn text(&self, paint: Paint) -> String {
+        let mut lines = self.lines();
+        let titles = paint.strong(lines.next().unwrap_or_default());
+        std::iter::once(titles).chain(lines).map(|line| line + "\n").collect()
     }
 
     fn is_numeric(&self, column: usize) -> bool {

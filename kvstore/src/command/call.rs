@@ -1,6 +1,6 @@
 //! Commands that consist of words, as a client of the Redis protocol sends them, and blocks of commands.
 
-use super::fields::{put_count, put_sized, take_array, take_count, take_op, take_sized, take_u8};
+use super::fields::{put_count, put_list, put_sized, take_array, take_count, take_op, take_sized, take_u8};
 use super::{BLOCK, CALL, Command, Keys, MAX_KEY_BYTES, MAX_VALUE_BYTES, MalformedCommand, decode};
 use crate::Version;
 use crate::table::{Op, Spec};
@@ -99,8 +99,7 @@ pub fn encode_call<'k>(out: &mut Vec<u8>, op: Op, words: impl ExactSizeIterator<
     assert!(Spec::of(op).is_call() && Spec::of(op).takes(words.len() + 1), "{op:?} is called rightly");
     out.push(CALL);
     put_count(out, op as usize);
-    put_count(out, words.len());
-    words.for_each(|word| put_sized(out, word));
+    put_list(out, words);
 }
 
 /// Appends a block: watched keys, each with its version, or absent, and encoded commands, which are neither
@@ -123,7 +122,7 @@ pub fn encode_block<'k>(
             }
         }
     }
-    put_commands(out, commands);
+    put_list(out, commands);
 }
 
 pub(super) fn decode_call<'a>(rest: &mut &'a [u8]) -> Result<Command<'a>, MalformedCommand> {
@@ -179,12 +178,6 @@ pub(super) fn take_commands<'a>(rest: &mut &'a [u8]) -> Result<Keys<'a>, Malform
         }
     }
     Ok(commands)
-}
-
-/// Appends commands that are executed together.
-pub(super) fn put_commands<'k>(out: &mut Vec<u8>, commands: impl ExactSizeIterator<Item = &'k [u8]>) {
-    put_count(out, commands.len());
-    commands.for_each(|command| put_sized(out, command));
 }
 
 fn take_few(rest: &mut &[u8]) -> Result<usize, MalformedCommand> {

@@ -1,8 +1,8 @@
 //! Commands of which those are executed that fit what keys hold.
 
-use super::call::{put_commands, take_commands};
+use super::call::take_commands;
 use super::condition::{put_condition, take_condition};
-use super::fields::{put_count, put_sized, take_count, take_sized, take_u8};
+use super::fields::{put_count, put_list, put_sized, take_count, take_sized, take_u8};
 use super::{CHOICE, Command, Condition, Keys, MAX_VALUE_BYTES, MalformedCommand, decode};
 
 /// Most tests and commands of a choice, all together, that front ends send. A log may hold more.
@@ -116,8 +116,8 @@ pub fn encode_choice<'k>(
             }
         }
     }
-    put_commands(out, then);
-    put_commands(out, otherwise);
+    put_list(out, then);
+    put_list(out, otherwise);
 }
 
 pub(super) fn decode_choice<'a>(rest: &mut &'a [u8]) -> Result<Command<'a>, MalformedCommand> {

@@ -15,6 +15,12 @@ pub(crate) fn put_sized(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
+/// Appends a list.
+pub(super) fn put_list<'k>(out: &mut Vec<u8>, items: impl ExactSizeIterator<Item = &'k [u8]>) {
+    put_count(out, items.len());
+    items.for_each(|item| put_sized(out, item));
+}
+
 pub(crate) fn put_count(out: &mut Vec<u8>, count: usize) {
     let count = u32::try_from(count).expect("front ends bound a request far below 4 GiB");
     put_varint(out, count.into());

@@ -1,6 +1,6 @@
 //! Commands about users, and commands of users.
 
-use super::fields::{put_count, put_sized, take_count, take_op, take_sized};
+use super::fields::{put_count, put_list, put_sized, take_count, take_op, take_sized};
 use super::{
     ADVANCE, ASK_CLOCKS, BY, Command, KEEP_CHANGES, Keys, MalformedCommand, NAME_LIFE, REMOVE_USERS,
     SET_USER, TELL_CLOCK, TIMED, decode,
@@ -78,18 +78,13 @@ impl ExactSizeIterator for Called<'_> {}
 pub fn encode_set_user<'k>(out: &mut Vec<u8>, name: &[u8], rules: impl ExactSizeIterator<Item = &'k [u8]>) {
     out.push(SET_USER);
     put_sized(out, name);
-    put_words(out, rules);
+    put_list(out, rules);
 }
 
 /// Appends the removal of users.
 pub fn encode_remove_users<'k>(out: &mut Vec<u8>, names: impl ExactSizeIterator<Item = &'k [u8]>) {
     out.push(REMOVE_USERS);
-    put_words(out, names);
-}
-
-fn put_words<'k>(out: &mut Vec<u8>, words: impl ExactSizeIterator<Item = &'k [u8]>) {
-    put_count(out, words.len());
-    words.for_each(|word| put_sized(out, word));
+    put_list(out, names);
 }
 
 pub(super) fn decode_by<'a>(rest: &mut &'a [u8]) -> Result<Command<'a>, MalformedCommand> {

@@ -23,6 +23,29 @@ impl<'o> Object<'o> {
         self.named(name, "")
     }
 
+    /// An array of objects, one on each line.
+    pub(super) fn objects<T>(
+        &mut self,
+        name: &str,
+        items: impl IntoIterator<Item = T>,
+        mut fill: impl FnMut(T, &mut Object<'_>),
+    ) {
+        let out = self.member(name);
+        out.push(b'[');
+        for (number, item) in items.into_iter().enumerate() {
+            out.extend_from_slice(if number == 0 { b"\n" } else { b",\n" });
+            let mut object = Object::begin(out);
+            fill(item, &mut object);
+            object.end();
+        }
+        out.push(b']');
+    }
+
+    /// Bytes printed so far, with what is around the object.
+    pub(super) fn printed(&self) -> usize {
+        self.out.len()
+    }
+
     fn named(&mut self, name: &str, suffix: &str) -> &mut Vec<u8> {
         if !std::mem::replace(&mut self.is_empty, false) {
             self.out.push(b',');

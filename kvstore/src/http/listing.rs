@@ -58,16 +58,10 @@ impl ListRequest {
         let mut body = Vec::new();
         let mut object = Object::begin(&mut body);
         object.number("position", applied);
-        let out = object.member("keys");
-        out.push(b'[');
-        for (number, (key, stored)) in page.entries.iter().enumerate() {
-            out.extend_from_slice(if number == 0 { b"\n" } else { b",\n" });
-            let mut entry = Object::begin(out);
+        object.objects("keys", &page.entries, |(key, stored), entry| {
             entry.bytes("key", key);
-            print_stored(&mut entry, stored, life, self.with_values);
-            entry.end();
-        }
-        out.push(b']');
+            print_stored(entry, stored, life, self.with_values);
+        });
         if page.next != Cursor::START {
             object.text("next", &page.next.0.to_string());
         }

@@ -95,7 +95,7 @@ pub(super) fn encode(body: &[u8], user: Option<&[u8]>, out: &mut Vec<u8>) -> Res
     let mut timed = Timed::No;
     let keys: Vec<Vec<u8>> =
         each("compare", &body.compare, |compare| key(&compare.key, &compare.key_base64))?;
-    let values = each("compare", &body.compare, |compare| value(&compare.value, &compare.value_base64))?;
+    let values = each("compare", &body.compare, |compare| bytes(&compare.value, &compare.value_base64))?;
     let mut tests = Vec::with_capacity(keys.len());
     for (number, ((compare, key), value)) in body.compare.iter().zip(&keys).zip(&values).enumerate() {
         let test = test(compare, value.as_deref()).map_err(|wrong| at("compare", number, wrong))?;
@@ -171,7 +171,7 @@ fn encode_operation(operation: &Operation, timed: &mut Timed) -> Result<Vec<u8>,
 
 fn encode_put(put: &Put, timed: &mut Timed, out: &mut Vec<u8>) -> Result<(), Wrong> {
     let key = key(&put.key, &put.key_base64)?;
-    let value = value(&put.value, &put.value_base64)?;
+    let value = bytes(&put.value, &put.value_base64)?;
     let value = value
         .ok_or(("the put has no value".into(), "give \"value\" or \"value_base64\", \"\" if it is empty"))?;
     let content_type = put.content_type.as_deref().unwrap_or_default().as_bytes();
@@ -201,10 +201,6 @@ fn key(text: &Option<String>, base64: &Option<String>) -> Result<Vec<u8>, Wrong>
 }
 
 /// A value is shorter than the longest one, since the body is.
-fn value(text: &Option<String>, base64: &Option<String>) -> Result<Option<Vec<u8>>, Wrong> {
-    bytes(text, base64)
-}
-
 fn bytes(text: &Option<String>, base64: &Option<String>) -> Result<Option<Vec<u8>>, Wrong> {
     match (text, base64) {
         (None, None) => Ok(None),
@@ -243,21 +239,17 @@ pub(super) fn print(
     let mut object = Object::begin(&mut body);
     object.number("position", position);
     object.flag("succeeded", hold);
-    let out = object.member("results");
-    out.push(b'[');
-    for (number, reply) in replies.iter().enumerate() {
-        out.extend_from_slice(if number == 0 { b"\n" } else { b",\n" });
-        let has_room = out.len() < MAX_REPLY_BYTES;
-        print_result(reply, life, has_room, out);
-    }
-    out.push(b']');
+    object.objects("results", replies, |reply, result| {
+        // The brace that begins it is printed.
+        let has_room = result.printed() <= MAX_REPLY_BYTES;
+        print_result(reply, life, has_room, result);
+    });
     object.end();
     body.push(b'\n');
     head.number("Niagara-Position", position).end_with("application/json", &body);
 }
 
-fn print_result(reply: &Reply, life: Option<Life>, has_room: bool, out: &mut Vec<u8>) {
-    let mut result = Object::begin(out);
+fn print_result(reply: &Reply, life: Option<Life>, has_room: bool, result: &mut Object<'_>) {
     match reply {
         Reply::Stored { version, created, .. } => {
             let mut put = Object::begin(result.member("put"));
@@ -285,7 +277,6 @@ fn print_result(reply: &Reply, life: Option<Life>, has_room: bool, out: &mut Vec
         }
         other => panic!("no part of a transaction is answered with {other:?}"),
     }
-    result.end();
 }
 
 #[cfg(test)]
@@ -361,7 +352,9 @@ mod tests {
         let version = crate::Version { position: 1, further: 0 };
         let stored = crate::StoredValue::new(value, version, crate::attributes::Attributes::default());
         let mut out = Vec::new();
-        print_result(&Reply::Entry(Some(stored)), None, false, &mut out);
+        let mut result = Object::begin(&mut out);
+        print_result(&Reply::Entry(Some(stored)), None, false, &mut result);
+        result.end();
         assert_eq!(out, br#"{"get":{"exists":true,"bytes":16777216,"omitted":true}}"#);
     }
 

@@ -213,7 +213,7 @@ fn print_change(change: &Change, request: &WatchRequest, life: Option<Life>, pie
         object.text("id", &seen);
         object.number("position", id.position);
         object.number("index", id.index.into());
-        if *kind != crate::changes::Kind::Flush {
+        if *kind != Kind::Flush {
             object.bytes("key", key);
         }
         let Some(now) = now else { return };

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::arguments::DemoArgs;
 use super::load::{Kind, Tally};
 use super::verdict::Findings;
+use crate::output::pretty;
 use crate::style::Paint;
 use crate::table::{Table, grouped};
 use crate::wrap::wrap;
@@ -80,9 +81,7 @@ impl Summary {
     }
 
     pub fn json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).expect("plain data has a JSON form");
-        text.push('\n');
-        text
+        pretty(self)
     }
 
     /// For people, at this width.

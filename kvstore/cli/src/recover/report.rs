@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use niagara_engine::{Found, FoundDirectory, FoundGroup};
 use serde::Serialize;
 
+use crate::output::pretty;
 use crate::style::Paint;
 use crate::table::{Table, grouped};
 
@@ -24,9 +25,7 @@ pub fn text(found: &Found, position: Option<u64>, paint: Paint) -> String {
     }
     for table in [directories(found), groups(found)] {
         out.push('\n');
-        let mut lines = table.lines();
-        let _ = writeln!(out, "{}", paint.strong(lines.next().unwrap_or_default()));
-        lines.for_each(|line| out.push_str(&(line + "\n")));
+        out.push_str(&table.text(paint));
     }
     out.push('\n');
     for doubt in doubts(found) {
@@ -63,9 +62,7 @@ pub fn json(found: &Found, position: Option<u64>) -> String {
         groups: (1..).zip(&found.groups).map(|(group, of)| GroupDocument::of(group, of, found)).collect(),
         begins_after: position,
     };
-    let mut text = serde_json::to_string_pretty(&document).expect("plain data has a JSON form");
-    text.push('\n');
-    text
+    pretty(&document)
 }
 
 #[derive(Serialize)]

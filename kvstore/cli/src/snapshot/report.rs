@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::findings::{Findings, HeaderFindings};
 use crate::figures::{age, moment, size};
+use crate::output::pretty;
 use crate::style::Paint;
 use crate::table::{Table, grouped};
 
@@ -36,9 +37,7 @@ pub fn text(findings: &Findings, paint: Paint) -> String {
 
 /// For programs.
 pub fn json(findings: &Findings) -> String {
-    let mut text = serde_json::to_string_pretty(findings).expect("plain data has a JSON form");
-    text.push('\n');
-    text
+    pretty(findings)
 }
 
 fn header_text(header: &HeaderFindings, paint: Paint) -> String {
@@ -80,9 +79,7 @@ fn header_text(header: &HeaderFindings, paint: Paint) -> String {
     }
     for table in [floors(header), lanes(header)] {
         out.push('\n');
-        let mut lines = table.lines();
-        let _ = writeln!(out, "{}", paint.strong(lines.next().unwrap_or_default()));
-        lines.for_each(|line| out.push_str(&(line + "\n")));
+        out.push_str(&table.text(paint));
     }
     out.push('\n');
     out
