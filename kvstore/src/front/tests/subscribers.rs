@@ -17,7 +17,7 @@ fn subscriber(server: &Server, channel: &str) -> Client {
 }
 
 /// The payload of the next message.
-fn heard(client: &mut Client) -> String {
+pub(super) fn heard(client: &mut Client) -> String {
     assert_eq!((client.line(), client.line(), client.line()), ("*3".into(), "$7".into(), "message".into()));
     let rest: Vec<String> = (0..4).map(|_| client.line()).collect();
     rest[3].clone()
