@@ -18,6 +18,11 @@ const SEEDS: std::ops::Range<u64> = 0..60;
 /// seeds change their meaning: then look for others, with the bug planted.
 const FAILED_ONCE: &[(u64, &str)] = &[
     (
+        910_741_101_327,
+        "a candidate that had not heard of an early election deposed its winner, and nobody stood again until an \
+         election timeout had passed",
+    ),
+    (
         910_741_101_978,
         "a disk with room for less than an entry made the leader send more than the bound allowed",
     ),

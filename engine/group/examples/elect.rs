@@ -2,6 +2,7 @@
 //!
 //! `cargo run -p niagara-group --example elect`
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 
 use niagara_group::batch::{Span, SubBatch};
@@ -10,17 +11,23 @@ use niagara_group::{Driver, DriverConfig, LaneSource, Output, SlotIndex, View, W
 use niagara_log::{Durability, HardState, LogConfig};
 
 /// Commands from this server's clients: one, or none.
-struct Lane(Option<SubBatch>);
+struct Lane(RefCell<Option<SubBatch>>);
 
 impl LaneSource for Lane {
     fn is_empty(&self) -> bool {
-        self.0.is_none()
+        self.0.borrow().is_none()
     }
     fn bytes(&self) -> usize {
-        self.0.as_ref().map_or(0, |batch| batch.body.len())
+        self.0.borrow().as_ref().map_or(0, |batch| batch.body.len())
     }
-    fn take(&mut self, _max_bytes: usize, out: &mut Vec<SubBatch>) {
+    fn take(&self, _max_bytes: usize, out: &mut Vec<SubBatch>) {
         out.extend(self.0.take());
+    }
+    fn next_command(&self) -> u64 {
+        1
+    }
+    fn gap_attempt(&self) -> Option<u32> {
+        None
     }
 }
 
@@ -32,7 +39,8 @@ fn replica(server: u64) -> Driver {
     let (log, _) = niagara_log::open(&config, &mut |_| {}).expect("a new log in memory opens");
     let config = DriverConfig {
         server,
-        lane: 0,
+        group: 0,
+        lanes: vec![0],
         incarnation: 1,
         voters: vec![1, 2, 3],
         wanted_leader: 1,
@@ -55,16 +63,16 @@ fn replica(server: u64) -> Driver {
 
 /// Runs a turn and queues its messages. Its writes are durable at once, since the log is in memory; so what
 /// waited for them leaves with the next turn.
-fn turn(server: u64, driver: &mut Driver, mut lane: Lane, network: &mut Network) {
+fn turn(server: u64, driver: &mut Driver, command: Option<SubBatch>, network: &mut Network) {
     let (view, mut output) = (View { anchor: true, ..View::default() }, Output::default());
-    driver.turn(&view, &mut lane, &mut output);
+    driver.turn(&view, &[&Lane(RefCell::new(command))], &mut output);
     network.extend(output.messages.into_iter().map(|(to, wire)| (server, to, wire)));
     for write in output.writes {
         let Write::Ready { ready, entries, hard_state, .. } = write else { continue };
         let entries: Vec<_> = entries.iter().map(|entry| (entry.index, &entry.data)).collect();
         println!("    server {server} writes {hard_state:?}, entries {entries:?}");
         driver.persisted(ready);
-        turn(server, driver, Lane(None), network);
+        turn(server, driver, None, network);
     }
 }
 
@@ -80,7 +88,7 @@ fn deliver(drivers: &mut [Driver], network: &mut Network) {
         }
         let driver = &mut drivers[to as usize - 1];
         driver.receive(from, wire);
-        turn(to, driver, Lane(None), network);
+        turn(to, driver, None, network);
     }
 }
 
@@ -90,13 +98,13 @@ fn main() {
     println!("Server 1 hears of no leader for an election timeout:");
     while network.is_empty() {
         drivers[0].tick(&View::default());
-        turn(1, &mut drivers[0], Lane(None), &mut network);
+        turn(1, &mut drivers[0], None, &mut network);
     }
     deliver(&mut drivers, &mut network);
     println!("Server 1 leads in term {}. A client's command arrives:", drivers[0].term());
     let span = Span { server: 1, incarnation: 1, lane: 0, attempt: 0, first: 1, count: 1 };
     let batch = SubBatch { span, lone: true, body: "x = 1".into() };
-    turn(1, &mut drivers[0], Lane(Some(batch)), &mut network);
+    turn(1, &mut drivers[0], Some(batch), &mut network);
     deliver(&mut drivers, &mut network);
     assert!(drivers.iter().all(|driver| driver.commit() == 2));
     println!("All three know that entry 2 is committed.");

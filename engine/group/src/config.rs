@@ -8,8 +8,10 @@ use std::time::Duration;
 pub struct DriverConfig {
     /// Id of this server.
     pub server: u64,
-    /// Zero-based index of the lane that feeds this group.
-    pub lane: u16,
+    /// Zero-based index of the group.
+    pub group: u16,
+    /// The lanes of each server that feed this group.
+    pub lanes: Vec<u16>,
     /// Incarnation of this server; each start raises it.
     pub incarnation: u64,
     /// All voters of the group.
@@ -69,7 +71,8 @@ impl DriverConfig {
     pub fn small() -> DriverConfig {
         DriverConfig {
             server: 1,
-            lane: 0,
+            group: 0,
+            lanes: vec![0],
             incarnation: 2,
             voters: vec![1, 2, 3],
             wanted_leader: 1,

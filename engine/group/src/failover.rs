@@ -57,7 +57,7 @@ impl Failover {
         Failover {
             server: config.server,
             // Wanted leaders rotate with the groups; among those of one server, this rotates, too.
-            turn: usize::from(config.lane) / voters.len().max(1),
+            turn: usize::from(config.group) / voters.len().max(1),
             voters,
             wanted_leader: config.wanted_leader,
             lasts: LASTS * u64::from(config.election_ticks),
@@ -101,14 +101,15 @@ impl Failover {
     /// Whether a replica of this term, that knows this leader, is to campaign. Call [`campaigns`](Self::campaigns)
     /// if it does.
     pub fn is_due(&mut self, now: u64, (term, leader): (u64, u64)) -> bool {
-        self.vacancy.take_if(|vacancy| leader != 0 || now - vacancy.since >= self.lasts);
+        self.vacancy.take_if(|vacancy| now - vacancy.since >= self.lasts);
         if let Some(Vacancy { since, .. }) = self.vacancy.take_if(|vacancy| vacancy.term != term) {
-            // Somebody stands in a later term. If nobody wins there, since the votes are split, the survivors
-            // campaign again one after the other, rather than when their election timeouts have passed.
+            // Somebody stands in a later term. If nobody wins there, since the votes are split, or since whoever
+            // has won is deposed by a candidate that had not heard of it, the survivors campaign again one after
+            // the other, rather than when their election timeouts have passed.
             let campaigns_at = now + STAGGER * (1 + self.rank() as u64);
             self.vacancy = Some(Vacancy { term, since, campaigns_at });
         }
-        self.vacancy.as_ref().is_some_and(|vacancy| vacancy.campaigns_at <= now)
+        leader == 0 && self.vacancy.as_ref().is_some_and(|vacancy| vacancy.campaigns_at <= now)
     }
 
     /// Notes that the replica campaigns. It repeats that with each tick, since questions can be lost, and others
@@ -143,15 +144,15 @@ impl Failover {
 mod tests {
     use super::*;
 
-    fn failover(server: u64, lane: u16, wanted_leader: u64) -> Failover {
-        Failover::new(&DriverConfig { server, lane, wanted_leader, ..DriverConfig::small() })
+    fn failover(server: u64, group: u16, wanted_leader: u64) -> Failover {
+        Failover::new(&DriverConfig { server, group, wanted_leader, ..DriverConfig::small() })
     }
 
     /// The survivors of server 1 in the order in which they campaign for a group.
-    fn order(lane: u16, wanted_leader: u64) -> Vec<u64> {
+    fn order(group: u16, wanted_leader: u64) -> Vec<u64> {
         let mut ranked: Vec<(usize, u64)> = [2, 3]
             .map(|server| {
-                let mut failover = failover(server, lane, wanted_leader);
+                let mut failover = failover(server, group, wanted_leader);
                 failover.ended(1);
                 (failover.rank(), server)
             })
@@ -192,6 +193,13 @@ mod tests {
             due(&mut begun(), (5, 0), 100),
             (9..27).collect::<Vec<_>>(),
             "somebody stands for election, and may not win"
+        );
+        let mut deposed = begun();
+        assert!(!deposed.is_due(8, (5, 2)), "it leads");
+        assert_eq!(
+            due(&mut deposed, (6, 0), 100),
+            (9..27).collect::<Vec<_>>(),
+            "a late candidate has deposed it"
         );
         let mut second = failover(3, 0, 1);
         second.ended(1);

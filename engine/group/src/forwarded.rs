@@ -29,11 +29,11 @@ impl Forwarded {
     }
 
     /// Accepts a sub-batch; `false` if there is no room. One of a later attempt replaces what waits of the
-    /// same server's earlier attempts. If none waits, one of any size is accepted: otherwise it never would
+    /// same lane's earlier attempts. If none waits, one of any size is accepted: otherwise it never would
     /// be.
     pub fn take(&mut self, batch: SubBatch) -> bool {
         let newer = |other: &Span| {
-            other.server == batch.span.server
+            (other.server, other.lane) == (batch.span.server, batch.span.lane)
                 && (other.incarnation, other.attempt) < (batch.span.incarnation, batch.span.attempt)
         };
         if self.waiting.iter().any(|waiting| newer(&waiting.span)) {

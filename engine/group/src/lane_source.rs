@@ -2,7 +2,8 @@
 
 use crate::batch::SubBatch;
 
-/// Source of a lane's new commands: the queue that front ends fill.
+/// One of this server's lanes, outside of the group that takes its commands: the queue that front ends fill, and
+/// how far execution is.
 pub trait LaneSource {
     /// Whether no commands wait.
     fn is_empty(&self) -> bool;
@@ -10,5 +11,9 @@ pub trait LaneSource {
     fn bytes(&self) -> usize;
     /// Moves commands to `out`, oldest first and numbered without gaps: up to about `max_bytes`, but at least
     /// one sub-batch if there is any.
-    fn take(&mut self, max_bytes: usize, out: &mut Vec<SubBatch>);
+    fn take(&self, max_bytes: usize, out: &mut Vec<SubBatch>);
+    /// Number of the lane's next command to be executed.
+    fn next_command(&self) -> u64;
+    /// Latest attempt of the lane in which execution met a gap.
+    fn gap_attempt(&self) -> Option<u32>;
 }

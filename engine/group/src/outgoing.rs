@@ -204,7 +204,7 @@ mod tests {
     #[test]
     fn while_there_is_room_everything_goes_at_once_in_order() {
         let mut outgoing = Outgoing::new(1 << 20);
-        let all = [heartbeat(1, b""), Wire::Nack { attempt: 3 }, heartbeat(2, b"")];
+        let all = [heartbeat(1, b""), Wire::Nack { lane: 0, attempt: 3 }, heartbeat(2, b"")];
         for wire in all.clone() {
             outgoing.push((2, wire));
         }

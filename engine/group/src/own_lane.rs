@@ -91,12 +91,12 @@ impl OwnLane {
     }
 
     /// Whether the lane, its queue included, has something to send.
-    pub fn has_work(&self, source: &impl LaneSource) -> bool {
+    pub fn has_work(&self, source: &(impl LaneSource + ?Sized)) -> bool {
         self.unsent < self.commands.len() || !source.is_empty()
     }
 
     /// Bytes that wait to be sent, the queue included.
-    pub fn waiting_bytes(&self, source: &impl LaneSource) -> usize {
+    pub fn waiting_bytes(&self, source: &(impl LaneSource + ?Sized)) -> usize {
         let unsent = self.commands.iter().skip(self.unsent).map(|batch| batch.body.len());
         unsent.sum::<usize>() + source.bytes()
     }
@@ -107,7 +107,12 @@ impl OwnLane {
     }
 
     /// The next sub-batch not sent in this attempt, if it has at most `room` bytes or `any_size` is set.
-    pub fn next(&mut self, source: &mut impl LaneSource, room: usize, any_size: bool) -> Option<SubBatch> {
+    pub fn next(
+        &mut self,
+        source: &(impl LaneSource + ?Sized),
+        room: usize,
+        any_size: bool,
+    ) -> Option<SubBatch> {
         if self.unsent == self.commands.len() && !source.is_empty() {
             source.take(room, &mut self.taken);
             self.taken_end = self.taken.last().map_or(self.taken_end, SubBatch::end);

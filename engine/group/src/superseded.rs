@@ -24,7 +24,9 @@ pub fn supersedes(newer: &Wire, older: &Wire) -> bool {
             (newer.server, newer.incarnation, newer.lane) == (older.server, older.incarnation, older.lane)
                 && newer.attempt > older.attempt
         }
-        (Wire::Nack { attempt: newer }, Wire::Nack { attempt: older }) => newer >= older,
+        (Wire::Nack { lane, attempt: newer }, Wire::Nack { lane: other, attempt: older }) => {
+            lane == other && newer >= older
+        }
         (Wire::Snapshot { .. }, Wire::Snapshot { .. }) | (Wire::Claim, Wire::Claim) => true,
         (Wire::PadRequest { level: newer }, Wire::PadRequest { level: older }) => newer >= older,
         // A later promise lasts longer.

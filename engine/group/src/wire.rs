@@ -45,6 +45,8 @@ pub enum Wire {
     Forward(SubBatch),
     /// The sender could not append forwarded commands: it does not lead, or is full.
     Nack {
+        /// The lane that they came from.
+        lane: u16,
         /// Attempt of the refused commands.
         attempt: u32,
     },
@@ -132,8 +134,9 @@ impl Wire {
                 put_sub_batch_head(&mut parts.scratch, batch);
                 parts.payload(&batch.body);
             }
-            Wire::Nack { attempt } => {
+            Wire::Nack { lane, attempt } => {
                 parts.scratch.put_u8(TAG_NACK);
+                parts.scratch.put_u16_le(*lane);
                 parts.scratch.put_u32_le(*attempt);
             }
             Wire::Snapshot { term, round } => {
@@ -191,7 +194,7 @@ impl Wire {
                 input.at = body.len();
                 Wire::Forward(batch)
             }
-            TAG_NACK => Wire::Nack { attempt: input.u32()? },
+            TAG_NACK => Wire::Nack { lane: input.u16()?, attempt: input.u32()? },
             TAG_PAD_REQUEST => match input.u64()? {
                 level @ 1..=MAX_PLACE => Wire::PadRequest { level },
                 _ => return Err(MalformedMessage("there is no such place")),
@@ -544,7 +547,7 @@ mod tests {
         let pad = Wire::PadRequest { level: MAX_PLACE };
         let ask = Wire::AskPromise { term: 5, asked: Duration::new(6, 7) };
         let promise = Wire::Promise { term: 5, asked: Duration::from_nanos(u64::MAX) };
-        for wire in [Wire::Nack { attempt: 3 }, pad, Wire::Claim, snapshot, digests, ask, promise] {
+        for wire in [Wire::Nack { lane: 2, attempt: 3 }, pad, Wire::Claim, snapshot, digests, ask, promise] {
             assert_eq!(Wire::decode(&joined(&wire.encode())).unwrap(), wire);
         }
     }

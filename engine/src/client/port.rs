@@ -127,8 +127,9 @@ impl<S: StateMachine> Port<S> {
     /// server has as many commands as its groups can take, forwarding them to other servers' groups gains
     /// nothing.
     pub fn lanes_led_here(&self) -> impl Iterator<Item = LaneId> + use<'_, S> {
-        let groups = (0..).zip(&self.shared.progress.groups);
-        groups.filter(|(_, group)| group.leads.load(SeqCst)).map(|(lane, _)| LaneId(lane))
+        let lanes = 0..self.shared.lanes.len();
+        let epoch = &self.shared.progress.epoch;
+        lanes.filter(|lane| epoch.group_of(*lane).leads.load(SeqCst)).map(|lane| LaneId(lane as u16))
     }
 
     /// Stages a copy of a command.
@@ -272,7 +273,7 @@ impl<S: StateMachine> Port<S> {
             (*last_bytes, *last_tokens) = ((*bytes + 5 * tokens.len()).min(ROOM_BYTES), tokens.len());
             let submission = Submission { pieces, tokens, bytes: mem::take(bytes), reads, deadline };
             match self.shared.lanes[lane].submit(submission, &self.sink) {
-                Ok(()) => self.shared.progress.groups[lane].wake(),
+                Ok(()) => self.shared.progress.epoch.group_of(lane).wake(),
                 Err(refused) => {
                     pieces.clear();
                     self.refused.extend(tokens.drain(..).map(|token| Completion::Refused { token, refused }));

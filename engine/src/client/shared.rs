@@ -79,7 +79,7 @@ impl<S: StateMachine> Shared<S> {
         if self.progress.room.is_lacking() {
             return Err(Refused::ReadOnly);
         }
-        if self.progress.is_leaderless(self.leaderless_ticks) { Err(Refused::NoLeader) } else { Ok(()) }
+        if self.progress.epoch.is_leaderless(self.leaderless_ticks) { Err(Refused::NoLeader) } else { Ok(()) }
     }
 
     /// The best lane for new commands at this moment.
@@ -89,14 +89,14 @@ impl<S: StateMachine> Shared<S> {
 
     /// The best lane for new commands of a caller that has so many bytes ready for each lane.
     pub fn choose_lane_beside(&self, staged: impl Fn(usize) -> usize) -> LaneId {
-        let anchor = self.progress.anchor.load(SeqCst) as usize;
+        let anchor = self.progress.epoch.anchor.load(SeqCst) as usize;
         let leader = |group: &GroupProgress| match (group.leads.load(SeqCst), group.leader.load(SeqCst)) {
             (true, _) => Leadership::Here,
             (false, 0) => Leadership::Unknown,
             (false, _) => Leadership::Elsewhere,
         };
         let traffic = |lane: usize| {
-            let (group, mut traffic) = (&self.progress.groups[lane], self.lanes[lane].traffic());
+            let (group, mut traffic) = (self.progress.epoch.group_of(lane), self.lanes[lane].traffic());
             traffic.in_flight += staged(lane);
             traffic.surplus = group.surplus.load(SeqCst) as usize;
             traffic.servers = self.members.len();
@@ -124,7 +124,7 @@ impl<S: StateMachine> Shared<S> {
             let lane = usize::from(self.choose_lane().0);
             (self.lanes[lane].begin(command, look, self.clock.now(), patience)?, lane)
         };
-        self.progress.groups[lane].wake();
+        self.progress.epoch.group_of(lane).wake();
         Ok((ticket, lane))
     }
 
@@ -136,8 +136,8 @@ impl<S: StateMachine> Shared<S> {
     /// The group whose slot the merge awaits and the last place that is committed there now, if this server holds
     /// the group's lease. The reads that rely on it must have begun before.
     fn leased(&self) -> Option<Slot> {
-        let awaited = self.progress.awaited.load(SeqCst) as usize;
-        let place = self.progress.groups[awaited].lease.place(|| self.clock.boot_time())?;
+        let awaited = self.progress.epoch.awaited.load(SeqCst) as usize;
+        let place = self.progress.epoch.groups[awaited].lease.place(|| self.clock.boot_time())?;
         Some(Slot { place, group: GroupId::new(awaited as u16 + 1) })
     }
 
@@ -209,7 +209,8 @@ impl<S: StateMachine> Shared<S> {
 
     /// Starts strong reads that are not fresh yet.
     pub fn read_when_fresh(&self, sink: Arc<dyn ReadSink>, tokens: Vec<u64>, patience: Duration) {
-        if self.progress.is_leaderless(self.leaderless_ticks) || self.progress.divergence.is_diverged() {
+        if self.progress.epoch.is_leaderless(self.leaderless_ticks) || self.progress.divergence.is_diverged()
+        {
             self.metrics.reads_failed.inc_by(tokens.len() as u64);
             return sink.failed(&tokens);
         }
@@ -264,7 +265,7 @@ impl<S: StateMachine> Shared<S> {
 
     pub fn status(&self) -> Status {
         let progress = &self.progress;
-        let groups = progress.groups.iter().zip(1..).map(|(group, number)| GroupStatus {
+        let groups = progress.epoch.groups.iter().zip(1..).map(|(group, number)| GroupStatus {
             group: number,
             role: ROLES[usize::from(group.role.load(SeqCst))],
             leader: group.leader.load(SeqCst),
@@ -278,7 +279,7 @@ impl<S: StateMachine> Shared<S> {
         Status {
             server: self.server,
             cluster: format!("{:032x}", self.cluster),
-            groups: progress.groups.len() as u16,
+            groups: progress.epoch.groups.len() as u16,
             group_threads: self.group_threads,
             voters: self.members.clone(),
             diverged: progress.divergence.told(),
@@ -299,7 +300,7 @@ impl<S: StateMachine> Shared<S> {
                     state: state.map(|state| format!("{state:016x}")),
                 })
                 .collect(),
-            awaited_group: progress.awaited.load(SeqCst) as u16 + 1,
+            awaited_group: progress.epoch.awaited.load(SeqCst) as u16 + 1,
             local: groups.collect(),
         }
     }

@@ -118,11 +118,6 @@ impl LaneQueue {
         self.bytes.fetch_add(bytes, SeqCst);
     }
 
-    /// Number of the next command to be executed.
-    pub fn next_command(&self) -> u64 {
-        self.next_command.load(SeqCst)
-    }
-
     /// Records that commands below this number have been executed.
     pub fn set_next_command(&self, next: u64) {
         self.next_command.store(next, SeqCst);
@@ -131,11 +126,6 @@ impl LaneQueue {
     /// Records that execution met commands of this attempt whose predecessors are missing.
     pub fn report_gap(&self, attempt: u32) {
         self.gap.fetch_max(u64::from(attempt) + 1, SeqCst);
-    }
-
-    /// The latest attempt in which execution met a gap.
-    pub fn gap_attempt(&self) -> Option<u32> {
-        self.gap.load(SeqCst).checked_sub(1).map(|attempt| attempt as u32)
     }
 
     /// Bytes of a full entry.
@@ -154,7 +144,7 @@ impl LaneQueue {
     }
 }
 
-impl LaneSource for &LaneQueue {
+impl LaneSource for LaneQueue {
     fn is_empty(&self) -> bool {
         !self.has_commands()
     }
@@ -163,7 +153,7 @@ impl LaneSource for &LaneQueue {
         self.bytes.load(SeqCst)
     }
 
-    fn take(&mut self, max_bytes: usize, out: &mut Vec<SubBatch>) {
+    fn take(&self, max_bytes: usize, out: &mut Vec<SubBatch>) {
         let mut waiting = self.waiting.lock();
         if waiting.sealed.is_empty() {
             waiting.seal(self.origin);
@@ -178,6 +168,14 @@ impl LaneSource for &LaneQueue {
         }
         self.commands.fetch_sub(taken, SeqCst);
         self.bytes.fetch_sub(bytes, SeqCst);
+    }
+
+    fn next_command(&self) -> u64 {
+        self.next_command.load(SeqCst)
+    }
+
+    fn gap_attempt(&self) -> Option<u32> {
+        self.gap.load(SeqCst).checked_sub(1).map(|attempt| attempt as u32)
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use niagara_group::LaneSource;
 use niagara_group::batch::{LONE_COMMAND_BYTES, put_command};
 use niagara_sequencer::GlobalPosition;
 

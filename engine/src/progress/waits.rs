@@ -4,7 +4,6 @@
 //! The group's thread publishes what it waits for, then that it sleeps, and then checks again. The others
 //! publish their progress, and then check what it waits for. All of these have one total order, so one of the
 //! two sees the other.
-//! then look at what it waits for. All of that has one total order, so one of the two sees the other.
 
 use crate::planted::{self, Bug};
 use crate::sync::{AtomicU64, Ordering::SeqCst};

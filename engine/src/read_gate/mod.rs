@@ -144,7 +144,7 @@ impl ReadGate {
             return;
         }
         let mut failed = waiting.extract(|deadline| deadline <= now);
-        if self.progress.is_leaderless(self.leaderless_ticks) {
+        if self.progress.epoch.is_leaderless(self.leaderless_ticks) {
             waiting.strong.extract(|_| true, &mut failed);
         }
         let ended = Ended { failed, ..self.complete(&mut waiting) };
@@ -206,12 +206,12 @@ impl ReadGate {
     }
 
     fn awaited(&self) -> GroupId {
-        GroupId::new(self.progress.awaited.load(SeqCst) as u16 + 1)
+        GroupId::new(self.progress.epoch.awaited.load(SeqCst) as u16 + 1)
     }
 
     fn ask(&self, round: Option<Round>) {
         if let Some(round) = round {
-            self.progress.groups[round.group.index()].send(Mail::AskRead(round.id));
+            self.progress.epoch.groups[round.group.index()].send(Mail::AskRead(round.id));
         }
     }
 }

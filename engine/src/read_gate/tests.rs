@@ -67,7 +67,11 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
-        let progress = Arc::new(SharedProgress::new(1, 1, ByteLimits { behind: u64::MAX, merge: u64::MAX }));
+        let progress = Arc::new(SharedProgress::new(
+            Layout::new(1),
+            1,
+            ByteLimits { behind: u64::MAX, merge: u64::MAX },
+        ));
         let metrics = Arc::new(Metrics::new(1));
         let gate = Arc::new(ReadGate::new(Layout::new(1), Arc::clone(&progress), metrics, 6, 40));
         let sink = Arc::new(ReadsAgain { gate: Arc::downgrade(&gate), heard: Mutex::default() });

@@ -205,7 +205,7 @@ impl<S: StateMachine> Engine<S> {
     /// Reports that the clock that the engine was [started under](Self::start_under) has moved.
     #[doc(hidden)]
     pub fn clock_moved(&self) {
-        self.shared.progress.groups.iter().for_each(GroupProgress::wake);
+        self.shared.progress.epoch.groups.iter().for_each(GroupProgress::wake);
         self.bell.ring();
     }
 
@@ -223,7 +223,7 @@ impl<S: StateMachine> Engine<S> {
 
     fn shut_down(&mut self) {
         self.shared.close();
-        for group in &self.shared.progress.groups {
+        for group in &self.shared.progress.epoch.groups {
             group.send(Mail::Stop);
         }
         let threads = self.groups.drain(..);
@@ -233,7 +233,7 @@ impl<S: StateMachine> Engine<S> {
         self.shared.progress.snapshots.stop();
         let others = [self.sequencer.take(), self.application.take(), self.snapshots.take()];
         others.into_iter().flatten().for_each(join);
-        if let Err(error) = self.identity.stopped_cleanly(self.shared.progress.left()) {
+        if let Err(error) = self.identity.stopped_cleanly(self.shared.progress.epoch.left()) {
             tracing::warn!(%error, "cannot record the clean stop");
         }
         self.shared.progress.watchers.stopped();
@@ -278,7 +278,7 @@ fn open<S: StateMachine>(
         let mut transport = make_transport().map_err(|source| StartError::Link { group: first, source })?;
         for group in part.groups.clone() {
             open_group(&mut *transport, config, group as u16, &parts.identity, &mut listening)?;
-            progress.groups[group].set_waker(transport.waker());
+            progress.epoch.groups[group].set_waker(transport.waker());
         }
         transports.push(transport);
     }

@@ -154,10 +154,10 @@ impl<S: StateMachine> Executor<S> {
         if incarnation < self.incarnation || planted::is(Bug::RestoredTicketsForgotten) {
             return;
         }
-        for ((lane, next), group) in self.lanes.iter().zip(next).zip(&self.progress.groups) {
+        for (index, (lane, next)) in self.lanes.iter().zip(next).enumerate() {
             lane.passed(*next, &mut work.deliveries);
             lane.queue.set_next_command(*next);
-            group.wake();
+            self.progress.epoch.group_of(index).wake();
         }
     }
 
@@ -201,7 +201,7 @@ impl<S: StateMachine> Executor<S> {
                     work.gaps += 1;
                     if mine {
                         self.lanes[lane].queue.report_gap(batch.span.attempt);
-                        self.progress.groups[lane].wake();
+                        self.progress.epoch.group_of(lane).wake();
                     }
                 }
                 Verdict::Stale => {}
@@ -362,11 +362,11 @@ impl<S: StateMachine> Executor<S> {
         let first = batch.span.first + u64::from(skip);
         self.lanes[lane].applied(first, position, work.replies.drain(..), &mut work.deliveries);
         if planted::is(Bug::WokenBeforeExecuted) {
-            self.progress.groups[lane].executed();
+            self.progress.epoch.group_of(lane).executed();
             self.lanes[lane].queue.set_next_command(batch.end());
         } else {
             self.lanes[lane].queue.set_next_command(batch.end());
-            self.progress.groups[lane].executed();
+            self.progress.epoch.group_of(lane).executed();
         }
     }
 

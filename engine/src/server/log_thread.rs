@@ -125,7 +125,7 @@ impl GroupLog {
 
     /// Writes and syncs what is pending, and tells the group's thread.
     fn write(&mut self, progress: &SharedProgress) {
-        let group = &progress.groups[self.group];
+        let group = &progress.epoch.groups[self.group];
         match self.pending.write(&mut self.writer, &progress.room, &self.metrics) {
             Ok(Some(ready)) => group.send(Mail::Persisted(ready)),
             Ok(None) => {}

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use niagara_log::{Durability, LogStore, LogWriter, SyncMethod};
-use niagara_sequencer::{Balance, GlobalPosition, Layout};
+use niagara_sequencer::epoch::lanes_of;
+use niagara_sequencer::{Balance, GlobalPosition, GroupId, Layout};
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 
@@ -21,7 +22,7 @@ use crate::client::Shared;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::identity::Identity;
-use crate::lane::{Lane, LaneLimits};
+use crate::lane::{Lane, LaneLimits, LaneQueue, Origin};
 use crate::metrics::{Metrics, MetricsCollector};
 use crate::planted::{self, Bug};
 use crate::progress::ByteLimits;
@@ -66,17 +67,24 @@ impl<S: StateMachine> ServerParts<S> {
         let identity = Arc::new(Identity::open(config, &environment.files, environment.boot)?);
         let held = own_state(&mut state, config, &identity)?;
         let bounds = ByteLimits { behind: config.behind_bytes, merge: config.merge_bytes as u64 };
-        let progress =
-            Arc::new(SharedProgress::new(usize::from(config.groups()), config.members.len(), bounds));
+        let progress = Arc::new(SharedProgress::new(layout, config.members.len(), bounds));
         let RestoredSnapshot { files, store, snapshot } =
             open_snapshots::<S>(config, environment, &state.reader(), held)?;
         let header = snapshot.as_ref().map(|(header, _)| Arc::clone(header));
         let open = |group| open_group(config, group, environment, &identity, header.as_deref());
         let groups = (0..config.groups()).map(open).collect::<Result<Vec<_>, _>>()?;
-        groups.iter().for_each(|group| progress.raise_level(group.driver.level()));
+        groups.iter().for_each(|group| progress.epoch.raise_level(group.driver.level()));
         let bell = Arc::<Bell>::default();
-        let shared =
-            Arc::new(share(config, &environment.clock, layout, &progress, &groups, state.reader(), &bell));
+        let shared = Arc::new(share(
+            config,
+            &environment.clock,
+            identity.incarnation(),
+            layout,
+            &progress,
+            &groups,
+            state.reader(),
+            &bell,
+        ));
         let handover = Arc::<Handover<S>>::default();
         let share = SnapshotManagerShare {
             progress: Arc::clone(&progress),
@@ -96,10 +104,12 @@ impl<S: StateMachine> ServerParts<S> {
             application.executor.feed.start_after(header.position());
         }
         let of_group = |(index, group): (usize, OpenGroup)| {
-            let OpenGroup { driver, store, writer, queue } = group;
+            let OpenGroup { driver, store, writer } = group;
+            let number = GroupId::new(index as u16 + 1);
+            let lanes = lanes_of(number, config.groups(), shared.lanes.len() as u16);
             let share = ReplicaShare {
                 server: config.server,
-                queue,
+                lanes: lanes.map(|lane| Arc::clone(&shared.lanes[usize::from(lane)].queue)).collect(),
                 progress: Arc::clone(&progress),
                 reads: Arc::clone(&shared.reads),
                 sequencer: Arc::clone(&bell),
@@ -234,6 +244,7 @@ fn log_sync(groups: &[OpenGroup]) -> SyncMethod {
 fn share<S: StateMachine>(
     config: &Config,
     clock: &Clock,
+    incarnation: u64,
     layout: Layout,
     progress: &Arc<SharedProgress>,
     groups: &[OpenGroup],
@@ -245,6 +256,10 @@ fn share<S: StateMachine>(
         bytes: config.lane_bytes,
         window: config.window,
         tick: config.tick,
+    };
+    let lane = |lane| {
+        let origin = Origin { server: config.server, incarnation, lane };
+        Lane::new(Arc::new(LaneQueue::new(origin, config.entry_bytes)), limits)
     };
     let metrics = Arc::new(Metrics::new(config.groups()));
     let feed = FeedLimits { bytes: config.subscription_bytes as u64, history: config.keep_history };
@@ -269,7 +284,7 @@ fn share<S: StateMachine>(
         clock: clock.clone(),
         leaderless_ticks,
         group_threads: config.group_threads(),
-        lanes: Arc::new(groups.iter().map(|group| Lane::new(Arc::clone(&group.queue), limits)).collect()),
+        lanes: Arc::new((0..config.groups()).map(lane).collect()),
         progress: Arc::clone(progress),
         reads: Arc::new(gate),
         executed: Arc::default(),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use niagara_group::batch::SubBatch;
 use niagara_group::encoder::Encoder;
 use niagara_group::wire::Wire;
-use niagara_group::{Driver, NotMoved, Output, View};
+use niagara_group::{Driver, LaneSource, NotMoved, Output, View};
 use niagara_log::Held;
 use niagara_net::{Event, Frame};
 use raft::StateRole;
@@ -20,7 +20,9 @@ use crate::clock::Clock;
 use crate::lane::LaneQueue;
 use crate::metrics::GroupMetrics;
 use crate::planted::{self, Bug};
-use crate::progress::{Bell, Executed, GroupProgress, Mail, Move, PeerRefusal, SharedProgress};
+use crate::progress::{
+    Bell, EpochProgress, Executed, GroupProgress, Mail, Move, PeerRefusal, SharedProgress,
+};
 use crate::read_gate::ReadGate;
 use crate::snapshot::{Need, Snapshots};
 
@@ -29,8 +31,13 @@ pub(crate) struct Replica {
     pub group: usize,
     pub server: u64,
     pub driver: Driver,
-    pub queue: Arc<LaneQueue>,
+    /// This server's lanes that use the group.
+    lanes: Vec<Arc<LaneQueue>>,
+    /// The next command of each of them to be executed, as of the last look.
+    next_commands: Vec<u64>,
     pub progress: Arc<SharedProgress>,
+    /// Progress of the groups beside this one.
+    epoch: Arc<EpochProgress>,
     pub reads: Arc<ReadGate>,
     /// Wakes the sequencer's thread.
     pub sequencer: Arc<Bell>,
@@ -59,7 +66,8 @@ pub(crate) struct Replica {
 /// What a replica shares with the rest of its server.
 pub(crate) struct ReplicaShare {
     pub server: u64,
-    pub queue: Arc<LaneQueue>,
+    /// This server's lanes that use the group.
+    pub lanes: Vec<Arc<LaneQueue>>,
     pub progress: Arc<SharedProgress>,
     pub reads: Arc<ReadGate>,
     pub sequencer: Arc<Bell>,
@@ -76,15 +84,18 @@ pub(crate) struct ReplicaShare {
 impl Replica {
     /// The replica of the group with this zero-based index.
     pub fn new(group: usize, driver: Driver, share: ReplicaShare) -> Replica {
-        let ReplicaShare { server, queue, progress, reads, sequencer, metrics, executed, .. } = share;
+        let ReplicaShare { server, lanes, progress, reads, sequencer, metrics, executed, .. } = share;
         let ReplicaShare { peers, tick, clock, sound, .. } = share;
-        let exchange = Exchange::new(group, progress.groups.len(), tick);
+        let epoch = Arc::clone(&progress.epoch);
+        let exchange = Exchange::new(group, epoch.groups.len(), tick);
         let mut replica = Replica {
             group,
             server,
             driver,
-            queue,
+            next_commands: vec![0; lanes.len()],
+            lanes,
             progress,
+            epoch,
             reads,
             sequencer,
             metrics,
@@ -127,7 +138,12 @@ impl Replica {
                 }
                 Ok(wire) => {
                     self.look_at_clock();
-                    self.driver.take(self.progress.taking(self.group, self.driver.commit(), self.behind));
+                    self.driver.take(self.progress.taking(
+                        &self.epoch,
+                        self.group,
+                        self.driver.commit(),
+                        self.behind,
+                    ));
                     self.driver.receive(from, wire);
                     self.note_behind();
                 }
@@ -241,18 +257,19 @@ impl Replica {
     pub fn look(&mut self) {
         self.look_at_clock();
         let read_only = self.progress.room.is_lacking();
-        let lags = self.progress.lags() || self.progress.bounds.is_behind();
+        let lags = self.epoch.lags() || self.progress.bounds.is_behind();
         let drains = self.progress.drain.is_on();
         // A group that has written nothing lately does not notice by itself that the disk is stuck.
-        let stuck = self.progress.disk_is_stuck();
+        let stuck = self.epoch.disk_is_stuck();
+        for (next, lane) in self.next_commands.iter_mut().zip(&self.lanes) {
+            *next = lane.next_command();
+        }
         self.view = View {
-            level: self.progress.level(),
-            anchor: self.progress.anchor.load(SeqCst) as usize == self.group,
+            level: self.epoch.level(),
+            anchor: self.epoch.anchor.load(SeqCst) as usize == self.group,
             merged: self.mine().waits.merged(),
-            next_command: self.queue.next_command(),
-            gap_attempt: self.queue.gap_attempt(),
             may_claim: !(lags || read_only || drains || stuck),
-            stand_back: drains || (lags || stuck) && !self.progress.awaits(self.group),
+            stand_back: drains || (lags || stuck) && !self.epoch.awaits(self.group),
             drains,
             read_only,
         };
@@ -326,7 +343,7 @@ impl Replica {
 
     /// Runs one turn of the driver. What it wants done is added to `output`.
     pub fn turn(&mut self) {
-        self.driver.turn(&self.view, &mut &*self.queue, &mut self.output);
+        self.driver.turn(&self.view, &self.lanes, &mut self.output);
         if self.is_old_copy {
             self.output.messages.clear();
         }
@@ -363,7 +380,7 @@ impl Replica {
 
     /// Publishes how far this group is, for the rest of the server.
     pub fn publish(&mut self, now: Instant) {
-        let mine = &self.progress.groups[self.group];
+        let mine = &self.epoch.groups[self.group];
         let mut commit = self.driver.commit();
         if planted::is(Bug::MergedBeforeCommitted) {
             commit = self.driver.last_index();
@@ -373,8 +390,8 @@ impl Replica {
         mine.persisted.store(self.driver.persisted_index(), SeqCst);
         mine.lags.store(self.driver.lags(), SeqCst);
         mine.unsynced.store(self.driver.unsynced_bytes(), SeqCst);
-        mine.waits.say(self.driver.wake_at(&self.view, &&*self.queue), self.driver.goes_on_at());
-        self.progress.raise_level(self.driver.level());
+        mine.waits.say(self.driver.wake_at(&self.view, &self.lanes), self.driver.goes_on_at());
+        self.epoch.raise_level(self.driver.level());
         self.note_role();
         if committed_more {
             self.sequencer.ring();
@@ -411,7 +428,7 @@ impl Replica {
 
     fn note_role(&mut self) {
         let leader = (self.driver.term(), self.driver.leader());
-        let mine = &self.progress.groups[self.group];
+        let mine = &self.epoch.groups[self.group];
         let role = role_code(self.driver.role());
         if mine.role.swap(role, SeqCst) != role && self.driver.role() == StateRole::PreCandidate {
             self.metrics.elections.inc();
@@ -424,7 +441,7 @@ impl Replica {
         }
         self.leader = leader;
         self.uncommitted.clear();
-        let mine = &self.progress.groups[self.group];
+        let mine = &self.epoch.groups[self.group];
         mine.term.store(leader.0, SeqCst);
         mine.leader.store(leader.1, SeqCst);
         self.progress.watchers.changed();
@@ -448,13 +465,13 @@ impl Replica {
     /// before sleeping: whatever happens later finds it announced as asleep, and wakes it.
     pub fn may_sleep(&self) -> bool {
         let mine = self.mine();
-        let executed = self.queue.next_command() != self.view.next_command;
         let commands = if mine.waits.hold() {
-            mine.waits.are_over(self.view.merged, executed)
+            let mut seen = self.lanes.iter().zip(&self.next_commands);
+            mine.waits.are_over(self.view.merged, seen.any(|(lane, next)| lane.next_command() != *next))
         } else {
-            self.queue.has_commands()
+            self.lanes.iter().any(|lane| lane.has_commands())
         };
-        !(commands || mine.has_mail() || mine.waits.pads_at(self.progress.level()))
+        !(commands || mine.has_mail() || mine.waits.pads_at(self.epoch.level()))
     }
 
     /// Records what the log holds, as the group's thread ends.
@@ -463,7 +480,7 @@ impl Replica {
     }
 
     fn mine(&self) -> &GroupProgress {
-        &self.progress.groups[self.group]
+        &self.epoch.groups[self.group]
     }
 }
 

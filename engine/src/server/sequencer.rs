@@ -13,7 +13,7 @@ use niagara_sequencer::{Balance, Emitted, Fill, FloorIndex, GlobalPosition, Grou
 use super::stretch::{Cut, Stretch, Then};
 use crate::metrics::Metrics;
 use crate::planted::{self, Bug};
-use crate::progress::{Mail, SharedProgress, measure};
+use crate::progress::{EpochProgress, Mail, SharedProgress, measure};
 use crate::read_gate::ReadGate;
 use crate::snapshot::Header;
 
@@ -44,6 +44,8 @@ pub(crate) struct Sequencer {
     merge: Merge<LogEntry>,
     balance: Balance,
     progress: Arc<SharedProgress>,
+    /// Progress of the groups whose logs these are.
+    epoch: Arc<EpochProgress>,
     reads: Arc<ReadGate>,
     metrics: Arc<Metrics>,
     tick: Duration,
@@ -103,6 +105,7 @@ impl Sequencer {
             logs,
             merge: Merge::new(layout),
             balance,
+            epoch: Arc::clone(&progress.epoch),
             progress,
             reads,
             metrics,
@@ -165,7 +168,7 @@ impl Sequencer {
             let room = room_for(pulled, limit, log.group == awaited);
             if room > 0 {
                 let before = log.bytes;
-                log.pull(&self.progress, &mut self.merge, room);
+                log.pull(&self.epoch, &mut self.merge, room);
                 pulled += log.bytes - before;
             }
         }
@@ -191,7 +194,7 @@ impl Sequencer {
         let (pulled, limit, awaited) =
             (self.pulled(), self.progress.bounds.limits.merge, self.merge.awaited().group);
         let has_room = |log: &Pulled| !log.is_full() && room_for(pulled, limit, log.group == awaited) > 0;
-        self.logs.iter().any(|log| log.commit(&self.progress) > log.index && has_room(log))
+        self.logs.iter().any(|log| log.commit(&self.epoch) > log.index && has_room(log))
             || self.more
             || wanted && (self.round_to_cut().is_some() || self.is_all_kept())
     }
@@ -273,16 +276,16 @@ impl Sequencer {
             let index = floor.entry.index;
             *log = Pulled::above(log.group, log.store.clone(), index, header.round);
             log.store.release(index);
-            self.progress.groups[log.group.index()].merged(index);
+            self.epoch.groups[log.group.index()].merged(index);
         }
     }
 
     /// Publishes how far the merge is, and drops what it has passed.
     fn publish(&mut self) {
         let emitted = self.merge.emitted();
-        self.progress.awaited.store(self.merge.awaited().group.index() as u32, SeqCst);
-        self.progress.anchor.store(self.merge.anchor().index() as u32, SeqCst);
-        for (group, surplus) in self.progress.groups.iter().zip(self.balance.surpluses()) {
+        self.epoch.awaited.store(self.merge.awaited().group.index() as u32, SeqCst);
+        self.epoch.anchor.store(self.merge.anchor().index() as u32, SeqCst);
+        for (group, surplus) in self.epoch.groups.iter().zip(self.balance.surpluses()) {
             if group.surplus.load(SeqCst) != surplus {
                 group.surplus.store(surplus, SeqCst);
             }
@@ -290,7 +293,7 @@ impl Sequencer {
         for log in &mut self.logs {
             if let Some(index) = log.pass(self.layout, emitted) {
                 log.store.release(index);
-                self.progress.groups[log.group.index()].merged(index);
+                self.epoch.groups[log.group.index()].merged(index);
             }
         }
         self.progress.bounds.set_pulled(self.pulled());
@@ -304,7 +307,7 @@ impl Sequencer {
         if halted && let Some(level) = self.merge.held_level() {
             // Local knowledge did not help within a tick: ask the group's leader to pad, wherever it is.
             let group = awaited.group.index();
-            self.progress.groups[group].send(Mail::Pad(level));
+            self.epoch.groups[group].send(Mail::Pad(level));
             self.metrics.pad_requests.inc();
             self.metrics.groups[group].stall.inc_by(self.tick.as_secs_f64());
         }
@@ -317,7 +320,7 @@ impl Sequencer {
     /// the merge rather than vice versa, and no padding helps.
     fn waits_for_slot(&self) -> bool {
         let log = &self.logs[self.merge.awaited().group.index()];
-        !self.more && log.commit(&self.progress) <= log.index
+        !self.more && log.commit(&self.epoch) <= log.index
     }
 }
 
@@ -355,8 +358,8 @@ impl Pulled {
         EntryId { index, term }
     }
 
-    fn commit(&self, progress: &SharedProgress) -> u64 {
-        progress.groups[self.group.index()].commit.load(SeqCst)
+    fn commit(&self, epoch: &EpochProgress) -> u64 {
+        epoch.groups[self.group.index()].commit.load(SeqCst)
     }
 
     fn is_full(&self) -> bool {
@@ -364,8 +367,8 @@ impl Pulled {
     }
 
     /// Moves committed entries from the log into the merge: up to `max_bytes`, but at least one.
-    fn pull(&mut self, progress: &SharedProgress, merge: &mut Merge<LogEntry>, max_bytes: usize) {
-        let commit = self.commit(progress);
+    fn pull(&mut self, epoch: &EpochProgress, merge: &mut Merge<LogEntry>, max_bytes: usize) {
+        let commit = self.commit(epoch);
         if commit <= self.index || self.is_full() {
             return;
         }

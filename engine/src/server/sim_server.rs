@@ -237,7 +237,7 @@ impl<S: StateMachine> SimServer<S> {
 
     /// Whether a group's thread is blocked, which only a planted bug can cause.
     pub fn is_blocked(&self, group: usize) -> bool {
-        let merged = || self.shared.progress.groups[group].waits.merged();
+        let merged = || self.shared.progress.epoch.groups[group].waits.merged();
         planted::is(Bug::BlockingHandOff) && self.standing(group).commit > merged() + 1
     }
 
@@ -299,7 +299,7 @@ impl<S: StateMachine> SimServer<S> {
         let GroupParts { replica, writer, .. } = &mut self.groups[group];
         let room = &self.shared.progress.room;
         if let Some(ready) = self.writes[group].write(writer, room, &replica.metrics)? {
-            self.shared.progress.groups[group].send(Mail::Persisted(ready));
+            self.shared.progress.epoch.groups[group].send(Mail::Persisted(ready));
         }
         Ok(())
     }
@@ -320,7 +320,7 @@ impl<S: StateMachine> SimServer<S> {
                 replica.leaves(Held { segment: 0, last: replica.driver.last_entry(), hard_state });
             }
         }
-        Ok(self.identity.stopped_cleanly(self.shared.progress.left()).is_ok())
+        Ok(self.identity.stopped_cleanly(self.shared.progress.epoch.left()).is_ok())
     }
 
     /// Runs a round of the sequencer's thread; `false` if there was nothing to do, or execution is too far
@@ -411,7 +411,7 @@ impl<S: StateMachine> SimServer<S> {
 
     /// The anchor's zero-based index and the level, as far as the server knows them.
     pub fn anchor_and_level(&self) -> (usize, u64) {
-        (self.shared.progress.anchor.load(SeqCst) as usize, self.shared.progress.level())
+        (self.shared.progress.epoch.anchor.load(SeqCst) as usize, self.shared.progress.epoch.level())
     }
 
     /// Number of commands in this server's lanes that are not executed.
@@ -455,7 +455,7 @@ impl<S: StateMachine> SimServer<S> {
         format!(
             "{}; {}",
             self.shared.lanes[group].describe(),
-            self.groups[group].replica.driver.describe_lane()
+            self.groups[group].replica.driver.describe_lane(group as u16)
         )
     }
 

@@ -235,7 +235,7 @@ impl<S: StateMachine> SnapshotManager<S> {
             let kept = self.store.kept().iter().rfind(|kept| kept.header.round <= here);
             let kept =
                 kept.expect("compaction_floor: the snapshot that this server's state came from is kept");
-            self.share.progress.groups[group].send(Mail::Install(Arc::clone(&kept.header)));
+            self.share.progress.epoch.groups[group].send(Mail::Install(Arc::clone(&kept.header)));
         }
     }
 
@@ -292,7 +292,7 @@ impl<S: StateMachine> SnapshotManager<S> {
     /// have committed what this server's own disk has yet to write, and no log may end below a snapshot that
     /// was not received.
     fn logs_hold_what_is_saved(&self) -> bool {
-        let groups = self.share.progress.groups.iter();
+        let groups = self.share.progress.epoch.groups.iter();
         self.saving.header().is_none_or(|header| {
             groups.zip(&header.floors).all(|(group, floor)| group.persisted.load(SeqCst) >= floor.entry.index)
         })
@@ -338,7 +338,7 @@ impl<S: StateMachine> SnapshotManager<S> {
     fn announce(&mut self) {
         self.note_kept();
         let Some(snapshots) = self.snapshots() else { return };
-        for group in &self.share.progress.groups {
+        for group in &self.share.progress.epoch.groups {
             group.send(Mail::Kept(snapshots.clone()));
         }
     }

@@ -8,13 +8,13 @@ use niagara_log::{
     Durability, EntryId, Files, HardState, LogConfig, LogStore, LogWriter, MemoryFiles, Replayed,
 };
 
-use niagara_sequencer::GlobalPosition;
+use niagara_sequencer::epoch::lanes_of;
+use niagara_sequencer::{GlobalPosition, GroupId};
 
 use super::environment::Environment;
 use super::start_error::StartError;
 use crate::config::Config;
 use crate::identity::Identity;
-use crate::lane::{LaneQueue, Origin};
 use crate::planted::{self, Bug};
 use crate::snapshot::{self, Header, SnapshotStore};
 use crate::state_machine::StateMachine;
@@ -31,7 +31,6 @@ pub(super) struct OpenGroup {
     pub driver: Driver,
     pub store: LogStore,
     pub writer: LogWriter,
-    pub queue: Arc<LaneQueue>,
 }
 
 /// Opens the directory of snapshots, and reads the newest whole one if it is beyond `held`.
@@ -149,7 +148,8 @@ pub(super) fn open_group(
     let election = config.election_ticks;
     let driver_config = DriverConfig {
         server: config.server,
-        lane: group,
+        group,
+        lanes: lanes_of(GroupId::new(number), config.groups(), config.groups()).collect(),
         incarnation: identity.incarnation(),
         wanted_leader: config.wanted_leader(group),
         voters,
@@ -169,10 +169,8 @@ pub(super) fn open_group(
         unsynced_bytes: config.unsynced_bytes,
         send_queue_bytes: config.send_queue_bytes,
     };
-    let origin = Origin { server: config.server, incarnation: identity.incarnation(), lane: group };
-    let queue = Arc::new(LaneQueue::new(origin, config.entry_bytes));
     let driver = Driver::new(driver_config, store.clone(), hard_state, slots);
-    Ok(OpenGroup { driver, store, writer, queue })
+    Ok(OpenGroup { driver, store, writer })
 }
 
 /// A new log's first segment has this fraction of the configured length: 256 KiB of 16 MiB.

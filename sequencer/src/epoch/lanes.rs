@@ -19,6 +19,20 @@ pub const fn lane_group(lane: u16, groups: u16) -> GroupId {
     GroupId::new((lane - 1) % groups + 1)
 }
 
+/// Indexes of the lanes, of `lanes`, whose commands a group takes where there are `groups` of them: the inverse of
+/// [`lane_group`].
+///
+/// ```
+/// use niagara_sequencer::GroupId;
+/// use niagara_sequencer::epoch::lanes_of;
+///
+/// assert!(lanes_of(GroupId::new(1), 3, 7).eq([0, 3, 6]));
+/// assert!(lanes_of(GroupId::new(3), 3, 7).eq([2, 5]));
+/// ```
+pub fn lanes_of(group: GroupId, groups: u16, lanes: u16) -> impl Iterator<Item = u16> {
+    (group.get() - 1..lanes).step_by(groups.into())
+}
+
 /// The number of lanes of each server once there are `groups` groups, where there were `lanes` before. It never falls: a
 /// lane that has numbered commands goes on.
 #[must_use]

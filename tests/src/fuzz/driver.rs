@@ -339,7 +339,7 @@ fn other_message(script: &mut Script<'_>) -> Wire {
     match code % 7 {
         0 => Wire::Snapshot { term: number(script), round: number(script) },
         1 => Wire::PadRequest { level: number(script) },
-        2 => Wire::Nack { attempt: script.byte().into() },
+        2 => Wire::Nack { lane: u16::from(script.byte() % 2), attempt: script.byte().into() },
         3 => Wire::Claim,
         4 => Wire::AskPromise { term: number(script), asked: Duration::from_nanos(number(script)) },
         5 => Wire::Promise { term: number(script), asked: Duration::from_nanos(number(script)) },

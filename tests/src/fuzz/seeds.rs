@@ -92,7 +92,7 @@ pub fn message() -> Seeds {
         ("forward".to_owned(), Wire::Forward(sub_batch(&[b"one", b"", b"three"], 1))),
         ("forward-too-much".to_owned(), Wire::Forward(too_much())),
         ("forward-lone".to_owned(), Wire::Forward(SubBatch { lone: true, ..sub_batch(&[&[7; 40]], 5) })),
-        ("nack".to_owned(), Wire::Nack { attempt: 3 }),
+        ("nack".to_owned(), Wire::Nack { lane: 0, attempt: 3 }),
         ("pad-request".to_owned(), Wire::PadRequest { level: 77 }),
         ("claim".to_owned(), Wire::Claim),
         ("ask-promise".to_owned(), Wire::AskPromise { term: 3, asked: Duration::from_millis(70) }),

@@ -219,21 +219,26 @@ impl Driver {
         place.unwrap_or_else(|| self.slots.place_before(index.min(unstable.offset).saturating_sub(1)))
     }
 
-    /// Whether commands claim to come from this server without having passed through its lane, which is the
+    /// Whether commands claim to come from this server without having passed through one of its lanes, which is the
     /// only way into a log.
     fn is_forged(&self, span: &Span) -> bool {
         let in_this_life = span.incarnation == self.config.incarnation;
         span.server == self.config.server
             && (span.incarnation > self.config.incarnation
                 || in_this_life
-                    && (span.lane != self.config.lane
-                        || span.first + u64::from(span.count) > self.intake.own.taken_end()))
+                    && self
+                        .intake
+                        .lane(span.lane)
+                        .is_none_or(|lane| span.first + u64::from(span.count) > lane.taken_end()))
     }
 
     /// Whether a member may ask this replica to append these commands.
     pub(super) fn admit_forward(&self, from: u64, batch: &SubBatch) -> Result<(), Refused> {
         let span = &batch.span;
-        if span.server != from || span.lane != self.config.lane || !self.config.voters.contains(&from) {
+        if span.server != from
+            || !self.config.lanes.contains(&span.lane)
+            || !self.config.voters.contains(&from)
+        {
             return Err(Wrong("it forwards another server's commands"));
         }
         if batch.body.len() > self.config.sub_batch_bytes {

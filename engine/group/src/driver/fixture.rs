@@ -18,7 +18,13 @@ impl LaneSource for NoCommands {
     fn bytes(&self) -> usize {
         0
     }
-    fn take(&mut self, _: usize, _: &mut Vec<SubBatch>) {}
+    fn take(&self, _: usize, _: &mut Vec<SubBatch>) {}
+    fn next_command(&self) -> u64 {
+        1
+    }
+    fn gap_attempt(&self) -> Option<u32> {
+        None
+    }
 }
 
 impl Driver {

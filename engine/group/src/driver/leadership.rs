@@ -54,7 +54,7 @@ impl Driver {
             return;
         }
         tracing::info!(
-            lane = self.config.lane,
+            group = self.config.group + 1,
             leader,
             "the leader's process has ended: electing another one"
         );
@@ -151,7 +151,7 @@ mod tests {
         for tick in 1..=ticks {
             let mut output = Output::default();
             driver.tick(view);
-            driver.turn(view, &mut NoCommands, &mut output);
+            driver.turn(view, &[&NoCommands], &mut output);
             let asks = |wire: &Wire| matches!(wire, Wire::Raft(message) if message.msg_type == MessageType::MsgRequestPreVote);
             if output.messages.iter().any(|(_, wire)| asks(wire)) {
                 campaigns.push(tick);

@@ -177,13 +177,13 @@ mod tests {
     fn answers(driver: &mut Driver, wire: Wire) -> Vec<Wire> {
         let mut output = Output::default();
         driver.receive(2, wire);
-        driver.turn(&View::default(), &mut NoCommands, &mut output);
+        driver.turn(&View::default(), &[&NoCommands], &mut output);
         for write in output.writes.drain(..) {
             if let super::super::Write::Ready { ready, .. } = write {
                 driver.persisted(ready);
             }
         }
-        driver.turn(&View::default(), &mut NoCommands, &mut output);
+        driver.turn(&View::default(), &[&NoCommands], &mut output);
         output.messages.into_iter().map(|(_, wire)| wire).collect()
     }
 

@@ -23,6 +23,7 @@ use self::flow::{Flow, MOST_IN_FLIGHT, MOST_MESSAGE_BYTES};
 use self::leasing::Leasing;
 use self::proposing::HeldBack;
 use std::fmt;
+use std::ops::Deref;
 
 use niagara_log::{EntryId, HardState, LogEntry, LogStore};
 use niagara_sequencer::{Lag, Pacing};
@@ -34,12 +35,10 @@ use crate::behind::{PendingInstall, PendingSnapshots, round_of};
 use crate::config::DriverConfig;
 use crate::contact::Contact;
 use crate::failover::Failover;
-use crate::forwarded::Forwarded;
 use crate::intake::Intake;
 use crate::lane_source::LaneSource;
 use crate::notices::Notices;
 use crate::outgoing::Outgoing;
-use crate::own_lane::OwnLane;
 use crate::placement::Placement;
 use crate::planted::{self, Bug};
 use crate::reads::{KnownLeader, PendingReads};
@@ -167,10 +166,7 @@ impl Driver {
         let raft = RawNode::new(&raft_config, store, &logger)
             .unwrap_or_else(|error| panic!("raft refuses to start from this log: {error}"));
         Driver {
-            intake: Intake {
-                own: OwnLane::new(config.election_ticks),
-                forwarded: Forwarded::new(config.foreign_bytes),
-            },
+            intake: Intake::new(&config),
             unpersisted: Unpersisted::new(config.unsynced_bytes),
             durable: (hard_state.term, hard_state.vote),
             reads: PendingReads::new(config.server, config.boot, 2 * u64::from(config.heartbeat_ticks)),
@@ -305,9 +301,9 @@ impl Driver {
     }
 
     /// Lowest level at which this replica has padding to do; `u64::MAX` if it does not lead.
-    pub fn wake_at(&self, view: &View, source: &impl LaneSource) -> u64 {
-        let may_propose = self.leads() && self.held == HeldBack::No && !self.intake.own.is_about_to_resend();
-        if may_propose { self.padding(view, source).wake_at() } else { u64::MAX }
+    pub fn wake_at<L: Deref<Target: LaneSource>>(&self, view: &View, lanes: &[L]) -> u64 {
+        let may_propose = self.leads() && self.held == HeldBack::No && !self.intake.is_about_to_resend();
+        if may_propose { self.padding(view, lanes).wake_at() } else { u64::MAX }
     }
 
     // Inputs
@@ -335,8 +331,8 @@ impl Driver {
     pub fn link_up(&mut self, peer: u64) {
         self.placement.link(peer, true, self.ticks);
         self.failover.is_back(peer);
-        if peer == self.leader() && self.intake.own.has_sent() {
-            self.intake.own.lost(self.ticks);
+        if peer == self.leader() {
+            self.intake.sent_is_lost(self.ticks);
         }
     }
 
@@ -400,20 +396,20 @@ impl Driver {
 
     /// Runs one round: cuts commands into entries or forwards them, pads, and collects what to send and to
     /// write.
-    pub fn turn(&mut self, view: &View, source: &mut impl LaneSource, output: &mut Output) {
+    pub fn turn<L: Deref<Target: LaneSource>>(&mut self, view: &View, lanes: &[L], output: &mut Output) {
         self.level = self.level.max(view.level);
-        self.intake.own.executed(view.next_command);
+        self.intake.executed(lanes);
         self.campaign_early(view);
         self.drain(view);
         self.pump(output);
         // The merge may have continued from a snapshot, beyond what this log is known to hold.
         self.slots.merged(view.merged.min(self.commit()));
-        self.resend_if_lost(view, output);
+        self.resend_if_lost(lanes, output);
         self.ask_again();
         if self.leads() {
-            self.propose(view, source, output);
+            self.propose(view, lanes, output);
         } else {
-            self.pass_on(source);
+            self.pass_on(lanes);
         }
         if planted::is(Bug::HeartbeatEachTurn) && self.ticks - self.last_cut < 2 {
             self.raft.ping();

@@ -1,5 +1,7 @@
 //! How commands become entries: a leader proposes and pads, a follower forwards.
 
+use std::ops::Deref;
+
 use niagara_sequencer::{Padding, next_place};
 use raft::eraftpb::{Entry, Message, MessageType};
 
@@ -29,21 +31,26 @@ pub(super) enum HeldBack {
 
 impl Driver {
     /// The leader's part of a turn: proposes commands, then the padding that is still needed, in one message.
-    pub(super) fn propose(&mut self, view: &View, source: &mut impl LaneSource, output: &mut Output) {
+    pub(super) fn propose<L: Deref<Target: LaneSource>>(
+        &mut self,
+        view: &View,
+        lanes: &[L],
+        output: &mut Output,
+    ) {
         let was_full = std::mem::replace(&mut self.held, HeldBack::No) == HeldBack::Window;
         if self.raft.raft.lead_transferee.is_some() {
             self.held = HeldBack::Other;
             return;
         }
         let waits = was_full && self.slots.unmerged_commands() > self.resumes_at();
-        let in_flight = self.slots.unmerged_bytes() as usize + self.intake.waiting_bytes(source);
+        let in_flight = self.slots.unmerged_bytes() as usize + self.intake.waiting_bytes(lanes);
         let entry_bytes = self.pacing.entry_bytes(in_flight, self.config.entry_bytes);
         let mut place = self.slots.last_place();
         if planted::is(Bug::SlotsNotRising) {
             place = self.slots.place_at(self.commit());
         }
         let (mut entries, mut foreign) = (Vec::new(), Vec::new());
-        while self.intake.has_work(source) {
+        while self.intake.has_work(lanes) {
             if view.read_only || self.unpersisted.is_full() {
                 self.held = HeldBack::Disk;
                 break;
@@ -52,7 +59,7 @@ impl Driver {
                 self.held = HeldBack::Window;
                 break;
             }
-            let batches = self.intake.cut(source, entry_bytes);
+            let batches = self.intake.cut(lanes, entry_bytes);
             if batches.is_empty() {
                 break;
             }
@@ -73,7 +80,7 @@ impl Driver {
         if !entries.is_empty() {
             self.last_cut = self.ticks;
         }
-        let mut skip_to = (Padding { last: place, ..self.padding(view, source) }).skip_to();
+        let mut skip_to = (Padding { last: place, ..self.padding(view, lanes) }).skip_to();
         if planted::is(Bug::PadsAsCount) {
             let committed = self.slots.place_at(self.commit());
             skip_to = (committed < self.level).then(|| place + self.level - committed);
@@ -109,9 +116,9 @@ impl Driver {
         };
         let result = self.raft.step(propose);
         if let Err(error) = &result {
-            // Leadership is changing: the lane is resent afterwards.
+            // Leadership is changing: the lanes are resent afterwards.
             tracing::debug!(%error, "raft refused a proposal");
-            self.intake.own.lost(self.ticks);
+            self.intake.lost(self.ticks);
         }
         result.is_ok()
     }
@@ -119,50 +126,53 @@ impl Driver {
     /// Notifies other servers that their commands were not appended.
     fn refuse(&mut self, spans: Vec<Span>) {
         for span in spans {
-            self.outbox.push((span.server, Wire::Nack { attempt: span.attempt }));
+            self.outbox.push((span.server, Wire::Nack { lane: span.lane, attempt: span.attempt }));
         }
     }
 
     /// A leader is idle when it has cut nothing for two ticks and its own last commands are merged. Before
     /// two ticks, skipping ahead between the commands of a steady trickle would only waste places; before the
     /// commands are merged, this group may be about to become the anchor.
-    pub(super) fn padding(&self, view: &View, source: &impl LaneSource) -> Padding {
+    pub(super) fn padding<L: Deref<Target: LaneSource>>(&self, view: &View, lanes: &[L]) -> Padding {
         let quiet = self.ticks - self.last_cut >= 2 && self.slots.unmerged_commands() == 0;
-        let idle = quiet && !self.intake.has_work(source);
+        let idle = quiet && !self.intake.has_work(lanes);
         let level = self.level.max(view.level);
         let may_be_ahead = !view.anchor || planted::is(Bug::AnchorSkipsAhead);
         Padding { last: self.slots.last_place(), level, ahead: idle && may_be_ahead }
     }
 
-    /// Resends this server's lane when it may have been lost on its way to a leader.
-    pub(super) fn resend_if_lost(&mut self, view: &View, output: &mut Output) {
+    /// Resends those of this server's lanes that may have been lost on their way to a leader.
+    pub(super) fn resend_if_lost<L: Deref<Target: LaneSource>>(&mut self, lanes: &[L], output: &mut Output) {
         let leader = (self.term(), self.leader());
         // A leader knows what is in its log; and behind a slow link, commands are not lost but wait for their
         // turn.
         let is_out_of_sight = !self.leads() && self.outbox.has_room(leader.1);
-        let View { next_command, gap_attempt, .. } = *view;
-        let signs = Signs { now: self.ticks, next_command, gap_attempt, leader, is_out_of_sight };
-        output.attempts += u64::from(self.intake.own.resend_if_lost(&signs));
+        for (own, lane) in self.intake.own.iter_mut().zip(lanes) {
+            let (next_command, gap_attempt) = (lane.next_command(), lane.gap_attempt());
+            let signs = Signs { now: self.ticks, next_command, gap_attempt, leader, is_out_of_sight };
+            output.attempts += u64::from(own.resend_if_lost(&signs));
+        }
     }
 
-    /// The state of this server's lane, in words.
-    pub fn describe_lane(&self) -> String {
-        format!("{}, held {:?}", self.intake.own.describe(self.ticks), self.held)
+    /// The state of one of this server's lanes, in words.
+    pub fn describe_lane(&self, lane: u16) -> String {
+        let described = self.intake.lane(lane).map(|own| own.describe(self.ticks));
+        format!("{}, held {:?}", described.unwrap_or_default(), self.held)
     }
 
     /// A follower's part of a turn: forwards its clients' commands to the leader.
-    pub(super) fn pass_on(&mut self, source: &mut impl LaneSource) {
+    pub(super) fn pass_on<L: Deref<Target: LaneSource>>(&mut self, lanes: &[L]) {
         let forwarded = self.intake.forwarded.drop_all();
         self.refuse(forwarded);
         let leader = self.leader();
         self.held = if leader == 0 { HeldBack::Other } else { HeldBack::No };
-        while leader != 0 && self.intake.own.has_work(source) {
-            let is_full = self.intake.own.sent_bytes() >= self.config.entry_bytes * self.config.window;
+        while leader != 0 && self.intake.own_have_work(lanes) {
+            let is_full = self.intake.sent_bytes() >= self.config.entry_bytes * self.config.window;
             if is_full || !self.outbox.has_room(leader) {
                 self.held = HeldBack::Other;
                 break;
             }
-            let Some(batch) = self.intake.own.next(source, self.config.entry_bytes, true) else { break };
+            let Some(batch) = self.intake.next_own(lanes, self.config.entry_bytes) else { break };
             self.outbox.push((leader, Wire::Forward(batch)));
         }
     }
@@ -170,6 +180,8 @@ impl Driver {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use bytes::Bytes;
 
     use super::super::fixture::NoCommands;
@@ -189,24 +201,30 @@ mod tests {
         }));
         // This replica does not lead, so its proposal is refused.
         let mut output = Output::default();
-        driver.propose(&View::default(), &mut NoCommands, &mut output);
+        driver.propose(&View::default(), &[&NoCommands], &mut output);
         driver.outbox.release(&mut output.messages);
-        assert_eq!(output.messages, [(2, Wire::Nack { attempt: 7 })]);
-        assert!(driver.intake.own.is_about_to_resend(), "and its own are sent again");
+        assert_eq!(output.messages, [(2, Wire::Nack { lane: 0, attempt: 7 })]);
+        assert!(driver.intake.is_about_to_resend(), "and its own are sent again");
     }
 
     /// A lane with one command.
-    struct One(Option<SubBatch>);
+    struct One(RefCell<Option<SubBatch>>);
 
     impl LaneSource for One {
         fn is_empty(&self) -> bool {
-            self.0.is_none()
+            self.0.borrow().is_none()
         }
         fn bytes(&self) -> usize {
-            self.0.as_ref().map_or(0, |batch| batch.body.len())
+            self.0.borrow().as_ref().map_or(0, |batch| batch.body.len())
         }
-        fn take(&mut self, _: usize, out: &mut Vec<SubBatch>) {
+        fn take(&self, _: usize, out: &mut Vec<SubBatch>) {
             out.extend(self.0.take());
+        }
+        fn next_command(&self) -> u64 {
+            1
+        }
+        fn gap_attempt(&self) -> Option<u32> {
+            None
         }
     }
 
@@ -214,7 +232,8 @@ mod tests {
     fn a_lane_that_does_not_move_is_sent_again_ever_more_rarely_but_never_given_up() {
         let mut follower = Driver::in_memory(DriverConfig::small());
         let span = Span { server: 1, incarnation: 1, lane: 0, attempt: 0, first: 1, count: 1 };
-        let mut lane = One(Some(SubBatch { span, lone: true, body: Bytes::from_static(b"command") }));
+        let lane =
+            One(RefCell::new(Some(SubBatch { span, lone: true, body: Bytes::from_static(b"command") })));
         let election = u64::from(follower.config.election_ticks);
         let (mut output, mut sent_at) = (Output::default(), Vec::new());
         for tick in 0..200 * election {
@@ -228,7 +247,7 @@ mod tests {
             follower.receive(2, Wire::Raft(Box::new(heartbeat)));
             follower.tick(&View::default());
             output.messages.clear();
-            follower.turn(&View { next_command: 1, ..View::default() }, &mut lane, &mut output);
+            follower.turn(&View::default(), &[&lane], &mut output);
             sent_at.extend(
                 output.messages.iter().any(|(_, wire)| matches!(wire, Wire::Forward(_))).then_some(tick),
             );

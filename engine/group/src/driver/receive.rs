@@ -4,6 +4,7 @@ use raft::eraftpb::{Message, MessageType};
 
 use super::Driver;
 use super::admit::Refused;
+use crate::batch::Span;
 use crate::behind::PendingInstall;
 use crate::planted::{self, Bug};
 use crate::wire::Wire;
@@ -16,19 +17,22 @@ impl Driver {
             Wire::Raft(message) => self.receive_raft(from, *message),
             Wire::Notice(message) => self.receive_notice(from, *message),
             Wire::Forward(batch) => {
-                let attempt = batch.span.attempt;
+                let Span { lane, attempt, .. } = batch.span;
                 let admitted = self.admit_forward(from, &batch);
                 if !self.is_taken(from, &"Forward", admitted)
                     || !self.leads()
                     || !self.intake.forwarded.take(batch)
                 {
-                    self.outbox.push((from, Wire::Nack { attempt }));
+                    self.outbox.push((from, Wire::Nack { lane, attempt }));
                 }
             }
-            Wire::Nack { attempt } => {
-                if attempt == self.intake.own.attempt() && !self.intake.own.is_about_to_resend() {
+            Wire::Nack { lane, attempt } => {
+                if let Some(lane) = self.intake.lane_mut(lane)
+                    && attempt == lane.attempt()
+                    && !lane.is_about_to_resend()
+                {
                     // The server that refused may not know the leader yet either: give it a tick.
-                    self.intake.own.lost(self.ticks);
+                    lane.lost(self.ticks);
                 }
             }
             Wire::Snapshot { term, round } => {

@@ -144,7 +144,7 @@ mod tests {
                 ..Message::default()
             };
             self.driver.receive(2, Wire::Raft(Box::new(append)));
-            self.driver.turn(&View::default(), &mut NoCommands, &mut self.output);
+            self.driver.turn(&View::default(), &[&NoCommands], &mut self.output);
         }
 
         /// Lets the disk finish everything.
@@ -154,7 +154,7 @@ mod tests {
                     self.driver.persisted(ready);
                 }
             }
-            self.driver.turn(&View::default(), &mut NoCommands, &mut self.output);
+            self.driver.turn(&View::default(), &[&NoCommands], &mut self.output);
         }
 
         /// Acknowledgements sent within that many ticks.
@@ -162,7 +162,7 @@ mod tests {
             self.output.messages.clear();
             for _ in 0..ticks {
                 self.driver.tick(&View::default());
-                self.driver.turn(&View::default(), &mut NoCommands, &mut self.output);
+                self.driver.turn(&View::default(), &[&NoCommands], &mut self.output);
             }
             let acknowledged = self.output.messages.iter().filter_map(|(_, wire)| match wire {
                 Wire::Raft(message) if message.msg_type == MessageType::MsgAppendResponse => {

@@ -15,10 +15,6 @@ pub struct View {
     pub anchor: bool,
     /// Raft index of the last entry that the merge has passed.
     pub merged: u64,
-    /// Number of the next command of this server's lane to be executed.
-    pub next_command: u64,
-    /// Latest attempt of the lane in which execution met a gap.
-    pub gap_attempt: Option<u32>,
     /// Whether this server may ask for leaderships: no merge lags, and no disk is stuck or full.
     pub may_claim: bool,
     /// Whether this server leaves leadership to others: its merge lags or is too far behind, or its disk is stuck, and
@@ -49,7 +45,7 @@ pub struct Output {
     pub contradicted: Option<Contradiction>,
     /// Messages whose entries were refused, at least in part, since too much waits here already.
     pub untaken: u64,
-    /// Number of times that the lane was resent because it may have been lost.
+    /// Number of times that a lane was resent because it may have been lost.
     pub attempts: u64,
 }
 

@@ -151,7 +151,7 @@ pub fn a_read_sees_what_is_applied() {
 pub fn held_commands_hear_of_execution() {
     let Fixture { progress, mut application, stretch, .. } = Fixture::new();
     let (sockets, queue) = (Sockets::new(), Arc::clone(&application.executor.lanes[0].queue));
-    let group = &progress.groups[0];
+    let group = &progress.epoch.groups[0];
     group.mailbox.set_waker(sockets.waker.clone());
     let execution = thread::spawn(move || application.execute(stretch));
     let mut seen = queue.next_command();

@@ -70,7 +70,7 @@ pub fn commands_wake_the_group() {
         submit(&theirs, 1, &sink);
         ring.wake();
     });
-    let (mut queue, mut taken) = (&*lane.queue, Vec::new());
+    let (queue, mut taken) = (&*lane.queue, Vec::new());
     while taken.is_empty() {
         sockets.poll(|| !queue.has_commands());
         queue.take(1 << 10, &mut taken);
@@ -89,7 +89,7 @@ pub fn numbers_come_in_order() {
     });
     let (mut taken, mut next) = (Vec::new(), 1);
     for _ in 0..2 {
-        let mut queue = &*lane.queue;
+        let queue = &*lane.queue;
         queue.take(1 << 10, &mut taken);
         assert!(!queue.is_saturated(), "two commands do not fill an entry");
         for batch in taken.drain(..) {

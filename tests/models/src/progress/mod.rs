@@ -23,14 +23,18 @@ pub(crate) use waits::{Level, Waits};
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
 
 pub(crate) struct SharedProgress {
-    level: Level,
-    pub anchor: AtomicU32,
-    pub awaited: AtomicU32,
+    pub epoch: EpochProgress,
     pub applied: AtomicU64,
-    pub groups: Vec<GroupProgress>,
     pub snapshots: Nobody,
     pub divergence: Nobody,
     pub bounds: Bounds,
+}
+
+pub(crate) struct EpochProgress {
+    level: Level,
+    pub anchor: AtomicU32,
+    pub awaited: AtomicU32,
+    pub groups: Vec<GroupProgress>,
 }
 
 pub(crate) struct GroupProgress {
@@ -58,18 +62,23 @@ impl SharedProgress {
             waits: Waits::default(),
             mailbox: Mailbox::default(),
         };
-        SharedProgress {
+        let epoch = EpochProgress {
             level: Level::default(),
             anchor: AtomicU32::new(0),
             awaited: AtomicU32::new(0),
-            applied: AtomicU64::new(0),
             groups: std::iter::repeat_with(group).take(groups).collect(),
+        };
+        SharedProgress {
+            epoch,
+            applied: AtomicU64::new(0),
             snapshots: Nobody,
             divergence: Nobody,
             bounds: Bounds::new(ByteLimits { behind: 1 << 20, merge: 1 << 20 }, groups),
         }
     }
+}
 
+impl EpochProgress {
     pub fn level(&self) -> u64 {
         self.level.get()
     }
@@ -78,6 +87,11 @@ impl SharedProgress {
         self.level.raise(level, || {
             self.groups.iter().filter(|group| group.waits.pads_at(level)).for_each(GroupProgress::wake);
         });
+    }
+
+    /// There is one group.
+    pub fn group_of(&self, _: usize) -> &GroupProgress {
+        &self.groups[0]
     }
 
     pub fn is_leaderless(&self, _: u32) -> bool {

@@ -129,6 +129,8 @@ pub(crate) struct World {
     pub waited_for_laggard: (u32, u64),
     /// How often the script has waited for a timekeeper.
     pub waited_for_time: u32,
+    /// How often it was waited for a leader of the probed group.
+    pub waited_for_leader: u32,
     /// The script has ended.
     pub is_over: bool,
     /// Connections that a server's front end knows: server, life, connection.
@@ -178,6 +180,7 @@ impl World {
             idles_since: (0, 0),
             waited_for_laggard: (0, 0),
             waited_for_time: 0,
+            waited_for_leader: 0,
             is_over: false,
             connected: BTreeSet::new(),
             last_reply: BTreeMap::new(),

@@ -36,6 +36,9 @@ const MOST_LOOKS: u32 = 6;
 /// Time for a command about time to be executed by all, and how often it is given.
 const TIMEKEEPING: Micros = 100 * MS;
 const MOST_TIMEKEEPING: u32 = 50;
+/// Time for a leadership to be handed over, and how often it is given.
+const HANDOVER: Micros = 50 * MS;
+const MOST_HANDOVERS: u32 = 10;
 /// Time for probes that must be executed while a group's link is cut. It exceeds the engine's deadline, after
 /// which they would count as unknown.
 const PROBES: Micros = 1100 * MS;
@@ -76,6 +79,12 @@ impl World {
             3 | 7 if self.time_is_kept() => {
                 self.coverage.count("timekeeper waited for");
                 self.after(TIMEKEEPING, Event::Script(step));
+                return Ok(());
+            }
+            // A leadership that returns to its server may be on its way at any moment.
+            3 | 4 if self.awaits_leader() => {
+                self.coverage.count("leader waited for");
+                self.after(HANDOVER, Event::Script(step));
                 return Ok(());
             }
             3 => {
@@ -231,13 +240,25 @@ impl World {
         check_progress_after_heal(&pending, when)
     }
 
-    /// Chooses a link to cut: between the leader of a group and some other server.
-    fn cut_for_probes(&mut self) -> Result<(u64, u64, usize), Broken> {
+    /// The group whose leader is cut from another server, and that leader.
+    fn probed_group(&self) -> (usize, Option<u64>) {
         let group = self.plan.seed as usize / 7 % self.groups();
         let leads = |server: &&Server| {
             server.running.as_ref().is_some_and(|running| running.machine.standing(group).leads)
         };
-        let Some(leader) = self.servers.iter().find(leads).map(|server| server.id) else {
+        (group, self.servers.iter().find(leads).map(|server| server.id))
+    }
+
+    /// Whether that group is without a leader, and has not been for long.
+    fn awaits_leader(&mut self) -> bool {
+        self.waited_for_leader += 1;
+        self.probed_group().1.is_none() && self.waited_for_leader <= MOST_HANDOVERS
+    }
+
+    /// Chooses a link to cut: between the leader of a group and some other server.
+    fn cut_for_probes(&mut self) -> Result<(u64, u64, usize), Broken> {
+        let (group, leader) = self.probed_group();
+        let Some(leader) = leader else {
             let what = format!("group {} has no leader, long after the faults have ended", group + 1);
             return Err(Broken::new("progress_after_heal", what));
         };

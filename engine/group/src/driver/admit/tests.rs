@@ -19,13 +19,13 @@ impl Replica {
     }
 
     fn turn(&mut self) {
-        self.driver.turn(&View::default(), &mut NoCommands, &mut self.output);
+        self.driver.turn(&View::default(), &[&NoCommands], &mut self.output);
         for write in self.output.writes.drain(..) {
             if let super::super::Write::Ready { ready, .. } = write {
                 self.driver.persisted(ready);
             }
         }
-        self.driver.turn(&View::default(), &mut NoCommands, &mut self.output);
+        self.driver.turn(&View::default(), &[&NoCommands], &mut self.output);
     }
 
     fn receive(&mut self, message: Message) {
@@ -245,7 +245,7 @@ fn a_vote_that_nobody_asked_for_makes_no_leader() {
     let mut replica = Replica::following();
     // Entry 4 is appended but not durable.
     replica.driver.receive(2, Wire::Raft(Box::new(append(|_| {}))));
-    replica.driver.turn(&View::default(), &mut NoCommands, &mut replica.output);
+    replica.driver.turn(&View::default(), &[&NoCommands], &mut replica.output);
     while replica.driver.role() != StateRole::Candidate {
         replica.driver.tick(&View::default());
         let term = replica.driver.term() + 1;
@@ -290,7 +290,10 @@ fn forwarded_commands_and_snapshots_are_checked() {
         replica.driver.receive(2, Wire::Forward(wrong.clone()));
         replica.turn();
         assert_eq!(replica.driver.last_index(), last, "{wrong:?}");
-        assert!(replica.output.messages.contains(&(2, Wire::Nack { attempt: 0 })), "{wrong:?} is refused");
+        assert!(
+            replica.output.messages.contains(&(2, Wire::Nack { lane: wrong.span.lane, attempt: 0 })),
+            "{wrong:?} is refused"
+        );
     }
     replica.driver.receive(2, Wire::Forward(lone(&[1; 1 << 10])));
     replica.turn();
