@@ -4,7 +4,7 @@
 //! to make room for a header.
 //!
 //! ```text
-//! context  kind u8 (1 commands, 2 skip) | slot u64 | per sub-batch: 40-byte header
+//! context  kind u8 (1 commands, 2 skip, 3 the end of an epoch) | slot u64 | per sub-batch: 40-byte header
 //! header   server u64 | incarnation u64 | first u64 | count u32 | bytes u32 | attempt u32 | lane u16 | framing u8 | 0 u8
 //! data     the bodies of the sub-batches, one after the other
 //! body     framing 0: per command a LEB128 length and its bytes; framing 1: one command, whole
@@ -16,6 +16,8 @@ use std::ops::Range;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use niagara_sequencer::MAX_PLACE;
+
+use crate::epoch_end::{self, decode_end, is_end};
 
 const KIND_COMMANDS: u8 = 1;
 const KIND_SKIP: u8 = 2;
@@ -63,7 +65,7 @@ pub struct SubBatch {
 pub enum EntryFill {
     /// One of Raft's own entries: fills no slot.
     Nothing,
-    /// Commands, in the slot of this place.
+    /// Commands, or the end of an epoch, in the slot of this place.
     Commands {
         /// Place p of the slot (p, r).
         place: u64,
@@ -94,7 +96,7 @@ impl EntryFill {
             return Err(MalformedBatch("there is no such place"));
         }
         match context[0] {
-            KIND_COMMANDS => Ok(EntryFill::Commands { place }),
+            KIND_COMMANDS | epoch_end::KIND => Ok(EntryFill::Commands { place }),
             KIND_SKIP => Ok(EntryFill::Skip { place }),
             _ => Err(MalformedBatch("unknown kind of entry")),
         }
@@ -150,6 +152,12 @@ pub(crate) fn check_entry(
 ) -> Result<EntryFill, MalformedBatch> {
     let fill = EntryFill::of(context)?;
     match fill {
+        EntryFill::Commands { .. } if is_end(context) => {
+            if context.len() > CONTEXT_HEAD {
+                return Err(MalformedBatch("context has a broken length"));
+            }
+            decode_end(data).ok_or(MalformedBatch("the end of an epoch has a broken length"))?;
+        }
         EntryFill::Commands { .. } => {
             let mut bodies = Ok(());
             walk_heads(context, data.len(), |span, lone, body| {
@@ -168,9 +176,12 @@ pub(crate) fn check_entry(
     Ok(fill)
 }
 
-/// Sub-batches of an entry with commands. Their bodies share `data`'s buffer.
+/// Sub-batches of an entry with commands; none if it ends an epoch. Their bodies share `data`'s buffer.
 pub fn decode_commands(context: &[u8], data: &Bytes) -> Result<Vec<SubBatch>, MalformedBatch> {
     let mut batches = Vec::with_capacity(context.len() / SUB_BATCH_HEAD);
+    if is_end(context) {
+        return Ok(batches);
+    }
     walk_heads(context, data.len(), |span, lone, body| {
         batches.push(SubBatch { span, lone, body: data.slice(body) });
     })?;

@@ -12,6 +12,8 @@ pub struct DriverConfig {
     pub group: u16,
     /// The lanes of each server that feed this group.
     pub lanes: Vec<u16>,
+    /// Whether these lanes come later, from the groups of an earlier epoch.
+    pub awaits_lanes: bool,
     /// Incarnation of this server; each start raises it.
     pub incarnation: u64,
     /// All voters of the group.
@@ -73,6 +75,7 @@ impl DriverConfig {
             server: 1,
             group: 0,
             lanes: vec![0],
+            awaits_lanes: false,
             incarnation: 2,
             voters: vec![1, 2, 3],
             wanted_leader: 1,

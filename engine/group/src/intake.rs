@@ -26,12 +26,16 @@ pub(crate) struct Intake {
 impl Intake {
     /// Nothing is on its way yet.
     pub fn new(config: &DriverConfig) -> Intake {
-        Intake {
+        let mut intake = Intake {
             numbers: config.lanes.clone(),
             own: config.lanes.iter().map(|_| OwnLane::new(config.election_ticks)).collect(),
             forwarded: Forwarded::new(config.foreign_bytes),
             turn: 0,
+        };
+        if config.awaits_lanes {
+            intake.hand_over();
         }
+        intake
     }
 
     /// This server's lane with this number, if it belongs to the group.
@@ -58,6 +62,17 @@ impl Intake {
     pub fn waiting_bytes<L: Deref<Target: LaneSource>>(&self, lanes: &[L]) -> usize {
         let own = self.own.iter().zip(lanes).map(|(own, lane)| own.waiting_bytes(lane.deref()));
         own.sum::<usize>() + self.forwarded.bytes()
+    }
+
+    /// Takes the lanes away, in the order of their numbers in the configuration.
+    pub fn hand_over(&mut self) -> Vec<OwnLane> {
+        self.own.iter_mut().map(OwnLane::hand_over).collect()
+    }
+
+    /// Goes on with a lane that comes from a group of the epoch before.
+    pub fn adopt(&mut self, number: u16, lane: OwnLane) {
+        let mine = self.lane_mut(number).expect("lanes go to the groups that take them");
+        *mine = lane.moved();
     }
 
     /// Bytes that the lanes have sent in their present attempts and that are not executed yet.
@@ -242,6 +257,23 @@ mod tests {
         assert_eq!(taken, [(1, 1), (1, 4), (2, 0), (1, 1), (1, 4)]);
         assert_eq!(intake.lane(4).map(OwnLane::sent_bytes), Some(200));
         assert!(intake.lane(0).is_none(), "it belongs to another group");
+    }
+
+    #[test]
+    fn a_lane_goes_on_with_another_group_in_a_new_attempt() {
+        let queue = queue([1, 2, 3].map(|first| batch(1, 0, first, 10)));
+        let (mut old, mut new) = (intake(1000), intake(1000));
+        new.hand_over();
+        assert!(!new.has_work(&[&queue]) && new.cut(&[&queue], 100).is_empty(), "not yet");
+        assert_eq!(old.cut(&[&queue], 20).len(), 2);
+        old.executed(&[&queue]);
+        for lane in old.hand_over() {
+            new.adopt(0, lane);
+        }
+        assert!(!old.has_work(&[&queue]) && old.sent_bytes() == 0);
+        assert_eq!(old.lane(0).map(OwnLane::taken_end), Some(3), "its log may show up to here");
+        let sent: Vec<_> = new.cut(&[&queue], 100).iter().map(|b| (b.span.first, b.span.attempt)).collect();
+        assert_eq!(sent, [(2, 1), (3, 1)]);
     }
 
     #[test]

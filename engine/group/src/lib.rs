@@ -83,6 +83,7 @@
 //! | `driver/install.rs` | snapshots: compaction, offers to followers, a log that is reset |
 //! | `config.rs` | fixed settings |
 //! | `batch.rs`, `commands.rs` | the bytes in an entry, and its commands |
+//! | `epoch_end.rs` | the entry that ends an epoch |
 //! | `wire.rs`, `encoder.rs`, `digest_mark.rs` | the bytes between servers |
 //! | `lane_source.rs`, `intake.rs` | commands on their way into the log |
 //! | `own_lane.rs` | this server's lane: when it counts as lost, and is resent |
@@ -107,6 +108,7 @@ mod contact;
 pub mod digest_mark;
 mod driver;
 pub mod encoder;
+pub mod epoch_end;
 mod failover;
 mod forwarded;
 mod intake;
@@ -133,6 +135,7 @@ pub use driver::{
     Contradiction, Cut, Driver, Follower, HeldLease, NotMoved, Output, Taking, Unfit, View, Write,
 };
 pub use lane_source::LaneSource;
+pub use own_lane::OwnLane;
 pub use slots::SlotIndex;
 
 /// The examples in README.md, as tests.

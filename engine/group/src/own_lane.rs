@@ -2,6 +2,9 @@
 //!
 //! A command stays here until it has been executed, since a change of leader can lose it on the way. Then the
 //! rest of the lane is resent in a new attempt, and execution skips duplicates.
+//!
+//! When an epoch ends, a lane's commands without outcome move on to a group of the next one: their slots there are
+//! void, so they were not executed and will not be. The lane moves as a whole, and its rest is sent in a new attempt.
 
 use std::collections::VecDeque;
 
@@ -15,7 +18,9 @@ pub(crate) const MOST_PATIENCE_ELECTIONS: u64 = 16;
 
 /// This server's lane in one group.
 #[derive(Debug)]
-pub(crate) struct OwnLane {
+pub struct OwnLane {
+    /// Whether it is with the group. If not, its commands go through another one.
+    is_here: bool,
     election_ticks: u64,
     attempt: u32,
     /// Every command that has not been executed, oldest first. Those from `unsent` on have not been sent in
@@ -53,9 +58,10 @@ pub(crate) struct Signs {
 
 impl OwnLane {
     /// An empty lane, in its first attempt.
-    pub fn new(election_ticks: u32) -> OwnLane {
+    pub(crate) fn new(election_ticks: u32) -> OwnLane {
         let election_ticks = u64::from(election_ticks);
         OwnLane {
+            is_here: true,
             election_ticks,
             attempt: 0,
             commands: VecDeque::new(),
@@ -71,49 +77,64 @@ impl OwnLane {
         }
     }
 
-    pub fn attempt(&self) -> u32 {
+    /// Takes the lane away from its group. What stays behind knows only what has passed through it.
+    pub(crate) fn hand_over(&mut self) -> OwnLane {
+        let stub =
+            OwnLane { is_here: false, taken_end: self.taken_end, ..OwnLane::new(self.election_ticks as u32) };
+        std::mem::replace(self, stub)
+    }
+
+    /// The lane goes on with another group: all of it is sent there, in a new attempt.
+    pub(crate) fn moved(mut self) -> OwnLane {
+        self.attempt += 1;
+        (self.unsent, self.sent_bytes) = (0, 0);
+        (self.leader, self.resend_at, self.since) = ((0, 0), None, 0);
+        self
+    }
+
+    pub(crate) fn attempt(&self) -> u32 {
         self.attempt
     }
 
     /// Bytes sent in this attempt and not executed yet.
-    pub fn sent_bytes(&self) -> usize {
+    pub(crate) fn sent_bytes(&self) -> usize {
         self.sent_bytes
     }
 
     /// Number after the last command that has left this server, in this life of the server.
-    pub fn taken_end(&self) -> u64 {
+    pub(crate) fn taken_end(&self) -> u64 {
         self.taken_end
     }
 
     /// Whether anything sent in this attempt has not been executed yet.
-    pub fn has_sent(&self) -> bool {
+    pub(crate) fn has_sent(&self) -> bool {
         self.unsent > 0
     }
 
     /// Whether the lane, its queue included, has something to send.
-    pub fn has_work(&self, source: &(impl LaneSource + ?Sized)) -> bool {
-        self.unsent < self.commands.len() || !source.is_empty()
+    pub(crate) fn has_work(&self, source: &(impl LaneSource + ?Sized)) -> bool {
+        self.unsent < self.commands.len() || self.is_here && !source.is_empty()
     }
 
     /// Bytes that wait to be sent, the queue included.
-    pub fn waiting_bytes(&self, source: &(impl LaneSource + ?Sized)) -> usize {
+    pub(crate) fn waiting_bytes(&self, source: &(impl LaneSource + ?Sized)) -> usize {
         let unsent = self.commands.iter().skip(self.unsent).map(|batch| batch.body.len());
-        unsent.sum::<usize>() + source.bytes()
+        unsent.sum::<usize>() + if self.is_here { source.bytes() } else { 0 }
     }
 
     /// Whether a new attempt is about to start.
-    pub fn is_about_to_resend(&self) -> bool {
+    pub(crate) fn is_about_to_resend(&self) -> bool {
         self.resend_at.is_some()
     }
 
     /// The next sub-batch not sent in this attempt, if it has at most `room` bytes or `any_size` is set.
-    pub fn next(
+    pub(crate) fn next(
         &mut self,
         source: &(impl LaneSource + ?Sized),
         room: usize,
         any_size: bool,
     ) -> Option<SubBatch> {
-        if self.unsent == self.commands.len() && !source.is_empty() {
+        if self.unsent == self.commands.len() && self.is_here && !source.is_empty() {
             source.take(room, &mut self.taken);
             self.taken_end = self.taken.last().map_or(self.taken_end, SubBatch::end);
             self.commands.extend(self.taken.drain(..));
@@ -127,7 +148,7 @@ impl OwnLane {
     }
 
     /// Drops everything below number `next`, which has been executed.
-    pub fn executed(&mut self, next: u64) {
+    pub(crate) fn executed(&mut self, next: u64) {
         while let Some(batch) = self.commands.pop_front_if(|batch| batch.end() <= next) {
             if self.unsent > 0 {
                 self.unsent -= 1;
@@ -137,13 +158,13 @@ impl OwnLane {
     }
 
     /// Notes that what was sent has not arrived: it is resent at the next tick.
-    pub fn lost(&mut self, now: u64) {
+    pub(crate) fn lost(&mut self, now: u64) {
         self.resend_at = Some(now + 1);
     }
 
     /// Starts a new attempt if what was sent may be lost: there is a new leader, execution met a gap, a
     /// server refused, or nothing was executed for a while. Returns whether there is something to resend.
-    pub fn resend_if_lost(&mut self, signs: &Signs) -> bool {
+    pub(crate) fn resend_if_lost(&mut self, signs: &Signs) -> bool {
         let Signs { now, next_command, gap_attempt, leader, is_out_of_sight } = *signs;
         let new_leader = leader.1 != 0 && leader != self.leader;
         if next_command != self.next_command || !self.has_sent() {
@@ -176,7 +197,7 @@ impl OwnLane {
     }
 
     /// The lane's state at this tick, in words.
-    pub fn describe(&self, now: u64) -> String {
+    pub(crate) fn describe(&self, now: u64) -> String {
         format!(
             "attempt {} of {} bytes sent, taken below {}, nothing executed for {} ticks of {}",
             self.attempt,

@@ -79,7 +79,6 @@ impl<S: StateMachine> ServerParts<S> {
             config,
             &environment.clock,
             identity.incarnation(),
-            layout,
             &progress,
             &groups,
             state.reader(),
@@ -245,12 +244,12 @@ fn share<S: StateMachine>(
     config: &Config,
     clock: &Clock,
     incarnation: u64,
-    layout: Layout,
     progress: &Arc<SharedProgress>,
     groups: &[OpenGroup],
     reader: S::Reader,
     bell: &Arc<Bell>,
 ) -> Shared<S> {
+    let layout = progress.epoch.layout;
     let limits = LaneLimits {
         commands: config.lane_commands,
         bytes: config.lane_bytes,

@@ -150,6 +150,7 @@ pub(super) fn open_group(
         server: config.server,
         group,
         lanes: lanes_of(GroupId::new(number), config.groups(), config.groups()).collect(),
+        awaits_lanes: false,
         incarnation: identity.incarnation(),
         wanted_leader: config.wanted_leader(group),
         voters,

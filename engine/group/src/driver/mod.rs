@@ -26,6 +26,7 @@ use std::fmt;
 use std::ops::Deref;
 
 use niagara_log::{EntryId, HardState, LogEntry, LogStore};
+use niagara_sequencer::epoch::EpochEnd;
 use niagara_sequencer::{Lag, Pacing};
 use raft::eraftpb::{Message, MessageType};
 use raft::{ProgressState, RawNode, ReadOnlyOption, StateRole};
@@ -39,6 +40,7 @@ use crate::intake::Intake;
 use crate::lane_source::LaneSource;
 use crate::notices::Notices;
 use crate::outgoing::Outgoing;
+use crate::own_lane::OwnLane;
 use crate::placement::Placement;
 use crate::planted::{self, Bug};
 use crate::reads::{KnownLeader, PendingReads};
@@ -94,6 +96,8 @@ pub struct Driver {
     pacing: Pacing,
     lag: Lag,
     lagging: bool,
+    /// What is to end the epoch, once this replica leads and proposes.
+    end: Option<EpochEnd>,
     /// Whether this server gives its leaderships away.
     drains: bool,
     /// Ticks for which this replica has not campaigned although nobody leads.
@@ -182,6 +186,7 @@ impl Driver {
             untaken: 0,
             asks_for_more: false,
             lagging: false,
+            end: None,
             drains: false,
             stood_back: 0,
             held: HeldBack::No,
@@ -390,6 +395,25 @@ impl Driver {
             leader if leader == self.config.server => self.request_pad(level),
             leader => self.outbox.push((leader, Wire::PadRequest { level })),
         }
+    }
+
+    /// Takes this server's lanes away, to go on with a group of the next epoch. They come in the order of
+    /// [`DriverConfig::lanes`]. Call it when everything of this epoch has been executed.
+    pub fn hand_lanes_over<L: Deref<Target: LaneSource>>(&mut self, lanes: &[L]) -> Vec<OwnLane> {
+        self.intake.executed(lanes);
+        self.intake.hand_over()
+    }
+
+    /// Goes on with a lane that a group of the epoch before had. Until then, a driver that was told to
+    /// [await](DriverConfig::awaits_lanes) it sends nothing of it.
+    pub fn adopt_lane(&mut self, number: u16, lane: OwnLane) {
+        self.intake.adopt(number, lane);
+    }
+
+    /// Proposes to end the epoch, with the next turn. Only the leader does; nobody says what became of it but the
+    /// global log.
+    pub fn end_epoch(&mut self, end: EpochEnd) {
+        self.end = Some(end);
     }
 
     // Outputs

@@ -8,6 +8,7 @@ use raft::eraftpb::{Entry, Message, MessageType};
 use super::Driver;
 use super::turn::{Output, View};
 use crate::batch::{Span, encode_commands, encode_skip};
+use crate::epoch_end::encode_end;
 use crate::lane_source::LaneSource;
 use crate::own_lane::Signs;
 use crate::planted::{self, Bug};
@@ -76,6 +77,12 @@ impl Driver {
             let (context, data) = encode_commands(place, &batches);
             entries.push(Entry { context, data, ..Entry::default() });
             self.unpersisted.arrived(bytes_of(&entries[entries.len() - 1..]));
+        }
+        if let Some(end) = self.end.take_if(|_| !self.unpersisted.is_full()) {
+            place = next_place(place, self.level);
+            self.level = self.level.max(place);
+            let (context, data) = encode_end(place, &end);
+            entries.push(Entry { context, data, ..Entry::default() });
         }
         if !entries.is_empty() {
             self.last_cut = self.ticks;
@@ -164,6 +171,7 @@ impl Driver {
     pub(super) fn pass_on<L: Deref<Target: LaneSource>>(&mut self, lanes: &[L]) {
         let forwarded = self.intake.forwarded.drop_all();
         self.refuse(forwarded);
+        self.end = None;
         let leader = self.leader();
         self.held = if leader == 0 { HeldBack::Other } else { HeldBack::No };
         while leader != 0 && self.intake.own_have_work(lanes) {

@@ -109,7 +109,7 @@ impl Checked {
 
     fn take(&mut self, most: usize) -> Result<(), TestCaseError> {
         let mut taken = Vec::new();
-        (&self.queue).take(most, &mut taken);
+        self.queue.take(most, &mut taken);
         prop_assert_eq!(taken.is_empty(), self.waiting.is_empty(), "something is taken if anything waits");
         let bytes: usize = taken.iter().map(|batch| batch.body.len()).sum();
         prop_assert!(bytes <= most || taken.len() == 1, "{} bytes of {most}", bytes);
@@ -145,7 +145,7 @@ impl Checked {
         let held: usize = self.waiting.iter().map(|length| cost(*length)).sum();
         prop_assert_eq!((commands, bytes), (self.waiting.len(), held), "commands and bytes that wait");
         prop_assert_eq!(self.queue.has_commands(), !self.waiting.is_empty());
-        prop_assert_eq!((&self.queue).is_empty(), self.waiting.is_empty());
+        prop_assert_eq!(self.queue.is_empty(), self.waiting.is_empty());
         prop_assert_eq!(self.queue.is_saturated(), held >= self.queue.seal_bytes);
         Ok(())
     }
@@ -224,7 +224,7 @@ fn callers_on_many_threads_each_find_all_of_theirs_in_order() {
             let mut out = Vec::new();
             loop {
                 let is_last = done.load(SeqCst);
-                (&**queue).take(64 << 10, &mut out);
+                queue.take(64 << 10, &mut out);
                 if is_last && out.is_empty() {
                     break;
                 }
