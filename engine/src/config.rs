@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use niagara_log::Durability;
+use niagara_sequencer::epoch::{Chain, Terms};
 
 use crate::reads::Reads;
 
@@ -216,6 +217,9 @@ pub enum ConfigError {
     Unfit(String),
 }
 
+/// The feature level of a new cluster.
+pub(crate) const FIRST_LEVEL: u32 = 1;
+
 impl Config {
     /// The default configuration for a server of this cluster.
     pub fn new(cluster: u128, server: ServerId, members: Vec<Member>) -> Self {
@@ -264,6 +268,12 @@ impl Config {
     /// Number of groups, R.
     pub fn groups(&self) -> u16 {
         self.groups.unwrap_or_else(|| self.members.first().map_or(0, |member| member.addresses.len() as u16))
+    }
+
+    /// The epoch that a cluster of this configuration begins with.
+    pub(crate) fn first_epoch(&self) -> Chain {
+        let terms = Terms { groups: self.groups(), members: self.servers(), level: FIRST_LEVEL };
+        Chain::genesis(terms).expect("the configuration has been checked")
     }
 
     /// This server among the members.

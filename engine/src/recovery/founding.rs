@@ -168,6 +168,7 @@ fn continued(config: &Config, old: &Header) -> Header {
         commands: old.commands,
         duplicates: old.duplicates,
         noops: old.noops + layout.round_end(round).get() - old.position().get(),
+        chain: config.first_epoch(),
         floors: vec![floor; usize::from(config.groups())],
         // The servers of the new cluster have accepted no command.
         sessions: LaneSessions::new(&servers, config.groups()),

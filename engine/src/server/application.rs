@@ -10,7 +10,7 @@ use niagara_log::LogEntry;
 use niagara_sequencer::{Emitted, GlobalPosition};
 
 use super::executor::{Executor, Work};
-use super::stretch::{Cut, Stretch, Then};
+use super::stretch::{SnapshotPoint, Stretch, Then};
 use crate::planted::{self, Bug};
 use crate::progress::Bell;
 use crate::read_gate::ReadGate;
@@ -44,7 +44,7 @@ impl<S: StateMachine> Application<S> {
         }
         match then {
             None => {}
-            Some(Then::Freeze(cut)) => self.freeze(cut),
+            Some(Then::Freeze(point)) => self.freeze(point),
             Some(Then::Restore(header)) => self.restore(&header),
             Some(Then::Discard) => drop(self.take_restored()),
         }
@@ -92,9 +92,9 @@ impl<S: StateMachine> Application<S> {
 
     /// Hands out the state for a snapshot. Everybody waits for this, so it copies only a few numbers per
     /// server.
-    fn freeze(&mut self, cut: Cut) {
+    fn freeze(&mut self, point: SnapshotPoint) {
         let begun = Instant::now();
-        let header = self.executor.header(cut, &self.work.digests);
+        let header = self.executor.header(point, &self.work.digests);
         let frozen = self.executor.state.freeze();
         self.executor.metrics.freeze_duration.observe(begun.elapsed().as_secs_f64());
         self.handover.give_frozen(header, frozen);

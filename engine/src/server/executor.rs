@@ -8,9 +8,10 @@ use std::sync::Arc;
 use niagara_group::batch::{SubBatch, decode_commands};
 use niagara_group::{Commands, GroupFloor};
 use niagara_log::LogEntry;
-use niagara_sequencer::{GlobalPosition, Layout};
+use niagara_sequencer::GlobalPosition;
+use niagara_sequencer::epoch::{Chain, Record};
 
-use super::stretch::Cut;
+use super::stretch::SnapshotPoint;
 use crate::apply::{Digests, LaneSessions, Verdict};
 use crate::lane::{Deliveries, DueLook, DueReads, Lane};
 use crate::metrics::Metrics;
@@ -29,8 +30,8 @@ pub(crate) struct Executor<S: StateMachine> {
     pub unshown: Vec<u32>,
     pub server: u64,
     pub cluster: u128,
-    /// Ids of all servers, the voters of every group.
-    pub voters: Vec<u64>,
+    /// The epochs up to the one that is executed.
+    pub chain: Chain,
     pub incarnation: u64,
     pub sessions: LaneSessions,
     pub lanes: Arc<Vec<Lane<S::Reply>>>,
@@ -90,14 +91,16 @@ impl<R> Default for Work<R> {
 impl<S: StateMachine> Executor<S> {
     /// Header of a snapshot of the current state, which is that of the end of a round: only no-ops may have
     /// followed.
-    pub fn header(&self, cut: Cut, digests: &Digests) -> Header {
-        let Cut { round, anchor, floors } = cut;
-        let position = Layout::new(floors.len() as u16).round_end(round);
+    pub fn header(&self, point: SnapshotPoint, digests: &Digests) -> Header {
+        let SnapshotPoint { cut, anchor, floors } = point;
+        let Record { epoch, terms, .. } = &self.chain.newest().record;
+        assert_eq!(cut.epoch, *epoch, "global_prefix: a snapshot belongs to the epoch that is executed");
+        let position = self.chain.newest().record.layout().round_end(cut.round);
         let since = self.progress.applied.load(SeqCst) - position.get();
-        let floor = |entry| GroupFloor { entry, voters: self.voters.clone(), learners: Vec::new() };
+        let floor = |entry| GroupFloor { entry, voters: terms.members.clone(), learners: Vec::new() };
         let mut sessions = self.sessions.clone();
         if planted::is(Bug::SnapshotForgetsLanes) {
-            sessions = LaneSessions::new(&self.voters, self.lanes.len() as u16);
+            sessions = LaneSessions::new(&terms.members, self.lanes.len() as u16);
         }
         Header {
             // The file gets its id and date when it is started.
@@ -105,11 +108,12 @@ impl<S: StateMachine> Executor<S> {
             created_ms: 0,
             cluster: self.cluster,
             server: self.server,
-            round,
+            round: cut.round,
             anchor,
             commands: self.executed.commands.load(SeqCst),
             duplicates: self.executed.duplicates.load(SeqCst),
             noops: self.executed.noops.load(SeqCst) - since,
+            chain: self.chain.clone(),
             floors: floors.into_iter().map(floor).collect(),
             sessions,
             digests: digests.without_noops_after(position),
@@ -130,6 +134,7 @@ impl<S: StateMachine> Executor<S> {
         {
             panic!("cannot continue from the snapshot at position {applied}: {error}");
         }
+        self.chain = header.chain.clone();
         self.sessions = header.sessions.clone();
         work.digests = header.digests.clone();
         work.digests.restored(applied, self.digest(applied));

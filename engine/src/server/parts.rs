@@ -218,7 +218,7 @@ fn application<S: StateMachine>(
         cluster: config.cluster,
         incarnation,
         sessions: LaneSessions::new(&servers, config.groups()),
-        voters: servers,
+        chain: config.first_epoch(),
         lanes: Arc::clone(&shared.lanes),
         progress: Arc::clone(&shared.progress),
         executed: Arc::clone(&shared.executed),

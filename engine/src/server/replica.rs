@@ -12,6 +12,7 @@ use niagara_group::wire::Wire;
 use niagara_group::{Driver, LaneSource, NotMoved, Output, View};
 use niagara_log::Held;
 use niagara_net::{Event, Frame};
+use niagara_sequencer::epoch::{Cut, Epoch};
 use raft::StateRole;
 
 use super::channels::channel_of;
@@ -405,7 +406,11 @@ impl Replica {
             self.progress.divergence.contradicted(self.group, what);
         }
         if let Some((from, round)) = self.output.need.take() {
-            self.progress.snapshots.need(Need { group: self.group, from, round });
+            self.progress.snapshots.need(Need {
+                group: self.group,
+                from,
+                cut: Cut { epoch: Epoch::FIRST, round },
+            });
         }
         self.count(commit, now);
     }

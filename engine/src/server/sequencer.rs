@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use niagara_group::batch::EntryFill;
 use niagara_log::{EntryId, LogEntry, LogStore};
+use niagara_sequencer::epoch::{Cut, Epoch};
 use niagara_sequencer::{Balance, Emitted, Fill, FloorIndex, GlobalPosition, GroupId, Layout, Merge, Slot};
 
-use super::stretch::{Cut, Stretch, Then};
+use super::stretch::{SnapshotPoint, Stretch, Then};
 use crate::metrics::Metrics;
 use crate::planted::{self, Bug};
 use crate::progress::{EpochProgress, Mail, SharedProgress, measure};
@@ -225,40 +226,41 @@ impl Sequencer {
 
     /// Whether a snapshot holds everything that was executed.
     fn is_all_kept(&self) -> bool {
-        self.last_commands <= self.layout.round_end(self.progress.snapshots.kept_round())
+        self.last_commands <= self.layout.round_end(self.progress.snapshots.kept().round)
     }
 
     /// The round whose end has the current state: the last merged one, if only no-ops have followed it.
     fn round_to_cut(&self) -> Option<u64> {
         let round = self.layout.rounds_within(self.merge.emitted());
         let unchanged = self.layout.round_end(round) >= self.last_commands;
-        (unchanged && round > self.progress.snapshots.kept_round()).then_some(round)
+        (unchanged && round > self.progress.snapshots.kept().round).then_some(round)
     }
 
     /// Cuts the logs for a snapshot, if one is due and the merge is at the end of a round.
     fn cut_if(&mut self, due: bool) -> Option<Then> {
         let asked = self.progress.snapshots.asked();
         let round = if due { self.round_to_cut()? } else { return None };
-        self.progress.snapshots.cut(round, asked);
+        let cut = Cut { epoch: Epoch::FIRST, round };
+        self.progress.snapshots.cut(cut, asked);
         self.count_anew();
         let floors = self.logs.iter_mut().map(|log| log.cut(round)).collect();
-        Some(Then::Freeze(Cut { round, anchor: self.merge.anchor(), floors }))
+        Some(Then::Freeze(SnapshotPoint { cut, anchor: self.merge.anchor(), floors }))
     }
 
     /// Resumes from a received snapshot, unless this server's own logs are further.
     fn resume(&mut self, header: Arc<Header>) -> Stretch {
-        let round = header.round;
+        let cut = header.cut();
         let then = if header.position() > self.merge.emitted() {
             self.go_on_from(&header);
             // It is durable, so the next cut comes after it. At its own round, some logs may not reach its
             // floor yet.
-            self.progress.snapshots.set_kept_round(round);
+            self.progress.snapshots.set_kept(cut);
             self.publish();
             Then::Restore(header)
         } else {
             Then::Discard
         };
-        self.progress.snapshots.set_resumed(round);
+        self.progress.snapshots.set_resumed(cut);
         self.more = true;
         Stretch { then: Some(then), ..Stretch::default() }
     }

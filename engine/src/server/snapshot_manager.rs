@@ -10,6 +10,7 @@ use bytes::Bytes;
 use niagara_log::Files;
 use niagara_net::Event;
 use niagara_sequencer::compaction_point;
+use niagara_sequencer::epoch::Cut;
 
 use super::channels::TRANSFER_CHANNEL;
 use crate::clock::Clock;
@@ -64,8 +65,8 @@ pub(crate) struct SnapshotManager<S: StateMachine> {
     saving: Saving<S::Frozen>,
     sender: SnapshotSender,
     receiver: SnapshotReceiver<S::Restoring>,
-    /// The state of this server is at this round or beyond it.
-    here: u64,
+    /// The state of this server is at this cut or beyond it.
+    here: Cut,
     /// Received files that turned out to be damaged.
     damaged_transfers: u64,
     outbox: Vec<(u64, Transfer)>,
@@ -79,7 +80,7 @@ impl<S: StateMachine> SnapshotManager<S> {
         store: SnapshotStore,
         files: Arc<dyn Files>,
     ) -> SnapshotManager<S> {
-        let here = store.newest().map_or(0, |kept| kept.header.round);
+        let here = store.newest().map_or(Cut::default(), |kept| kept.header.cut());
         let manager = SnapshotManager {
             saving: Saving::new(config.write_rate),
             sender: SnapshotSender::new(Arc::clone(&files), config.transfer_rate, config.give_up),
@@ -134,10 +135,10 @@ impl<S: StateMachine> SnapshotManager<S> {
             Err(error) => return tracing::warn!(from, %error, "dropped a message about snapshots"),
         };
         let done = match message {
-            Transfer::Ask { round, part } => {
-                let answer = self.sender.asked(round, part, &self.store);
+            Transfer::Ask { cut, part } => {
+                let answer = self.sender.asked(cut, part, &self.store);
                 if answer == Transfer::Nothing {
-                    self.copy_newest(now, round);
+                    self.copy_newest(now, cut);
                 }
                 self.outbox.push((from, answer));
                 Ok(())
@@ -209,9 +210,9 @@ impl<S: StateMachine> SnapshotManager<S> {
             self.share.progress.snapshots.view_arrived();
             header.id = self.new_id(header.server);
             header.created_ms = self.share.clock.unix_ms();
-            let newest = self.store.newest().map_or(0, |kept| kept.header.round);
+            let newest = self.store.newest().map_or(Cut::default(), |kept| kept.header.cut());
             // One from another server may be newer than a view that was taken before it.
-            if header.round > newest {
+            if header.cut() > newest {
                 let saved = self.saving.begin(now, header, frozen, &self.store);
                 self.saved(saved);
             }
@@ -232,7 +233,7 @@ impl<S: StateMachine> SnapshotManager<S> {
     fn install(&mut self) {
         let here = self.here;
         for group in self.receiver.satisfied(here) {
-            let kept = self.store.kept().iter().rfind(|kept| kept.header.round <= here);
+            let kept = self.store.kept().iter().rfind(|kept| kept.header.cut() <= here);
             let kept =
                 kept.expect("compaction_floor: the snapshot that this server's state came from is kept");
             self.share.progress.epoch.groups[group].send(Mail::Install(Arc::clone(&kept.header)));
@@ -241,8 +242,8 @@ impl<S: StateMachine> SnapshotManager<S> {
 
     /// Starts to copy the newest snapshot, if it helps another server and its content is in files of the state
     /// machine's own. The other server asks again.
-    fn copy_newest(&mut self, now: Instant, round: u64) {
-        let helps = |kept: &&Arc<Kept>| kept.header.own_files && kept.header.round >= round;
+    fn copy_newest(&mut self, now: Instant, cut: Cut) {
+        let helps = |kept: &&Arc<Kept>| kept.header.own_files && kept.header.cut() >= cut;
         if let Some(kept) = self.store.newest().filter(helps)
             && self.saving.is_free(now)
         {
@@ -260,19 +261,19 @@ impl<S: StateMachine> SnapshotManager<S> {
         match saved {
             Saved::UnderWay => {}
             Saved::Done(header) => {
-                tracing::info!(round = header.round, position = %header.position(), "a snapshot is durable");
+                tracing::info!(cut = %header.cut(), position = %header.position(), "a snapshot is durable");
                 self.share.metrics.snapshots.inc();
-                self.here = self.here.max(header.round);
+                self.here = self.here.max(header.cut());
                 self.share.progress.snapshots.note(|status| {
                     status.taken += 1;
                     status.last_error = None;
                 });
                 self.announce();
-                self.share.progress.snapshots.durable(header.round);
+                self.share.progress.snapshots.durable(header.cut());
                 self.install();
             }
             Saved::Copied(header) => {
-                tracing::info!(round = header.round, "a snapshot was copied for other servers");
+                tracing::info!(cut = %header.cut(), "a snapshot was copied for other servers");
                 self.note_kept();
             }
             Saved::Failed(error) => {
@@ -313,12 +314,12 @@ impl<S: StateMachine> SnapshotManager<S> {
             Ok(None) => {}
             Ok(Some(Received { header, state })) => {
                 tracing::info!(
-                    round = header.round,
+                    cut = %header.cut(),
                     from = header.server,
                     "a snapshot has been received and checked"
                 );
                 self.share.metrics.snapshots_received.inc();
-                self.saving.superseded(header.round, &self.store);
+                self.saving.superseded(header.cut(), &self.store);
                 self.share.handover.give_restored(state);
                 self.share.progress.snapshots.offer_resume(header);
                 self.share.sequencer.ring();
@@ -347,9 +348,9 @@ impl<S: StateMachine> SnapshotManager<S> {
     pub fn snapshots(&self) -> Option<Snapshots> {
         let kept = self.store.kept();
         let newest = Arc::clone(&self.store.newest()?.header);
-        let rounds: Vec<u64> = kept.iter().map(|kept| kept.header.round).collect();
-        let older = compaction_point(&rounds)
-            .and_then(|round| kept.iter().find(|kept| kept.header.round == round))
+        let cuts: Vec<Cut> = kept.iter().map(|kept| kept.header.cut()).collect();
+        let older = compaction_point(&cuts)
+            .and_then(|cut| kept.iter().find(|kept| kept.header.cut() == cut))
             .map(|kept| Arc::clone(&kept.header));
         let older = if planted::is(Bug::CompactedToNewest) { Some(Arc::clone(&newest)) } else { older };
         Some(Snapshots { newest, older })
@@ -366,7 +367,7 @@ impl<S: StateMachine> SnapshotManager<S> {
 
     fn note_kept(&self) {
         let Some(newest) = self.store.newest() else { return };
-        self.share.progress.snapshots.set_kept_round(newest.header.round);
+        self.share.progress.snapshots.set_kept(newest.header.cut());
         let (position, bytes) = (newest.header.position().get(), newest.bytes);
         self.share.metrics.snapshot_position.set(position as i64);
         self.share.metrics.snapshot_bytes.set(bytes as i64);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use niagara_log::{EntryId, LogEntry};
+use niagara_sequencer::epoch::Cut;
 use niagara_sequencer::{Emitted, GroupId};
 
 use crate::snapshot::Header;
@@ -20,7 +21,7 @@ pub(crate) struct Stretch {
 /// What execution has to do between two commands.
 pub(crate) enum Then {
     /// Hand out a view of the state, for a snapshot.
-    Freeze(Cut),
+    Freeze(SnapshotPoint),
     /// Continue from a received snapshot's state, which is waiting.
     Restore(Arc<Header>),
     /// Drop that state: this server's own logs are further.
@@ -28,8 +29,8 @@ pub(crate) enum Then {
 }
 
 /// Where a snapshot cuts the logs: at the end of a round.
-pub(crate) struct Cut {
-    pub round: u64,
+pub(crate) struct SnapshotPoint {
+    pub cut: Cut,
     pub anchor: GroupId,
     /// For each group, the last entry that fills a slot of that round or an earlier one.
     pub floors: Vec<EntryId>,

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use niagara_log::{Files, LogFile};
+use niagara_sequencer::epoch::Cut;
 
 use super::error::SnapshotError;
 use super::store::SnapshotStore;
@@ -24,8 +25,8 @@ const PIECES_AHEAD: u64 = 4;
 pub(crate) struct Fetch {
     /// The sender.
     pub from: u64,
-    /// The least round that helps.
-    pub round: u64,
+    /// The least cut that helps.
+    pub cut: Cut,
     part: u128,
     stage: FetchStage,
     /// When the sender was last heard.
@@ -68,21 +69,13 @@ impl Fetch {
     /// time after which an unanswered request is repeated.
     pub fn new(
         now: Instant,
-        (from, round): (u64, u64),
+        (from, cut): (u64, Cut),
         part: u128,
         (retry, piece_bytes): (Duration, u32),
     ) -> (Fetch, Transfer) {
-        let fetch = Fetch {
-            from,
-            round,
-            part,
-            stage: FetchStage::Asking,
-            heard: now,
-            asked: now,
-            retry,
-            piece_bytes,
-        };
-        (fetch, Transfer::Ask { round, part })
+        let fetch =
+            Fetch { from, cut, part, stage: FetchStage::Asking, heard: now, asked: now, retry, piece_bytes };
+        (fetch, Transfer::Ask { cut, part })
     }
 
     /// Bytes received and bytes in all; 0 while unknown.
@@ -102,11 +95,11 @@ impl Fetch {
     pub fn offered(
         &mut self,
         now: Instant,
-        (id, round, bytes): (u128, u64, u64),
+        (id, cut, bytes): (u128, Cut, u64),
         store: &SnapshotStore,
         files: &dyn Files,
     ) -> Result<FetchStep, SnapshotError> {
-        if round < self.round || !matches!(self.stage, FetchStage::Asking) {
+        if cut < self.cut || !matches!(self.stage, FetchStage::Asking) {
             return Ok(FetchStep::UnderWay);
         }
         self.heard = now;
@@ -138,7 +131,7 @@ impl Fetch {
             return None;
         }
         (self.stage, self.part, self.heard, self.asked) = (FetchStage::Asking, 0, now, now);
-        Some(Transfer::Ask { round: self.round, part: 0 })
+        Some(Transfer::Ask { cut: self.cut, part: 0 })
     }
 
     /// Handles a piece. One that does not follow the received part is ignored, and requested again.
@@ -170,7 +163,7 @@ impl Fetch {
         match &mut self.stage {
             FetchStage::Asking if silent => {
                 self.asked = now;
-                out.push((self.from, Transfer::Ask { round: self.round, part: self.part }));
+                out.push((self.from, Transfer::Ask { cut: self.cut, part: self.part }));
             }
             FetchStage::Asking => {}
             FetchStage::Receiving(receiving) => {

@@ -3,13 +3,20 @@
 use bytes::{Buf, BufMut};
 use niagara_group::{GroupFloor, SnapshotFloor};
 use niagara_log::EntryId;
+use niagara_sequencer::epoch::{Chain, Cut, Epoch, Link, Record, Terms};
 use niagara_sequencer::{GlobalPosition, GroupId, Layout, MAX_GROUPS, MAX_PLACE};
 
 use crate::apply::{Digests, LaneSessions};
+use crate::config::FIRST_LEVEL;
 
-/// The version of a snapshot whose content is in files of the state machine's own.
-pub const VERSION: u32 = 3;
-/// The version of all other snapshots, with the state in chunks.
+/// The newest version: that of a snapshot of a later epoch than the first, whose content is in files of the state
+/// machine's own.
+pub const VERSION: u32 = 5;
+/// Of such an epoch, with the state in chunks.
+const LATER_EPOCH_VERSION: u32 = 4;
+/// Of the first epoch, with the content in files of the state machine's own.
+const OWN_FILES_VERSION: u32 = 3;
+/// Of the first epoch, with the state in chunks.
 const CHUNKS_VERSION: u32 = 2;
 /// It has digests of the log alone. It can be read.
 const FIRST_VERSION: u32 = 1;
@@ -33,7 +40,7 @@ pub struct Header {
     pub server: u64,
     /// When it was started, in milliseconds since 1970 by that server's clock; for people only.
     pub created_ms: u64,
-    /// Round k: the state includes everything up to position k * R, and nothing after it.
+    /// Round k of the newest epoch in `chain`: the state includes everything up to its end, and nothing after it.
     pub round: u64,
     /// Group of the latest command executed.
     pub anchor: GroupId,
@@ -43,6 +50,8 @@ pub struct Header {
     pub duplicates: u64,
     /// Positions filled by no-ops.
     pub noops: u64,
+    /// The epochs up to the one that it belongs to.
+    pub chain: Chain,
     /// The part of each group's log that the snapshot replaces, in order of the R groups.
     pub floors: Vec<GroupFloor>,
     /// Which commands of each lane have been executed.
@@ -64,12 +73,22 @@ pub enum HeaderError {
 }
 
 impl Header {
-    /// The layout of R groups.
-    pub fn layout(&self) -> Layout {
-        Layout::new(self.floors.len() as u16)
+    /// The epoch that it belongs to.
+    pub fn record(&self) -> &Record {
+        &self.chain.newest().record
     }
 
-    /// The last position executed in this state: k * R.
+    /// Where it cuts the global log.
+    pub fn cut(&self) -> Cut {
+        Cut { epoch: self.record().epoch, round: self.round }
+    }
+
+    /// The layout of that epoch's groups.
+    pub fn layout(&self) -> Layout {
+        self.record().layout()
+    }
+
+    /// The last position executed in this state.
     pub fn position(&self) -> GlobalPosition {
         self.layout().round_end(self.round)
     }
@@ -83,7 +102,12 @@ impl Header {
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         out.put_slice(&MAGIC);
-        out.put_u32_le(if self.own_files { VERSION } else { CHUNKS_VERSION });
+        out.put_u32_le(match (self.is_first_epoch(), self.own_files) {
+            (true, false) => CHUNKS_VERSION,
+            (true, true) => OWN_FILES_VERSION,
+            (false, false) => LATER_EPOCH_VERSION,
+            (false, true) => VERSION,
+        });
         out.put_bytes(0, PRELUDE_BYTES - out.len());
         out.put_u128_le(self.id);
         out.put_u128_le(self.cluster);
@@ -98,6 +122,9 @@ impl Header {
             put_ids(&mut out, &floor.voters);
             put_ids(&mut out, &floor.learners);
         }
+        if !self.is_first_epoch() {
+            put_chain(&mut out, &self.chain);
+        }
         self.sessions.encode(&mut out);
         self.digests.encode(&mut out);
         let length = out.len() as u32;
@@ -105,6 +132,11 @@ impl Header {
         let checksum = checksum(&out);
         out[CHECKSUM_AT..CHECKSUM_AT + 4].copy_from_slice(&checksum.to_le_bytes());
         out
+    }
+
+    /// Whether it belongs to the epoch that a header without a chain stands for.
+    fn is_first_epoch(&self) -> bool {
+        first_epoch(&self.floors).is_some_and(|first| first == self.chain)
     }
 
     /// Length of the header with this prelude, in bytes.
@@ -137,16 +169,16 @@ impl Header {
         let version = (&bytes[8..]).get_u32_le();
         let digests = match version {
             FIRST_VERSION => Digests::decode_first_version,
-            CHUNKS_VERSION | VERSION => Digests::decode,
+            CHUNKS_VERSION..=VERSION => Digests::decode,
             other => return Err(HeaderError::Version(other)),
         };
         if bytes[CHECKSUM_AT + 4..PRELUDE_BYTES].iter().any(|byte| *byte != 0) {
             return Err(HeaderError::Damaged("reserved bytes are not zero"));
         }
         let mut input = &bytes[PRELUDE_BYTES..];
-        let mut header =
-            read_fields(&mut input, digests).ok_or(HeaderError::Damaged("the header's fields exceed it"))?;
-        header.own_files = version == VERSION;
+        let mut header = read_fields(&mut input, digests, version >= LATER_EPOCH_VERSION)
+            .ok_or(HeaderError::Damaged("the header's fields exceed it"))?;
+        header.own_files = [OWN_FILES_VERSION, VERSION].contains(&version);
         if input.is_empty() {
             Ok(header)
         } else {
@@ -168,7 +200,11 @@ fn put_ids(out: &mut Vec<u8>, ids: &[u64]) {
     ids.iter().for_each(|id| out.put_u64_le(*id));
 }
 
-fn read_fields(input: &mut &[u8], digests: fn(&mut &[u8]) -> Option<Digests>) -> Option<Header> {
+fn read_fields(
+    input: &mut &[u8],
+    digests: fn(&mut &[u8]) -> Option<Digests>,
+    is_of_later_epoch: bool,
+) -> Option<Header> {
     let (id, cluster) = (input.try_get_u128_le().ok()?, input.try_get_u128_le().ok()?);
     let mut numbers = [0; 6];
     for number in &mut numbers {
@@ -180,7 +216,15 @@ fn read_fields(input: &mut &[u8], digests: fn(&mut &[u8]) -> Option<Digests>) ->
         return None;
     }
     let floors = (0..groups).map(|_| read_floor(input)).collect::<Option<Vec<_>>>()?;
-    let sessions = LaneSessions::decode(input, groups)?;
+    let chain = match is_of_later_epoch {
+        true => read_chain(input)?,
+        false => first_epoch(&floors)?,
+    };
+    let record = &chain.newest().record;
+    if record.terms.groups != groups {
+        return None;
+    }
+    let sessions = LaneSessions::decode(input, record.lanes)?;
     let digests = digests(input)?;
     let anchor = GroupId::new(anchor);
     Some(Header {
@@ -193,11 +237,46 @@ fn read_fields(input: &mut &[u8], digests: fn(&mut &[u8]) -> Option<Digests>) ->
         commands,
         duplicates,
         noops,
+        chain,
         floors,
         sessions,
         digests,
         own_files: false,
     })
+}
+
+/// The chain of a snapshot that says nothing of it: an epoch with these groups and voters.
+fn first_epoch(floors: &[GroupFloor]) -> Option<Chain> {
+    let mut members = floors.first()?.voters.clone();
+    members.sort_unstable();
+    Chain::genesis(Terms { groups: floors.len() as u16, members, level: FIRST_LEVEL }).ok()
+}
+
+/// Writes the number of epochs (4 bytes), and for each its terms, and the last round of the one before: base, lanes and
+/// hashes follow from these.
+fn put_chain(out: &mut Vec<u8>, chain: &Chain) {
+    out.put_u32_le(chain.links().len() as u32);
+    for Link { record: Record { epoch, terms, .. }, .. } in chain.links() {
+        let before = epoch.get().checked_sub(1).filter(|before| *before > 0).map(Epoch::new);
+        out.put_u64_le(before.and_then(|before| chain.last_round(before)).unwrap_or(0));
+        out.put_u16_le(terms.groups);
+        out.put_u32_le(terms.level);
+        put_ids(out, &terms.members);
+    }
+}
+
+fn read_chain(input: &mut &[u8]) -> Option<Chain> {
+    let mut chain: Option<Chain> = None;
+    for _ in 0..input.try_get_u32_le().ok()? {
+        let last_round = input.try_get_u64_le().ok()?;
+        let (groups, level) = (input.try_get_u16_le().ok()?, input.try_get_u32_le().ok()?);
+        let terms = Terms { groups, members: read_ids(input)?, level };
+        match &mut chain {
+            None => chain = Some(Chain::genesis(terms).ok()?),
+            Some(chain) => chain.extend(last_round, terms).ok()?,
+        }
+    }
+    chain
 }
 
 fn read_floor(input: &mut &[u8]) -> Option<GroupFloor> {
@@ -241,6 +320,7 @@ pub(crate) mod tests {
             commands: 8,
             duplicates: 1,
             noops: 13,
+            chain: Chain::genesis(Terms { groups: 2, members: vec![1, 2], level: 1 }).unwrap(),
             floors: vec![floor(5), floor(9)],
             sessions,
             digests,
@@ -258,12 +338,31 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_header_of_a_later_epoch_brings_the_chain() {
+        let mut header = header();
+        header.chain.extend(9, Terms { groups: 2, members: vec![1, 2, 4], level: 1 }).unwrap();
+        assert_eq!(
+            (header.position(), header.cut().to_string()),
+            (GlobalPosition::new(18 + 14), "2-7".into())
+        );
+        for own_files in [false, true] {
+            let header = Header { own_files, ..header.clone() };
+            assert_eq!(Header::decode(&header.encode()), Ok(header));
+        }
+        header.chain.extend(7, Terms { groups: 5, members: vec![1], level: 2 }).unwrap();
+        assert!(
+            matches!(Header::decode(&header.encode()), Err(HeaderError::Damaged(_))),
+            "five groups, two floors"
+        );
+    }
+
+    #[test]
     fn another_version_is_told_from_damage() {
         let mut bytes = header().encode();
-        bytes[8] = 4;
+        bytes[8] = 6;
         let checksum = checksum(&bytes);
         bytes[16..20].copy_from_slice(&checksum.to_le_bytes());
-        assert_eq!(Header::decode(&bytes), Err(HeaderError::Version(4)));
+        assert_eq!(Header::decode(&bytes), Err(HeaderError::Version(6)));
     }
 
     /// Files of format version 1, with digests of the log alone, can be read.

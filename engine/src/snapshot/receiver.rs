@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use niagara_log::Files;
+use niagara_sequencer::epoch::Cut;
 
 use super::error::SnapshotError;
 use super::fetch::{Fetch, FetchStep};
@@ -25,7 +26,7 @@ pub(crate) struct SnapshotReceiver<R> {
     files: Arc<dyn Files>,
     /// What groups need, by zero-based index: the leader that offered its snapshot, and that snapshot's
     /// round.
-    needs: BTreeMap<usize, (u64, u64)>,
+    needs: BTreeMap<usize, (u64, Cut)>,
     fetch: Option<Fetch>,
     loading: Option<Loading<R>>,
     /// The whole file that was handed over.
@@ -72,17 +73,17 @@ impl<R: Restoring> SnapshotReceiver<R> {
     }
 
     /// Records that a group needs a snapshot.
-    pub fn need(&mut self, Need { group, from, round }: Need) {
-        self.needs.insert(group, (from, round));
+    pub fn need(&mut self, Need { group, from, cut }: Need) {
+        self.needs.insert(group, (from, cut));
     }
 
-    /// Reports that the merge is at this round or beyond it. Returns the groups that needed no more than
+    /// Reports that the merge is at this cut or beyond it. Returns the groups that needed no more than
     /// that.
-    pub fn satisfied(&mut self, round: u64) -> Vec<usize> {
-        if self.ready.as_ref().is_some_and(|ready| ready.round <= round) {
+    pub fn satisfied(&mut self, cut: Cut) -> Vec<usize> {
+        if self.ready.as_ref().is_some_and(|ready| ready.cut() <= cut) {
             self.ready = None;
         }
-        self.needs.extract_if(.., |_, (_, needed)| *needed <= round).map(|(group, _)| group).collect()
+        self.needs.extract_if(.., |_, (_, needed)| *needed <= cut).map(|(group, _)| group).collect()
     }
 
     /// Whether a file is being fetched, read or handed over.
@@ -137,12 +138,12 @@ impl<R: Restoring> SnapshotReceiver<R> {
         }
         if !self.is_under_way()
             && self.paused_until.is_none_or(|until| until <= now)
-            && let Some((from, round)) = self.needs.values().copied().max_by_key(|(_, round)| *round)
+            && let Some((from, cut)) = self.needs.values().copied().max_by_key(|(_, cut)| *cut)
         {
-            tracing::info!(server = from, round, "this server is too far behind: requesting a snapshot");
+            tracing::info!(server = from, %cut, "this server is too far behind: requesting a snapshot");
             self.paused_until = None;
             let part = store.part_id().unwrap_or(0);
-            let (fetch, ask) = Fetch::new(now, (from, round), part, (self.retry, self.piece_bytes));
+            let (fetch, ask) = Fetch::new(now, (from, cut), part, (self.retry, self.piece_bytes));
             self.fetch = Some(fetch);
             out.push((from, ask));
         }
@@ -163,8 +164,8 @@ impl<R: Restoring> SnapshotReceiver<R> {
     ) -> Result<(), SnapshotError> {
         let Some(fetch) = self.fetch.as_mut().filter(|fetch| fetch.from == from) else { return Ok(()) };
         let progress = match message {
-            Transfer::Offer { id, round, bytes } => {
-                fetch.offered(now, (id, round, bytes), store, &*self.files)?
+            Transfer::Offer { id, cut, bytes } => {
+                fetch.offered(now, (id, cut, bytes), store, &*self.files)?
             }
             Transfer::Piece { id, offset, bytes } => fetch.received(now, (id, offset), &bytes)?,
             Transfer::Gone { id } => {
@@ -204,7 +205,7 @@ impl<R: Restoring> SnapshotReceiver<R> {
         match read {
             Ok(true) => {
                 let header = Arc::clone(loading.reader.header());
-                if store.newest().is_some_and(|newest| newest.header.round >= header.round) {
+                if store.newest().is_some_and(|newest| newest.header.cut() >= header.cut()) {
                     // This server's own logs have overtaken it meanwhile.
                     store.remove_part(id)?;
                     return Ok(None);

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use niagara_sequencer::epoch::Cut;
+
 use super::error::SnapshotError;
 use super::header::Header;
 use super::own_files;
@@ -71,7 +73,7 @@ impl<F: Frozen> Saving<F> {
         if !header.own_files {
             return self.write(now, header, Some(frozen), store, false);
         }
-        match store.save_files(header.round, &mut frozen) {
+        match store.save_files(header.cut(), &mut frozen) {
             Ok(()) => self.write(now, header, None, store, false),
             Err(error) => self.failed(now, store, &header, error),
         }
@@ -109,9 +111,9 @@ impl<F: Frozen> Saving<F> {
         self.under_way.is_none() && self.retry_at.is_none()
     }
 
-    /// Abandons the snapshot if it is older than one of this round, which has come from another server.
-    pub fn superseded(&mut self, round: u64, store: &SnapshotStore) {
-        if let Some(saving) = self.under_way.take_if(|saving| saving.header.round <= round) {
+    /// Abandons the snapshot if it is older than one of this cut, which has come from another server.
+    pub fn superseded(&mut self, cut: Cut, store: &SnapshotStore) {
+        if let Some(saving) = self.under_way.take_if(|saving| saving.header.cut() <= cut) {
             store.abandon(&saving.header);
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use niagara_log::{Files, LogFile};
+use niagara_sequencer::epoch::Cut;
 
 use super::error::SnapshotError;
 use super::pace::Pace;
@@ -57,15 +58,15 @@ impl SnapshotSender {
         }
     }
 
-    /// Answers a server that needs a snapshot of this round or a later one. It is offered the newest, unless
+    /// Answers a server that needs a snapshot of this cut or a later one. It is offered the newest, unless
     /// it has part of another one that helps.
-    pub fn asked(&self, round: u64, part: u128, store: &SnapshotStore) -> Transfer {
+    pub fn asked(&self, cut: Cut, part: u128, store: &SnapshotStore) -> Transfer {
         let begun = store.kept().iter().find(|kept| kept.header.id == part);
-        let helps = |kept: &&Arc<Kept>| kept.header.round >= round && !kept.header.own_files;
+        let helps = |kept: &&Arc<Kept>| kept.header.cut() >= cut && !kept.header.own_files;
         let mut kept = begun.into_iter().chain(store.newest()).filter(helps);
         kept.next().map_or(Transfer::Nothing, |kept| Transfer::Offer {
             id: kept.header.id,
-            round: kept.header.round,
+            cut: kept.header.cut(),
             bytes: kept.bytes,
         })
     }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 
 use niagara_net::Waker;
+use niagara_sequencer::epoch::Cut;
 use parking_lot::Mutex;
 
 use super::header::Header;
@@ -18,8 +19,8 @@ pub(crate) struct Need {
     pub group: usize,
     /// Id of the leader.
     pub from: u64,
-    /// Round of the snapshot that the leader offers.
-    pub round: u64,
+    /// The snapshot that the leader offers.
+    pub cut: Cut,
 }
 
 /// The snapshots that a group's replica has to know of.
@@ -46,15 +47,15 @@ pub(crate) struct SnapshotSignals {
     heard: AtomicU64,
     /// Number of these requests that a durable snapshot meets.
     met: AtomicU64,
-    /// The last cut: its round, and how many requests it meets once it is durable.
-    last_cut: Mutex<(u64, u64)>,
+    /// The last cut, and how many requests it meets once it is durable.
+    last_cut: Mutex<(Cut, u64)>,
     /// A received snapshot for the merge to resume from.
     resume: Mutex<Option<Arc<Header>>>,
     has_resume: AtomicBool,
-    /// Round of the last snapshot that the merge has resumed from, or had passed already.
-    resumed: AtomicU64,
-    /// Round of the newest snapshot that is durable here.
-    kept_round: AtomicU64,
+    /// The last snapshot that the merge has resumed from, or had passed already.
+    resumed: Mutex<Cut>,
+    /// The newest snapshot that is durable here.
+    kept: Mutex<Cut>,
     needs: Mutex<Vec<Need>>,
     stop: AtomicBool,
     has_news: AtomicBool,
@@ -93,10 +94,10 @@ impl SnapshotSignals {
         self.may_freeze.load(SeqCst) && !self.is_cut.load(SeqCst) && !self.is_replaying.load(SeqCst)
     }
 
-    /// Announces that the state will be frozen at the end of this round, for that many requests: there is one
+    /// Announces that the state will be frozen at this cut, for that many requests: there is one
     /// view at a time.
-    pub fn cut(&self, round: u64, asked: u64) {
-        *self.last_cut.lock() = (round, asked);
+    pub fn cut(&self, cut: Cut, asked: u64) {
+        *self.last_cut.lock() = (cut, asked);
         self.is_cut.store(true, SeqCst);
         self.heard.fetch_max(asked, SeqCst);
     }
@@ -156,10 +157,10 @@ impl SnapshotSignals {
         self.last_cut.lock().1
     }
 
-    /// Reports that a snapshot of this round or a later one is durable and announced.
-    pub fn durable(&self, round: u64) {
+    /// Reports that a snapshot of this cut or a later one is durable and announced.
+    pub fn durable(&self, durable: Cut) {
         let (cut, asked) = *self.last_cut.lock();
-        if cut <= round {
+        if cut <= durable {
             self.met.fetch_max(asked, SeqCst);
         }
     }
@@ -180,25 +181,25 @@ impl SnapshotSignals {
         if self.has_resume.swap(false, SeqCst) { self.resume.lock().take() } else { None }
     }
 
-    /// Reports that the merge has resumed from the snapshot of this round, or had passed it.
-    pub fn set_resumed(&self, round: u64) {
-        self.resumed.store(round, SeqCst);
+    /// Reports that the merge has resumed from the snapshot of this cut, or had passed it.
+    pub fn set_resumed(&self, cut: Cut) {
+        *self.resumed.lock() = cut;
         self.wake();
     }
 
-    /// Round of the last snapshot that the merge has resumed from.
-    pub fn resumed(&self) -> u64 {
-        self.resumed.load(SeqCst)
+    /// The last snapshot that the merge has resumed from.
+    pub fn resumed(&self) -> Cut {
+        *self.resumed.lock()
     }
 
-    /// Reports that snapshots up to this round are durable here.
-    pub fn set_kept_round(&self, round: u64) {
-        self.kept_round.store(round, SeqCst);
+    /// Reports that snapshots up to this cut are durable here.
+    pub fn set_kept(&self, cut: Cut) {
+        *self.kept.lock() = cut;
     }
 
-    /// Round of the newest snapshot that is durable here.
-    pub fn kept_round(&self) -> u64 {
-        self.kept_round.load(SeqCst)
+    /// The newest snapshot that is durable here; the beginning if there is none.
+    pub fn kept(&self) -> Cut {
+        *self.kept.lock()
     }
 
     /// Reports that a group needs a snapshot.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use niagara_log::Files;
+use niagara_sequencer::epoch::{Cut, Epoch};
 
 use super::error::SnapshotError;
 use super::header::Header;
@@ -123,9 +124,9 @@ impl SnapshotStore {
         self.files.are_of_the_system()
     }
 
-    /// Has a view save its files for a snapshot of this round.
-    pub fn save_files<F: Frozen>(&self, round: u64, frozen: &mut F) -> Result<(), SnapshotError> {
-        own_files::save(&*self.files, &own_files::directory(&self.path(round)), frozen)
+    /// Has a view save its files for a snapshot of this cut.
+    pub fn save_files<F: Frozen>(&self, cut: Cut, frozen: &mut F) -> Result<(), SnapshotError> {
+        own_files::save(&*self.files, &own_files::directory(&self.path(cut)), frozen)
     }
 
     /// The kept snapshots, oldest first.
@@ -158,7 +159,7 @@ impl SnapshotStore {
     /// that one.
     pub fn replace(&mut self, writer: SnapshotWriter, header: Arc<Header>) -> Result<(), SnapshotError> {
         let bytes = writer.finish()?;
-        let path = self.path(header.round);
+        let path = self.path(header.cut());
         let place = self.kept.iter().position(|kept| kept.path == path);
         let place = place.expect("compaction_floor: a snapshot whose content is copied is kept");
         self.name(&self.unfinished(), &path)?;
@@ -171,7 +172,7 @@ impl SnapshotStore {
         // What cannot be removed is overwritten by the next attempt, or removed by the next start.
         let _ = self.files.remove(&self.unfinished());
         if header.own_files {
-            let _ = own_files::remove(&own_files::directory(&self.path(header.round)));
+            let _ = own_files::remove(&own_files::directory(&self.path(header.cut())));
         }
     }
 
@@ -219,13 +220,13 @@ impl SnapshotStore {
     }
 
     fn keep(&mut self, from: &Path, header: Arc<Header>, bytes: u64) -> Result<(), SnapshotError> {
-        let newest = self.newest().map(|kept| kept.header.round);
+        let newest = self.newest().map(|kept| kept.header.cut());
         assert!(
-            newest.is_none_or(|newest| newest < header.round),
-            "compaction_floor: a snapshot of round {} comes after one of round {newest:?}",
-            header.round
+            newest.is_none_or(|newest| newest < header.cut()),
+            "compaction_floor: a snapshot of cut {} comes after one of {newest:?}",
+            header.cut()
         );
-        let path = self.path(header.round);
+        let path = self.path(header.cut());
         self.name(from, &path)?;
         self.damaged.retain(|damaged| *damaged != path);
         self.kept.push(Arc::new(Kept { header, path, bytes }));
@@ -244,8 +245,12 @@ impl SnapshotStore {
         self.sync_names()
     }
 
-    fn path(&self, round: u64) -> PathBuf {
-        self.dir.join(format!("{round:016x}.{SNAPSHOT}"))
+    /// Names are in the order of the cuts. Those of the first epoch are as they were before there were others.
+    fn path(&self, Cut { epoch, round }: Cut) -> PathBuf {
+        match epoch {
+            Epoch::FIRST => self.dir.join(format!("{round:016x}.{SNAPSHOT}")),
+            later => self.dir.join(format!("epoch-{:08x}-{round:016x}.{SNAPSHOT}", later.get())),
+        }
     }
 
     fn unfinished(&self) -> PathBuf {

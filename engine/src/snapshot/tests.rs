@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use niagara_log::{Files, MemoryFiles};
+use niagara_sequencer::epoch::{Cut, Epoch};
 
 use super::fetch::{Fetch, FetchStep};
 use super::header::tests::header;
@@ -71,7 +72,7 @@ fn a_snapshot_without_chunks_is_not_sent_and_not_taken_from_others() {
     let writer = store.begin(&header).unwrap();
     store.finish(writer, Arc::clone(&header)).unwrap();
     let sender = SnapshotSender::new(Arc::new(files.clone()), 1 << 20, Duration::from_secs(1));
-    assert_eq!(sender.asked(1, header.id, &store), Transfer::Nothing);
+    assert_eq!(sender.asked(header.cut(), header.id, &store), Transfer::Nothing);
     let reader = SnapshotReader::open(&files, &store.newest().unwrap().path).unwrap();
     assert!(matches!(reader.has_chunks(), Err(SnapshotError::Damaged { .. })));
 }
@@ -191,10 +192,11 @@ fn a_transfer_goes_on_where_it_stood() {
     let mut pieces = 0;
     for life in 0..2 {
         let part = to.part_id().unwrap_or(0);
-        let (mut fetch, ask) = Fetch::new(now, (1, 7), part, (second, 100));
-        let Transfer::Ask { round, part } = ask else { unreachable!() };
-        let Transfer::Offer { id, round, bytes } = source.asked(round, part, &from) else { unreachable!() };
-        let mut progress = fetch.offered(now, (id, round, bytes), &to, &at_receiver).unwrap();
+        let (mut fetch, ask) =
+            Fetch::new(now, (1, Cut { epoch: Epoch::FIRST, round: 7 }), part, (second, 100));
+        let Transfer::Ask { cut, part } = ask else { unreachable!() };
+        let Transfer::Offer { id, cut, bytes } = source.asked(cut, part, &from) else { unreachable!() };
+        let mut progress = fetch.offered(now, (id, cut, bytes), &to, &at_receiver).unwrap();
         let before = fetch.extent().0;
         assert_eq!(before > 0, life == 1, "the second life begins with what the first one had");
         while progress == FetchStep::UnderWay {

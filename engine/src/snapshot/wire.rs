@@ -3,8 +3,8 @@
 //!
 //! ```text
 //! receiver                                   sender
-//!    | -- Ask (round k) ------------------->  |
-//!    | <------------- Offer (id, round, bytes)|   or Nothing
+//!    | -- Ask (cut) ----------------------->  |
+//!    | <------------- Offer (id, cut, bytes)  |   or Nothing
 //!    | -- Fetch (id, offset, length) ------>  |   a few of them ahead
 //!    | <------------- Piece (id, offset, ..)  |   or Gone, and the receiver asks again
 //! ```
@@ -15,6 +15,8 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use niagara_net::Frame;
 
 use niagara_group::wire::MalformedMessage;
+use niagara_sequencer::MAX_PLACE;
+use niagara_sequencer::epoch::{Cut, Epoch};
 
 use crate::config::TRANSFER_PIECE_BYTES;
 
@@ -28,10 +30,10 @@ const GONE: u8 = 6;
 /// A message about a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Transfer {
-    /// Asks which snapshot of this round or a later one the receiver of the message has.
+    /// Asks which snapshot of this cut or a later one the receiver of the message has.
     Ask {
-        /// The least round that helps.
-        round: u64,
+        /// The least cut that helps.
+        cut: Cut,
         /// Id of a partly received file; 0 for none.
         part: u128,
     },
@@ -39,8 +41,8 @@ pub enum Transfer {
     Offer {
         /// Id of the file.
         id: u128,
-        /// Round of the snapshot.
-        round: u64,
+        /// Where it cuts the global log.
+        cut: Cut,
         /// Length of the file, in bytes.
         bytes: u64,
     },
@@ -74,17 +76,17 @@ pub enum Transfer {
 impl Transfer {
     /// Encodes the message as a frame. A piece's bytes are sent without a copy.
     pub fn encode(&self) -> Frame {
-        let mut head = BytesMut::with_capacity(33);
+        let mut head = BytesMut::with_capacity(37);
         match self {
-            Transfer::Ask { round, part } => {
+            Transfer::Ask { cut, part } => {
                 head.put_u8(ASK);
-                head.put_u64_le(*round);
+                put_cut(&mut head, *cut);
                 head.put_u128_le(*part);
             }
-            Transfer::Offer { id, round, bytes } => {
+            Transfer::Offer { id, cut, bytes } => {
                 head.put_u8(OFFER);
                 head.put_u128_le(*id);
-                head.put_u64_le(*round);
+                put_cut(&mut head, *cut);
                 head.put_u64_le(*bytes);
             }
             Transfer::Nothing => head.put_u8(NOTHING),
@@ -126,13 +128,13 @@ impl Transfer {
         }
         let message = match input.get_u8() {
             ASK => {
-                length(25)?;
-                Transfer::Ask { round: input.get_u64_le(), part: input.get_u128_le() }
+                length(29)?;
+                Transfer::Ask { cut: get_cut(&mut input)?, part: input.get_u128_le() }
             }
             OFFER => {
-                length(33)?;
-                let (id, round, bytes) = (input.get_u128_le(), input.get_u64_le(), input.get_u64_le());
-                Transfer::Offer { id, round, bytes }
+                length(37)?;
+                let (id, cut) = (input.get_u128_le(), get_cut(&mut input)?);
+                Transfer::Offer { id, cut, bytes: input.get_u64_le() }
             }
             NOTHING => {
                 length(1)?;
@@ -168,16 +170,32 @@ impl Transfer {
     }
 }
 
+fn put_cut(out: &mut BytesMut, Cut { epoch, round }: Cut) {
+    out.put_u32_le(epoch.get());
+    out.put_u64_le(round);
+}
+
+fn get_cut(input: &mut Bytes) -> Result<Cut, MalformedMessage> {
+    match (input.get_u32_le(), input.get_u64_le()) {
+        (1.., MAX_PLACE..) | (0, _) => Err(MalformedMessage("there is no such cut")),
+        (epoch, round) => Ok(Cut { epoch: Epoch::new(epoch), round }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
+    fn cut() -> impl Strategy<Value = Cut> {
+        (1..u32::MAX, 0..MAX_PLACE).prop_map(|(epoch, round)| Cut { epoch: Epoch::new(epoch), round })
+    }
+
     fn message() -> impl Strategy<Value = Transfer> {
         prop_oneof![
-            any::<(u64, u128)>().prop_map(|(round, part)| Transfer::Ask { round, part }),
-            any::<(u128, u64, u64)>().prop_map(|(id, round, bytes)| Transfer::Offer { id, round, bytes }),
+            (cut(), any::<u128>()).prop_map(|(cut, part)| Transfer::Ask { cut, part }),
+            (any::<(u128, u64)>(), cut()).prop_map(|((id, bytes), cut)| Transfer::Offer { id, cut, bytes }),
             Just(Transfer::Nothing),
             (any::<u128>(), 0..u64::MAX / 2, 1..=TRANSFER_PIECE_BYTES)
                 .prop_map(|(id, offset, length)| Transfer::Fetch { id, offset, length }),

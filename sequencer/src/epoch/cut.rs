@@ -27,6 +27,13 @@ pub struct Cut {
     pub round: u64,
 }
 
+impl Default for Cut {
+    /// The beginning of the global log.
+    fn default() -> Cut {
+        Cut::start_of(Epoch::FIRST)
+    }
+}
+
 impl Cut {
     /// The beginning of an epoch.
     #[must_use]
