@@ -73,6 +73,7 @@ mod clock;
 mod config;
 mod example;
 mod frozen;
+mod growing;
 mod identity;
 mod lane;
 mod leaders;
@@ -124,7 +125,7 @@ pub use {bytes, niagara_net, prometheus_client, serde};
 
 use niagara_planted as planted;
 
-pub use client::{Client, Port, ReadTicket, Ready, ThenTicket, Ticket, Wake};
+pub use client::{Client, EpochView, NotChanged, Port, ReadTicket, Ready, ThenTicket, Ticket, Wake};
 pub use config::{Config, ConfigError, Link, Listeners, Member, Pinning, ServerId, Threads};
 pub use frozen::{CHUNK_BYTES, Encoded, Frozen, MalformedState, Restoring};
 pub use identity::IdentityError;

@@ -14,10 +14,12 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 
 pub use collector::MetricsCollector;
 
+use crate::growing::Growing;
+
 /// All metrics of one server.
 #[derive(Debug)]
 pub(crate) struct Metrics {
-    pub groups: Vec<GroupMetrics>,
+    pub groups: Growing<GroupMetrics>,
     pub applied: Gauge,
     pub commands: Counter,
     pub duplicates: Counter,
@@ -78,8 +80,10 @@ fn seconds() -> Histogram {
 
 impl Metrics {
     pub fn new(groups: u16) -> Metrics {
+        let of_groups = Growing::new();
+        of_groups.grow_to(groups.into(), |_| GroupMetrics::new());
         Metrics {
-            groups: (0..groups).map(|_| GroupMetrics::new()).collect(),
+            groups: of_groups,
             applied: Gauge::default(),
             commands: Counter::default(),
             duplicates: Counter::default(),
@@ -107,7 +111,7 @@ impl Metrics {
 }
 
 impl GroupMetrics {
-    fn new() -> GroupMetrics {
+    pub fn new() -> GroupMetrics {
         GroupMetrics {
             has_leader: Gauge::default(),
             is_leader: Gauge::default(),

@@ -234,6 +234,16 @@ impl<T> ReadBarriers<T> {
         assert_eq!(next.base(), end, "global_prefix: an epoch begins where the one before it ends");
         let within =
             self.cohorts.partition_point(|cohort| cohort.barrier.is_some_and(|barrier| barrier <= end));
+        self.ask_again_from(within, next);
+    }
+
+    /// The server goes on with an epoch of the layout `next`, from a snapshot, without having come to the end of its own. All
+    /// reads are asked again: nobody knows which of their barriers are positions of what was executed.
+    pub fn leave_epoch(&mut self, next: Layout) {
+        self.ask_again_from(0, next);
+    }
+
+    fn ask_again_from(&mut self, within: usize, next: Layout) {
         let asked_again = self.cohorts.drain(within..).flat_map(|cohort| cohort.reads);
         self.forming = asked_again.chain(std::mem::take(&mut self.forming)).collect();
         self.rounds.clear();

@@ -41,7 +41,7 @@ fn replica(server: u64) -> Driver {
         server,
         group: 0,
         lanes: vec![0],
-        awaits_lanes: false,
+        lanes_before: 0,
         incarnation: 1,
         voters: vec![1, 2, 3],
         wanted_leader: 1,

@@ -12,8 +12,8 @@ pub struct DriverConfig {
     pub group: u16,
     /// The lanes of each server that feed this group.
     pub lanes: Vec<u16>,
-    /// Whether these lanes come later, from the groups of an earlier epoch.
-    pub awaits_lanes: bool,
+    /// Those below this number come later, from the groups of the epoch before.
+    pub lanes_before: u16,
     /// Incarnation of this server; each start raises it.
     pub incarnation: u64,
     /// All voters of the group.
@@ -75,7 +75,7 @@ impl DriverConfig {
             server: 1,
             group: 0,
             lanes: vec![0],
-            awaits_lanes: false,
+            lanes_before: 0,
             incarnation: 2,
             voters: vec![1, 2, 3],
             wanted_leader: 1,

@@ -32,8 +32,10 @@ impl Intake {
             forwarded: Forwarded::new(config.foreign_bytes),
             turn: 0,
         };
-        if config.awaits_lanes {
-            intake.hand_over();
+        for (number, own) in intake.numbers.iter().zip(&mut intake.own) {
+            if *number < config.lanes_before {
+                own.hand_over();
+            }
         }
         intake
     }

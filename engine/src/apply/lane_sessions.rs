@@ -61,6 +61,21 @@ impl LaneSessions {
         Some((row.incarnation, &row.next))
     }
 
+    /// An epoch begins with these members and so many lanes for each. Rows of servers that leave are dropped, those of servers
+    /// that come begin, and so do lanes that come.
+    pub(crate) fn begin_epoch(&mut self, members: &[u64], lanes: u16) {
+        self.lanes = lanes.into();
+        self.rows.retain(|row| members.contains(&row.server));
+        for row in &mut self.rows {
+            row.next.resize(self.lanes, 1);
+        }
+        for server in members {
+            if self.rows.iter().all(|row| row.server != *server) {
+                self.rows.push(Row { server: *server, incarnation: 0, next: vec![1; self.lanes] });
+            }
+        }
+    }
+
     /// The servers that have a row.
     pub fn servers(&self) -> impl Iterator<Item = u64> {
         self.rows.iter().map(|row| row.server)
@@ -145,6 +160,16 @@ mod tests {
         assert_eq!(sessions.admit(&span(1, 9, 1)), Verdict::Gap);
         assert_eq!(sessions.admit(&span(1, 8, 1)), Verdict::Execute { skip: 0 });
         assert_eq!(sessions.admit(&span(1, 9, 1)), Verdict::Execute { skip: 0 });
+    }
+
+    #[test]
+    fn an_epoch_keeps_what_stays_and_begins_what_comes() {
+        let mut sessions = LaneSessions::new(&[1, 2], 2);
+        sessions.admit(&span(1, 1, 5));
+        sessions.begin_epoch(&[1, 3], 4);
+        assert_eq!(sessions.lanes_of(1), Some((1, &[1, 6, 1, 1][..])));
+        assert_eq!(sessions.lanes_of(3), Some((0, &[1, 1, 1, 1][..])));
+        assert_eq!(sessions.lanes_of(2), None);
     }
 
     #[test]

@@ -57,14 +57,14 @@ impl<S: StateMachine> Shared<S> {
     /// may be lost again before the next tick.
     fn has_joined(&self) -> bool {
         let watchers = &self.progress.watchers;
-        if !watchers.has_joined() && self.knows_all_leaders() && !self.progress.epoch.lags() {
+        if !watchers.has_joined() && self.knows_all_leaders() && !self.progress.epoch().lags() {
             watchers.joined();
         }
         watchers.has_joined()
     }
 
     fn knows_all_leaders(&self) -> bool {
-        self.progress.epoch.groups.iter().all(|group| group.leader.load(SeqCst) != 0)
+        self.progress.epoch().groups.iter().all(|group| group.leader.load(SeqCst) != 0)
     }
 
     fn state(&self) -> EngineState {
@@ -86,7 +86,7 @@ impl<S: StateMachine> Shared<S> {
         if !self.has_joined() {
             return EngineState::Joining;
         }
-        if progress.epoch.is_leaderless(self.leaderless_ticks) {
+        if progress.epoch().is_leaderless(self.leaderless_ticks) {
             return EngineState::LostQuorum;
         }
         if progress.room.is_lacking() { EngineState::ReadOnly } else { EngineState::Serving }
@@ -95,7 +95,7 @@ impl<S: StateMachine> Shared<S> {
 
 impl<S: StateMachine> Watched for Shared<S> {
     fn view(&self) -> EngineView {
-        let leaders = self.progress.epoch.groups.iter().zip(1..).map(|(group, number)| Leadership {
+        let leaders = self.progress.epoch().groups.iter().zip(1..).map(|(group, number)| Leadership {
             group: number,
             leader: Some(group.leader.load(SeqCst)).filter(|leader| *leader != 0),
             term: group.term.load(SeqCst),

@@ -131,7 +131,7 @@ impl<S: StateMachine> Client<S> {
     /// Whether this server knows a leader of every group, and does not stop.
     pub fn has_quorum(&self) -> bool {
         !self.shared.progress.is_stopping.load(SeqCst)
-            && self.shared.progress.epoch.groups.iter().all(|group| group.leader.load(SeqCst) != 0)
+            && self.shared.progress.epoch().groups.iter().all(|group| group.leader.load(SeqCst) != 0)
     }
 
     /// The other servers that this one is connected to at the moment, in order. A process that ends is missing at

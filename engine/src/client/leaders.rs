@@ -24,7 +24,7 @@ impl<S: StateMachine> Client<S> {
     /// ```
     pub fn leaders(&self) -> Leaders {
         let progress = &self.shared.progress;
-        let groups = (1..).zip(&progress.epoch.groups).map(|(number, group)| GroupLeader {
+        let groups = (1..).zip(&progress.epoch().groups).map(|(number, group)| GroupLeader {
             group: number,
             leader: group.leader.load(SeqCst),
             wanted: group.wanted.load(SeqCst),
@@ -109,7 +109,7 @@ impl<S: StateMachine> Client<S> {
         let progress = &self.shared.progress;
         progress.drain.end();
         progress.drain_changed();
-        progress.epoch.groups.iter().for_each(|group| group.send(Mail::Claim(true)));
+        progress.epoch().groups.iter().for_each(|group| group.send(Mail::Claim(true)));
     }
 
     /// Prepares for the end: hands over all that this server leads, and refuses commands from now on. What is
@@ -128,11 +128,11 @@ impl<S: StateMachine> Client<S> {
     /// Whether this server leads no group that another server could take over now.
     pub fn leads_nothing_it_could_hand_over(&self) -> bool {
         let could = |group: &GroupProgress| group.leads.load(SeqCst) && group.has_successor.load(SeqCst);
-        !self.shared.progress.epoch.groups.iter().any(could)
+        !self.shared.progress.epoch().groups.iter().any(could)
     }
 
     fn group(&self, group: u16) -> Result<&GroupProgress, NotMoved> {
-        let groups = &self.shared.progress.epoch.groups;
+        let groups = &self.shared.progress.epoch().groups;
         let found = usize::from(group).checked_sub(1).and_then(|index| groups.get(index));
         found.ok_or(NotMoved::NoSuchGroup { group, groups: groups.len() as u16 })
     }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `handle.rs` | a handle to a running engine, for any thread |
 //! | `leaders.rs` | who leads, and how that is changed |
+//! | `epochs.rs` | the epoch, and requests for another one |
 //! | `follow.rs` | subscriptions, watches and snapshots |
 //! | `ticket.rs` | a future outcome |
 //! | `then.rs` | a command, and a query right after it |
@@ -11,6 +12,7 @@
 //! | `port.rs`, `inbox.rs` | commands and reads of a thread that handles many, and where their outcomes arrive |
 //! | `shared.rs` | what callers' threads share with the engine's |
 
+mod epochs;
 mod follow;
 mod handle;
 mod inbox;
@@ -21,6 +23,7 @@ mod shared;
 mod then;
 mod ticket;
 
+pub use epochs::{EpochView, NotChanged};
 pub use handle::Client;
 pub use inbox::Wake;
 pub use port::Port;

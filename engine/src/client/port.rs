@@ -100,7 +100,7 @@ impl<S: StateMachine> Port<S> {
     fn new(client: Client<S>, wake: Arc<dyn Wake>) -> Self {
         let shared = Arc::clone(&client.shared);
         let inbox = Arc::new(Inbox::new(wake));
-        let entry_bytes = shared.lanes.first().map(|lane| lane.traffic().entry);
+        let entry_bytes = shared.lanes.iter().next().map(|lane| lane.traffic().entry);
         Port {
             piece_bytes: entry_bytes.map_or(PIECE_BYTES, |bytes| bytes.min(PIECE_BYTES)),
             client,
@@ -120,16 +120,29 @@ impl<S: StateMachine> Port<S> {
     /// caller that needs an order must stay with a lane while any of its commands there has no outcome
     /// ([`Unknown`](Completion::Unknown) does not count as one).
     pub fn choose_lane(&self) -> LaneId {
-        self.shared.choose_lane_beside(|lane| self.staged[lane].bytes)
+        self.shared.choose_lane_beside(|lane| self.staged.get(lane).map_or(0, |staged| staged.bytes))
     }
 
     /// Lanes whose groups this server leads, for a caller that distributes its commands itself. If every
     /// server has as many commands as its groups can take, forwarding them to other servers' groups gains
     /// nothing.
     pub fn lanes_led_here(&self) -> impl Iterator<Item = LaneId> + use<'_, S> {
-        let lanes = 0..self.shared.lanes.len();
-        let epoch = &self.shared.progress.epoch;
+        let epoch = self.shared.progress.epoch();
+        let lanes = 0..usize::from(epoch.lanes);
         lanes.filter(|lane| epoch.group_of(*lane).leads.load(SeqCst)).map(|lane| LaneId(lane as u16))
+    }
+
+    /// What is staged for a lane. There may be more lanes than when the port was made.
+    fn staged(&mut self, LaneId(lane): LaneId) -> &mut Staged {
+        let lane = usize::from(lane);
+        if lane >= self.staged.len() {
+            self.staged.resize_with(lane + 1, Staged::default);
+        }
+        &mut self.staged[lane]
+    }
+
+    fn stages_nothing(&self, LaneId(lane): LaneId) -> bool {
+        self.staged.get(usize::from(lane)).is_none_or(|staged| staged.tokens.is_empty())
     }
 
     /// Stages a copy of a command.
@@ -138,9 +151,10 @@ impl<S: StateMachine> Port<S> {
             return self.propose_shared(lane, token, Bytes::copy_from_slice(command));
         }
         self.check(command, lane)?;
-        let staged = &mut self.staged[usize::from(lane.0)];
+        let piece_bytes = self.piece_bytes;
+        let staged = self.staged(lane);
         if let Some(Piece::Framed { body, count }) = staged.pieces.last_mut()
-            && body.len() < self.piece_bytes
+            && body.len() < piece_bytes
         {
             put_command(body, command);
             *count += 1;
@@ -164,7 +178,7 @@ impl<S: StateMachine> Port<S> {
             return self.propose(lane, token, &command);
         }
         self.check(&command, lane)?;
-        let staged = &mut self.staged[usize::from(lane.0)];
+        let staged = self.staged(lane);
         staged.bytes += command.len();
         staged.pieces.push(Piece::Lone(command));
         staged.tokens.push(token);
@@ -175,7 +189,7 @@ impl<S: StateMachine> Port<S> {
     /// memory.
     fn check(&self, command: &[u8], lane: LaneId) -> Result<(), Refused> {
         self.shared.check_command(command)?;
-        if self.staged[usize::from(lane.0)].tokens.is_empty() { self.shared.check_ready() } else { Ok(()) }
+        if self.stages_nothing(lane) { self.shared.check_ready() } else { Ok(()) }
     }
 
     /// Stages a read. Returns `true` if the state is fresh enough already: read now; no completion follows.
@@ -200,9 +214,8 @@ impl<S: StateMachine> Port<S> {
 
     /// Whether a command is staged for this lane in this turn, so that a read can be [attached](Self::attach).
     pub fn is_staged(&self, lane: LaneId) -> bool {
-        let lane = usize::from(lane.0);
-        !self.staged[lane].tokens.is_empty()
-            || planted::is(Bug::AttachedToEarlierCommand) && self.shared.lanes[lane].pending() > 0
+        !self.stages_nothing(lane)
+            || planted::is(Bug::AttachedToEarlierCommand) && self.shared.lanes[usize::from(lane.0)].pending() > 0
     }
 
     /// Attaches a strong read to the last command that is staged for the lane in this turn: this server executes
@@ -246,7 +259,7 @@ impl<S: StateMachine> Port<S> {
             return Err(NotAttached::TooLarge { bytes, limit });
         }
         S::check_query(query).map_err(|unknown| NotAttached::NotAQuery(unknown.0))?;
-        let staged = &mut self.staged[usize::from(lane.0)];
+        let staged = self.staged(lane);
         let Some(last) = staged.tokens.len().checked_sub(1) else {
             if planted::is(Bug::AttachedToEarlierCommand) {
                 let lane = &self.shared.lanes[usize::from(lane.0)];
@@ -273,7 +286,7 @@ impl<S: StateMachine> Port<S> {
             (*last_bytes, *last_tokens) = ((*bytes + 5 * tokens.len()).min(ROOM_BYTES), tokens.len());
             let submission = Submission { pieces, tokens, bytes: mem::take(bytes), reads, deadline };
             match self.shared.lanes[lane].submit(submission, &self.sink) {
-                Ok(()) => self.shared.progress.epoch.group_of(lane).wake(),
+                Ok(()) => self.shared.progress.epoch().group_of(lane).wake(),
                 Err(refused) => {
                     pieces.clear();
                     self.refused.extend(tokens.drain(..).map(|token| Completion::Refused { token, refused }));

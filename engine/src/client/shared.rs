@@ -7,16 +7,19 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use niagara_group::digest_mark::DigestMark;
 use niagara_log::{Durability, SyncMethod};
-use niagara_sequencer::{GlobalPosition, GroupId, Layout, Slot};
+use niagara_sequencer::{GlobalPosition, GroupId, Slot};
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 
+use crate::growing::Growing;
 use crate::clock::Clock;
-use crate::lane::{Deliveries, Groups, Lane, LaneId, Leadership, Look, Room, TicketPart, choose};
-use crate::metrics::Metrics;
+use crate::lane::{
+    Deliveries, Groups, Lane, LaneId, LaneLimits, LaneQueue, Leadership, Look, Origin, Room, TicketPart, choose,
+};
+use crate::metrics::{GroupMetrics, Metrics};
 use crate::outcome::{Consistency, Refused};
 use crate::planted::{self, Bug};
-use crate::progress::{Bell, Executed, GroupProgress, ROLES, SharedProgress, alarms, waiting};
+use crate::progress::{Bell, EpochProgress, Executed, GroupProgress, ROLES, SharedProgress, alarms, waiting};
 use crate::read_gate::{AtLeastBatch, ReadBatch, ReadGate, ReadSink};
 use crate::reads::Reads;
 use crate::snapshot::SnapshotTicket;
@@ -35,13 +38,17 @@ pub(crate) struct Shared<S: StateMachine> {
     pub log_sync: SyncMethod,
     /// How strong reads are made sure to be fresh.
     pub mode: Reads,
-    pub layout: Layout,
     pub command_bytes: usize,
     pub deadline: Duration,
     pub clock: Clock,
     /// If a group has had no leader for more ticks than this, commands are refused.
     pub leaderless_ticks: u32,
-    pub lanes: Arc<Vec<Lane<S::Reply>>>,
+    /// Number of this start, the size of an entry, and limits, for lanes that come.
+    pub incarnation: u64,
+    pub entry_bytes: usize,
+    pub lane_limits: LaneLimits,
+    /// This server's lanes. Those of the epoch that is merged may be fewer.
+    pub lanes: Arc<Growing<Lane<S::Reply>>>,
     /// Number of threads that drive the groups.
     pub group_threads: u16,
     pub progress: Arc<SharedProgress>,
@@ -79,7 +86,16 @@ impl<S: StateMachine> Shared<S> {
         if self.progress.room.is_lacking() {
             return Err(Refused::ReadOnly);
         }
-        if self.progress.epoch.is_leaderless(self.leaderless_ticks) { Err(Refused::NoLeader) } else { Ok(()) }
+        if self.progress.epoch().is_leaderless(self.leaderless_ticks) { Err(Refused::NoLeader) } else { Ok(()) }
+    }
+
+    /// Makes what more groups and lanes need. The thread that makes epochs calls it.
+    pub fn grow(&self, groups: u16, lanes: u16) {
+        self.metrics.groups.grow_to(groups.into(), |_| GroupMetrics::new());
+        self.lanes.grow_to(lanes.into(), |lane| {
+            let origin = Origin { server: self.server, incarnation: self.incarnation, lane: lane as u16 };
+            Lane::new(Arc::new(LaneQueue::new(origin, self.entry_bytes)), self.lane_limits)
+        });
     }
 
     /// The best lane for new commands at this moment.
@@ -89,22 +105,23 @@ impl<S: StateMachine> Shared<S> {
 
     /// The best lane for new commands of a caller that has so many bytes ready for each lane.
     pub fn choose_lane_beside(&self, staged: impl Fn(usize) -> usize) -> LaneId {
-        let anchor = self.progress.epoch.anchor.load(SeqCst) as usize;
+        let epoch = self.progress.epoch();
+        let anchor = epoch.anchor.load(SeqCst) as usize;
         let leader = |group: &GroupProgress| match (group.leads.load(SeqCst), group.leader.load(SeqCst)) {
             (true, _) => Leadership::Here,
             (false, 0) => Leadership::Unknown,
             (false, _) => Leadership::Elsewhere,
         };
         let traffic = |lane: usize| {
-            let (group, mut traffic) = (self.progress.epoch.group_of(lane), self.lanes[lane].traffic());
+            let (group, mut traffic) = (epoch.group_of(lane), self.lanes[lane].traffic());
             traffic.in_flight += staged(lane);
             traffic.surplus = group.surplus.load(SeqCst) as usize;
             traffic.servers = self.members.len();
             (leader(group), traffic)
         };
-        let side_by_side = usize::from(self.group_threads) >= self.lanes.len();
+        let side_by_side = self.group_threads >= epoch.layout.groups();
         let working = if side_by_side { Groups::Parallel } else { Groups::TakingTurns };
-        choose((0..self.lanes.len()).map(traffic), anchor, working)
+        choose((0..epoch.lanes.into()).map(traffic), anchor, working)
     }
 
     /// Submits a single command: to the lane that the caller used last if it may join the commands that were
@@ -124,7 +141,7 @@ impl<S: StateMachine> Shared<S> {
             let lane = usize::from(self.choose_lane().0);
             (self.lanes[lane].begin(command, look, self.clock.now(), patience)?, lane)
         };
-        self.progress.epoch.group_of(lane).wake();
+        self.progress.epoch().group_of(lane).wake();
         Ok((ticket, lane))
     }
 
@@ -135,18 +152,20 @@ impl<S: StateMachine> Shared<S> {
 
     /// The group whose slot the merge awaits and the last place that is committed there now, if this server holds
     /// the group's lease. The reads that rely on it must have begun before.
-    fn leased(&self) -> Option<Slot> {
-        let awaited = self.progress.epoch.awaited.load(SeqCst) as usize;
-        let place = self.progress.epoch.groups[awaited].lease.place(|| self.clock.boot_time())?;
-        Some(Slot { place, group: GroupId::new(awaited as u16 + 1) })
+    fn leased(&self) -> Option<(&EpochProgress, Slot)> {
+        let epoch = self.progress.epoch();
+        let awaited = epoch.awaited.load(SeqCst) as usize;
+        let place = epoch.groups[awaited].lease.place(|| self.clock.boot_time())?;
+        let committed = Slot { place, group: GroupId::new(awaited as u16 + 1) };
+        (!epoch.has_ended()).then_some((epoch, committed))
     }
 
     /// Whether a strong read that has begun may read at once, since this server holds the lease that it needs
     /// and has executed everything below its barrier.
     pub fn is_fresh_by_lease(&self) -> bool {
         self.mode == Reads::Lease
-            && self.leased().is_some_and(|committed| {
-                let barrier = self.layout.barrier_above(committed);
+            && self.leased().is_some_and(|(epoch, committed)| {
+                let barrier = epoch.layout.barrier_above(committed);
                 barrier.get() <= self.progress.applied.load(SeqCst) + 1
             })
             && !self.progress.divergence.is_diverged()
@@ -209,12 +228,12 @@ impl<S: StateMachine> Shared<S> {
 
     /// Starts strong reads that are not fresh yet.
     pub fn read_when_fresh(&self, sink: Arc<dyn ReadSink>, tokens: Vec<u64>, patience: Duration) {
-        if self.progress.epoch.is_leaderless(self.leaderless_ticks) || self.progress.divergence.is_diverged()
+        if self.progress.epoch().is_leaderless(self.leaderless_ticks) || self.progress.divergence.is_diverged()
         {
             self.metrics.reads_failed.inc_by(tokens.len() as u64);
             return sink.failed(&tokens);
         }
-        let leased = || if self.mode == Reads::Lease { self.leased() } else { None };
+        let leased = || if self.mode == Reads::Lease { self.leased().map(|(_, slot)| slot) } else { None };
         self.reads.read_strong(self.batch(sink, tokens, patience), leased);
     }
 
@@ -265,7 +284,7 @@ impl<S: StateMachine> Shared<S> {
 
     pub fn status(&self) -> Status {
         let progress = &self.progress;
-        let groups = progress.epoch.groups.iter().zip(1..).map(|(group, number)| GroupStatus {
+        let groups = progress.epoch().groups.iter().zip(1..).map(|(group, number)| GroupStatus {
             group: number,
             role: ROLES[usize::from(group.role.load(SeqCst))],
             leader: group.leader.load(SeqCst),
@@ -279,7 +298,7 @@ impl<S: StateMachine> Shared<S> {
         Status {
             server: self.server,
             cluster: format!("{:032x}", self.cluster),
-            groups: progress.epoch.groups.len() as u16,
+            groups: progress.epoch().groups.len() as u16,
             group_threads: self.group_threads,
             voters: self.members.clone(),
             diverged: progress.divergence.told(),
@@ -300,7 +319,7 @@ impl<S: StateMachine> Shared<S> {
                     state: state.map(|state| format!("{state:016x}")),
                 })
                 .collect(),
-            awaited_group: progress.epoch.awaited.load(SeqCst) as u16 + 1,
+            awaited_group: progress.epoch().awaited.load(SeqCst) as u16 + 1,
             local: groups.collect(),
         }
     }

@@ -20,6 +20,7 @@
 //! The file is replaced as a whole (temporary file, sync, rename, sync of the directory). A `memory` server
 //! has no file: it is a new store at each start.
 
+mod epochs;
 mod error;
 mod lock;
 mod outside;
@@ -38,6 +39,7 @@ pub(crate) use lock::DirectoryLock;
 pub(crate) use outside::{Testimony, look, make};
 
 use niagara_log::{Durability, Files, Held, LogMarks};
+use niagara_sequencer::epoch::{Chain, Epoch, Marks, Record as EpochRecord, Sealed};
 
 use self::record::{Met, Record};
 use crate::config::Config;
@@ -107,9 +109,9 @@ impl Identity {
         Ok(Identity { server: config.server, incarnation, life, boot, place, record: Mutex::new(record) })
     }
 
-    /// Records that the server is about to run, and what its logs hold, by group number. Everything that can
+    /// Records that the server is about to run, and what its logs hold, by channel. Everything that can
     /// fail at a start has been done. Durable when it returns.
-    pub fn begin(&self, config: &Config, logs: BTreeMap<u16, Held>) -> Result<(), IdentityError> {
+    pub fn begin(&self, config: &Config, logs: BTreeMap<u32, Held>) -> Result<(), IdentityError> {
         self.change(|record| {
             record.incarnation = self.incarnation;
             record.lives = self.lives_after(&record.lives);
@@ -124,7 +126,7 @@ impl Identity {
     }
 
     /// Records a clean stop, with everything synced, and what the logs hold.
-    pub fn stopped_cleanly(&self, logs: BTreeMap<u16, Held>) -> Result<(), IdentityError> {
+    pub fn stopped_cleanly(&self, logs: BTreeMap<u32, Held>) -> Result<(), IdentityError> {
         self.change(|record| {
             record.clean = true;
             note_held(record, logs);
@@ -156,26 +158,62 @@ impl Identity {
     }
 
     /// What this server tells its peers about itself on a channel.
-    pub fn hello(&self, config: &Config, channel: u16) -> Hello {
+    pub fn hello(&self, config: &Config, channel: u32, epoch: Option<&EpochRecord>) -> Hello {
         let record = self.record.lock();
+        // What belongs to no epoch names the first one: later ones are not known everywhere.
+        let first = record.epochs.as_ref().map(|(chain, _)| &chain.links()[0].record);
+        let epoch = epoch.or(first);
         let begun = record.incarnation == self.incarnation;
         Hello {
             cluster: config.cluster,
             server: config.server,
-            channel: channel.into(),
-            channels: config.groups().into(),
+            channel,
+            channels: epoch.map_or(config.groups(), |epoch| epoch.terms.groups).into(),
             store: record.store,
             incarnation: self.incarnation,
             lives: if begun { record.lives } else { self.lives_after(&record.lives) },
             application: config.application,
-            members: config.servers(),
+            members: epoch.map_or_else(|| config.servers(), |epoch| sorted(&epoch.terms.members)),
             promise_us: config.promise().map_or(0, |promise| promise.as_micros() as u64),
         }
     }
 
-    /// Marks of the log of the group with this number.
-    pub fn marks(self: &Arc<Identity>, group: u16) -> Arc<dyn LogMarks> {
-        Arc::new(GroupMarks { identity: Arc::clone(self), group })
+    /// Marks of the log of the group with this channel.
+    pub fn marks_of(self: &Arc<Identity>, channel: u32) -> Arc<dyn LogMarks> {
+        Arc::new(GroupMarks { identity: Arc::clone(self), channel })
+    }
+
+    /// The epochs that this server knows, and what it has done with them.
+    pub fn epochs(&self) -> Option<(Chain, Marks)> {
+        self.record.lock().epochs.clone()
+    }
+
+    /// Records that the groups of an epoch, the newest one of `chain`, are there, empty but for what a snapshot replaces, and
+    /// that this server takes part in it: everything before is held. `sealed` says what of that is in logs. Durable when it
+    /// returns.
+    pub fn starts_epoch(&self, chain: &Chain, sealed: Option<Sealed>) -> Result<(), IdentityError> {
+        let epoch = chain.newest().record.epoch;
+        self.change(|record| {
+            let mut marks = record.epochs.take().map_or_else(Marks::founder, |(_, marks)| marks);
+            let open = marks.first_open();
+            let mut all = marks.sealed().to_vec();
+            all.extend(sealed);
+            all.retain(|sealed| sealed.epoch >= open);
+            marks.create(epoch);
+            marks.start(epoch, all);
+            record.epochs = Some((chain.clone(), marks));
+        })
+    }
+
+    /// Records that an epoch and all before it are closed: their logs are about to go, and are never made again. Durable when
+    /// it returns.
+    pub fn closes_epoch(&self, epoch: Epoch) -> Result<(), IdentityError> {
+        self.change(|record| {
+            if let Some((_, marks)) = &mut record.epochs {
+                marks.close(epoch);
+                record.logs.retain(|channel, _| channel >> 16 >= epoch.get());
+            }
+        })
     }
 
     /// Whether every write to the logs was synced, in all lives so far.
@@ -339,6 +377,7 @@ fn new_record(config: &Config, files: &dyn Files, life: u64) -> Record {
         received: Vec::new(),
         peers: BTreeMap::new(),
         logs: BTreeMap::new(),
+        epochs: None,
     }
 }
 
@@ -349,12 +388,16 @@ fn check(record: &Record, config: &Config, boot: &str) -> Result<(), IdentityErr
         format!("server {server} of cluster {cluster:032x} with {groups} groups")
     };
     let dir = || config.data_dir.clone();
+    // After a change, what the configuration says of groups and members is a hint.
+    let has_changed = record.epochs.is_some();
+    let found = if has_changed { (found.0, found.1, wanted.2) } else { found };
     if found != wanted {
         return Err(IdentityError::Foreign { dir: dir(), found: words(found), wanted: words(wanted) });
     }
     let wanted = config.servers();
     if let Some(found) = &record.members
         && *found != wanted
+        && !has_changed
         && !planted::is(Bug::MembersNotCompared)
     {
         let words = |servers: &[u64]| servers.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
@@ -369,10 +412,16 @@ fn check(record: &Record, config: &Config, boot: &str) -> Result<(), IdentityErr
     Ok(())
 }
 
+fn sorted(members: &[u64]) -> Vec<u64> {
+    let mut members = members.to_vec();
+    members.sort_unstable();
+    members
+}
+
 /// Keeps what is known of the last segments: the logs' owner knows entries and hard states only.
-fn note_held(record: &mut Record, logs: BTreeMap<u16, Held>) {
-    for (group, held) in logs {
-        let known = record.logs.entry(group).or_default();
+fn note_held(record: &mut Record, logs: BTreeMap<u32, Held>) {
+    for (channel, held) in logs {
+        let known = record.logs.entry(channel).or_default();
         *known = Held { segment: held.segment.max(known.segment), ..held };
     }
 }
@@ -381,7 +430,7 @@ fn note_held(record: &mut Record, logs: BTreeMap<u16, Held>) {
 #[derive(Debug)]
 struct GroupMarks {
     identity: Arc<Identity>,
-    group: u16,
+    channel: u32,
 }
 
 impl LogMarks for GroupMarks {
@@ -390,12 +439,12 @@ impl LogMarks for GroupMarks {
         // A release without marks created the first segment at its first start, before it met any peer.
         let has_run = record.incarnation > 1 || !record.peers.is_empty();
         let unmarked = Held { segment: u64::from(record.members.is_none() && has_run), ..Held::default() };
-        record.logs.get(&self.group).copied().unwrap_or(unmarked)
+        record.logs.get(&self.channel).copied().unwrap_or(unmarked)
     }
 
     fn prepared(&self, segment: u64) -> io::Result<()> {
         let noted = self.identity.change(|record| {
-            let known = record.logs.entry(self.group).or_default();
+            let known = record.logs.entry(self.channel).or_default();
             known.segment = known.segment.max(segment);
         });
         noted.map_err(|error| match error {

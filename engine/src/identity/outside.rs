@@ -24,7 +24,7 @@ pub(crate) struct Testimony {
     /// Why the logs may lack something that the server acknowledged.
     pub doubt: Option<String>,
     /// What the log of each group has held.
-    pub logs: BTreeMap<u16, Held>,
+    pub logs: BTreeMap<u32, Held>,
     /// The latest start that is known of each server, this one included.
     pub starts: BTreeMap<ServerId, u64>,
 }

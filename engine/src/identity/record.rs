@@ -6,6 +6,9 @@ use std::fmt::{self, Write};
 use niagara_net::LIVES;
 
 use niagara_log::{Durability, EntryId, HardState, Held};
+use niagara_sequencer::epoch::{Chain, Marks};
+
+use super::epochs::{parse_epochs, put_epochs};
 
 /// What a server remembers about itself and its peers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,8 +32,10 @@ pub(super) struct Record {
     /// Snapshots received since the start, the latest last. Logs may be reset to their floors.
     pub received: Vec<u128>,
     pub peers: BTreeMap<u64, Met>,
-    /// What the log of each group has held, by number from 1; empty in a file of an earlier release.
-    pub logs: BTreeMap<u16, Held>,
+    /// What the log of each group has held, by its channel; empty in a file of an earlier release.
+    pub logs: BTreeMap<u32, Held>,
+    /// The epochs that the server knows, and its marks; `None` while there is the first one only.
+    pub epochs: Option<(Chain, Marks)>,
 }
 
 /// The latest start of a peer that this server has met.
@@ -81,9 +86,13 @@ impl Record {
         for (server, Met { store, incarnation, life }) in &self.peers {
             write!(text, "peer {server} = {store:032x}\nmet {server} = {incarnation} {life:016x}\n")?;
         }
-        for (group, Held { segment, last: EntryId { index, term: of_last }, hard_state }) in &self.logs {
+        if let Some((chain, marks)) = &self.epochs {
+            put_epochs(text, chain, marks)?;
+        }
+        for (channel, Held { segment, last: EntryId { index, term: of_last }, hard_state }) in &self.logs {
             let HardState { term, vote, commit } = hard_state;
-            writeln!(text, "log {group} = {segment} {index} {of_last} {term} {vote} {commit}")?;
+            let log = log_key(*channel);
+            writeln!(text, "log {log} = {segment} {index} {of_last} {term} {vote} {commit}")?;
         }
         Ok(())
     }
@@ -114,8 +123,8 @@ impl Record {
                 };
                 peers.insert(id, Met { store: parse_id(value)?, incarnation, life });
             } else if let Some(group) = key.strip_prefix("log ") {
-                let group = group.parse().map_err(|_| format!("`{key}` does not name a group"))?;
-                logs.insert(group, parse_held(value).ok_or(format!("`{key}` does not say what it held"))?);
+                let channel = parse_log_key(group).ok_or(format!("`{key}` does not name a group"))?;
+                logs.insert(channel, parse_held(value).ok_or(format!("`{key}` does not say what it held"))?);
             }
         }
         let lives = match fields.get("lives") {
@@ -138,7 +147,26 @@ impl Record {
             received: received.collect::<Result<_, _>>()?,
             peers,
             logs,
+            epochs: parse_epochs(&fields)?,
         })
+    }
+}
+
+/// How the log of a channel is called: the group's number, behind that of the epoch if it is a later one.
+fn log_key(channel: u32) -> String {
+    match (channel >> 16, channel & 0xffff) {
+        (0, group) => group.to_string(),
+        (before, group) => format!("{}/{group}", before + 1),
+    }
+}
+
+fn parse_log_key(key: &str) -> Option<u32> {
+    match key.split_once('/') {
+        None => key.parse::<u16>().ok().map(u32::from),
+        Some((epoch, group)) => {
+            let before = epoch.parse::<u16>().ok()?.checked_sub(1)?;
+            Some(u32::from(before) << 16 | u32::from(group.parse::<u16>().ok()?))
+        }
     }
 }
 
@@ -184,6 +212,7 @@ mod tests {
             received: vec![0xf1, 0xf2],
             peers: BTreeMap::from([(1, Met { store: 5, incarnation: 3, life: 0xabc })]),
             logs: BTreeMap::from([(1, held), (2, Held::default())]),
+            epochs: None,
         }
     }
 

@@ -38,9 +38,9 @@ fn incarnations_rise_and_peers_are_remembered() {
     let first = run(&config, &files, 0xa);
     assert_eq!(first.incarnation(), 1);
     first.admit(&hello(5, 1, &[9])).unwrap();
-    let store = first.hello(&config, 1).store;
+    let store = first.hello(&config, 1, None).store;
     let second = run(&config, &files, 0xb);
-    let says = second.hello(&config, 1);
+    let says = second.hello(&config, 1, None);
     assert_eq!((says.incarnation, says.store, says.lives[..3].to_vec()), (2, store, vec![0xb, 0xa, 0]));
     second.admit(&hello(5, 1, &[9])).unwrap();
     assert!(matches!(second.admit(&hello(6, 1, &[9])), Err(Refusal::Store(_))));
@@ -102,7 +102,7 @@ fn another_list_of_members_is_refused_and_other_addresses_are_not() {
 fn what_a_log_held_is_remembered_apart_from_it() {
     let (config, files) = (config(Path::new("d")), memory_files());
     let identity = Arc::new(run(&config, &files, 0xa));
-    let marks = identity.marks(1);
+    let marks = identity.marks_of(1);
     assert_eq!(marks.held(), Held::default());
     marks.prepared(1).unwrap();
     marks.prepared(2).unwrap();
@@ -113,8 +113,8 @@ fn what_a_log_held_is_remembered_apart_from_it() {
     };
     identity.stopped_cleanly(BTreeMap::from([(1, held)])).unwrap();
     let again = Arc::new(open(&config, &files, 0xb).unwrap());
-    assert_eq!(again.marks(1).held(), Held { segment: 2, ..held });
-    assert_eq!(again.marks(2).held(), Held::default());
+    assert_eq!(again.marks_of(1).held(), Held { segment: 2, ..held });
+    assert_eq!(again.marks_of(2).held(), Held::default());
 }
 
 #[test]

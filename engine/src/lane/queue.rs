@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::mem;
 
 use bytes::{Bytes, BytesMut};
-use niagara_group::LaneSource;
+use niagara_group::{LaneSource, OwnLane};
 use niagara_group::batch::{Span, SubBatch, put_command};
+use niagara_sequencer::epoch::Epoch;
 
 use crate::planted::{self, Bug};
 use crate::sync::{AtomicU64, AtomicUsize, Mutex, Ordering::SeqCst};
@@ -20,6 +21,8 @@ pub(crate) struct LaneQueue {
     next_command: AtomicU64,
     /// One more than the latest attempt in which execution met a gap; 0 if none did.
     gap: AtomicU64,
+    /// The lane between a group that had it and the one that goes on with it, in this epoch.
+    on_its_way: Mutex<Option<(Epoch, OwnLane)>>,
 }
 
 /// Commands of one caller that are at least this long together are moved; shorter ones are copied to those of
@@ -61,6 +64,7 @@ impl LaneQueue {
             bytes: AtomicUsize::new(0),
             next_command: AtomicU64::new(1),
             gap: AtomicU64::new(0),
+            on_its_way: Mutex::new(None),
         }
     }
 
@@ -126,6 +130,26 @@ impl LaneQueue {
     /// Records that execution met commands of this attempt whose predecessors are missing.
     pub fn report_gap(&self, attempt: u32) {
         self.gap.fetch_max(u64::from(attempt) + 1, SeqCst);
+    }
+
+    /// Leaves the lane to the group that takes its commands in this epoch.
+    pub fn hand_over(&self, epoch: Epoch, lane: OwnLane) {
+        *self.on_its_way.lock() = Some((epoch, lane));
+    }
+
+    /// Whether the lane waits to be taken over in this epoch.
+    pub fn is_on_its_way_to(&self, epoch: Epoch) -> bool {
+        self.on_its_way.lock().as_ref().is_some_and(|(to, _)| *to == epoch)
+    }
+
+    /// The lane's zero-based index.
+    pub fn number(&self) -> u16 {
+        self.origin.lane
+    }
+
+    /// Takes the lane over in this epoch, if it has come.
+    pub fn take_over(&self, epoch: Epoch) -> Option<OwnLane> {
+        self.on_its_way.lock().take_if(|(to, _)| *to == epoch).map(|(_, lane)| lane)
     }
 
     /// Bytes of a full entry.

@@ -10,7 +10,7 @@ use crate::status::Waiting;
 /// How much waits, and where.
 pub(crate) fn waiting(progress: &SharedProgress) -> Waiting {
     Waiting {
-        unsynced_bytes: progress.epoch.groups.iter().map(|group| group.unsynced.load(SeqCst)).sum(),
+        unsynced_bytes: progress.epoch().groups.iter().map(|group| group.unsynced.load(SeqCst)).sum(),
         executing_bytes: progress.bounds.executing(),
         behind_bytes: progress.bounds.behind(),
         behind: progress.bounds.is_behind(),
@@ -30,7 +30,7 @@ pub(crate) fn alarms(progress: &SharedProgress, members: &[u64]) -> Vec<String> 
              there is room; remove other files, or give the file system more space"
         ));
     }
-    for (group, number) in progress.epoch.groups.iter().zip(1..) {
+    for (group, number) in progress.epoch().groups.iter().zip(1..) {
         if group.disk_is_stuck.load(SeqCst) {
             let (ticks, bytes) = (group.disk_wait_ticks.load(SeqCst), group.unsynced.load(SeqCst));
             alarms.push(format!(
@@ -40,7 +40,7 @@ pub(crate) fn alarms(progress: &SharedProgress, members: &[u64]) -> Vec<String> 
         }
     }
     if behind {
-        let awaited = progress.epoch.awaited.load(SeqCst) + 1;
+        let awaited = progress.epoch().awaited.load(SeqCst) + 1;
         let why = match executing_bytes {
             0 => format!("its merge waits for group {awaited}, whose leader may be out of reach"),
             _ => "execution does not keep up".to_owned(),
@@ -68,5 +68,5 @@ pub(crate) fn measure(progress: &SharedProgress, metrics: &Metrics) {
     metrics.is_behind.set(behind.into());
     metrics.disk_free_bytes.set(disk_free_bytes.min(i64::MAX as u64) as i64);
     metrics.read_only.set(read_only.into());
-    metrics.disk_is_stuck.set(progress.epoch.disk_is_stuck().into());
+    metrics.disk_is_stuck.set(progress.epoch().disk_is_stuck().into());
 }

@@ -20,7 +20,7 @@ pub(crate) struct ByteLimits {
 #[derive(Debug)]
 pub(crate) struct Bounds {
     pub limits: ByteLimits,
-    groups: u64,
+    groups: AtomicU64,
     behind: AtomicU64,
     is_behind: AtomicBool,
     pulled: AtomicU64,
@@ -31,7 +31,12 @@ impl Bounds {
     pub fn new(limits: ByteLimits, groups: usize) -> Self {
         let zero = || AtomicU64::new(0);
         let is_behind = AtomicBool::new(false);
-        Bounds { limits, groups: groups as u64, behind: zero(), is_behind, pulled: zero(), executing: zero() }
+        Bounds { limits, groups: AtomicU64::new(groups as u64), behind: zero(), is_behind, pulled: zero(), executing: zero() }
+    }
+
+    /// The groups of one more epoch are there.
+    pub fn groups_come(&self, groups: usize) {
+        self.groups.fetch_add(groups as u64, SeqCst);
     }
 
     /// Bytes in the logs of all groups that the merge has not passed.
@@ -47,7 +52,7 @@ impl Bounds {
     /// Bytes that a group may hold beyond the merge while this server is behind, if it is the awaited one.
     /// The shares of all groups together fit between the point where a server counts as behind and the limit.
     pub fn share(&self) -> u64 {
-        self.limits.behind / 8 / self.groups
+        self.limits.behind / 8 / self.groups.load(SeqCst)
     }
 
     /// Reports that a group's log holds `now` bytes beyond the merge, and held `before` until now.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64};
 use niagara_group::{Follower, NotMoved};
 use niagara_log::Held;
 use niagara_net::Waker;
+use niagara_sequencer::epoch::EpochEnd;
 use parking_lot::Mutex;
 
 use super::lease::PublishedLease;
@@ -85,6 +86,10 @@ pub(crate) enum Mail {
     Move(Move),
     /// Leave the group to others, or claim it at once.
     Claim(bool),
+    /// Propose to end the epoch.
+    End(Arc<EpochEnd>),
+    /// Everything of the epoch has been executed: this server's lanes go on with the groups of the next one.
+    HandLanesOver,
     /// Whether leaderships are given away has changed.
     Drain,
     /// End the thread.

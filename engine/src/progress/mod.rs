@@ -4,6 +4,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `mod.rs` | the progress of a server |
+//! | `succession.rs` | how one epoch follows another |
 //! | `epoch.rs`, `group.rs` | that of the groups whose logs are merged together, and of one of them |
 //! | `mailbox.rs`, `bell.rs` | messages for threads that poll sockets; sleep and wake-ups of threads that do not |
 //! | `waits.rs` | what wakes a group's thread before its tick |
@@ -31,14 +32,18 @@ mod lease;
 mod mailbox;
 mod refusals;
 mod room;
+mod succession;
 mod waits;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
 use niagara_group::Taking;
 use niagara_net::DownReason;
-use niagara_sequencer::Layout;
+use niagara_log::Held;
+
+use parking_lot::Mutex;
 
 use crate::planted::{self, Bug};
 use crate::snapshot::SnapshotSignals;
@@ -51,18 +56,23 @@ use connected::Connected;
 pub(crate) use divergence::Divergence;
 use drain::Drain;
 use ended::EndedServers;
-pub(crate) use epoch::EpochProgress;
+pub(crate) use epoch::{EpochProgress, channel_of};
 pub(crate) use executed::Executed;
 pub(crate) use group::{GroupProgress, Mail, Move, ROLES};
 pub(crate) use refusals::{PeerRefusal, Refusals};
 pub(crate) use room::{Room, RoomWatch};
+pub(crate) use succession::{Before, NextEpoch, Succession, Wanted};
 
 /// Progress of the whole server. All accesses are sequentially consistent: fields are written once per batch,
 /// and the sleep protocol ("publish, then check whether the other sleeps" against "announce sleep, then check
 /// again") needs the single total order.
 pub(crate) struct SharedProgress {
-    /// Progress of the epoch that is merged.
-    pub epoch: Arc<EpochProgress>,
+    /// Progress of the first epoch of this process. The others follow one by one.
+    first_epoch: Arc<EpochProgress>,
+    /// All whose groups this process has made, those included that the merge has not come to.
+    made: Mutex<Vec<Arc<EpochProgress>>>,
+    /// How the next one comes about.
+    pub succession: Succession,
     /// Last global position that has been executed.
     pub applied: AtomicU64,
     /// Connections that are refused.
@@ -87,10 +97,14 @@ pub(crate) struct SharedProgress {
 }
 
 impl SharedProgress {
-    /// Progress of one server of a cluster with this many.
-    pub fn new(layout: Layout, servers: usize, limits: ByteLimits) -> Self {
+    /// Progress of one server of a cluster with this many, that continues in this epoch.
+    pub fn new(epoch: EpochProgress, servers: usize, limits: ByteLimits) -> Self {
+        let epoch = Arc::new(epoch);
         SharedProgress {
-            epoch: Arc::new(EpochProgress::new(layout)),
+            bounds: Bounds::new(limits, epoch.groups.len()),
+            made: Mutex::new(vec![Arc::clone(&epoch)]),
+            first_epoch: epoch,
+            succession: Succession::default(),
             applied: AtomicU64::new(0),
             refusals: Refusals::default(),
             connected: Connected::default(),
@@ -100,9 +114,33 @@ impl SharedProgress {
             is_stopping: AtomicBool::new(false),
             snapshots: SnapshotSignals::default(),
             divergence: Divergence::new(servers),
-            bounds: Bounds::new(limits, layout.groups().into()),
             room: Room::default(),
         }
+    }
+
+    /// Progress of the epoch that is merged.
+    pub fn epoch(&self) -> &Arc<EpochProgress> {
+        self.epochs().last().expect("there is a first one")
+    }
+
+    /// All epochs since this process has started, in order. Some may be closed.
+    pub fn epochs(&self) -> impl Iterator<Item = &Arc<EpochProgress>> {
+        std::iter::successors(Some(&self.first_epoch), |epoch| epoch.successor())
+    }
+
+    /// The groups of an epoch are there.
+    pub fn is_made(&self, epoch: &Arc<EpochProgress>) {
+        self.made.lock().push(Arc::clone(epoch));
+    }
+
+    /// What the logs of ended threads hold, by channel.
+    pub fn left(&self) -> BTreeMap<u32, Held> {
+        self.made.lock().iter().flat_map(|epoch| epoch.left()).collect()
+    }
+
+    /// Sends a message to the threads of all groups, of all epochs.
+    pub fn tell_groups(&self, mail: &Mail) {
+        self.made.lock().iter().for_each(|epoch| epoch.tell(mail));
     }
 
     /// Notes that a connection to a peer is gone, on the channel with this number. If that and another one say
@@ -111,7 +149,7 @@ impl SharedProgress {
         self.connected.down(channel, peer);
         if reason.is_by_the_other_end() && self.ended.closed(channel, peer) {
             tracing::info!(peer, "the server has closed its connections: its process has ended");
-            self.epoch.tell(&Mail::Ended(peer));
+            self.tell_groups(&Mail::Ended(peer));
         }
     }
 
@@ -128,7 +166,7 @@ impl SharedProgress {
 
     /// Tells the groups that whether leaderships are given away has changed.
     pub fn drain_changed(&self) {
-        self.epoch.tell(&Mail::Drain);
+        self.tell_groups(&Mail::Drain);
     }
 
     /// Which of its leader's entries a group may accept while it holds `unmerged_bytes` beyond the merge. `commit` is the last

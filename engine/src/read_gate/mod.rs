@@ -7,7 +7,7 @@ use niagara_sequencer::{GlobalPosition, GroupId, Layout, ReadBarriers, Round, Sl
 
 use crate::metrics::Metrics;
 use crate::planted::{self, Bug};
-use crate::progress::{Mail, SharedProgress};
+use crate::progress::{EpochProgress, Mail, SharedProgress};
 use crate::sync::{AtomicU64, Mutex, Ordering::SeqCst};
 
 mod at_least;
@@ -144,7 +144,7 @@ impl ReadGate {
             return;
         }
         let mut failed = waiting.extract(|deadline| deadline <= now);
-        if self.progress.epoch.is_leaderless(self.leaderless_ticks) {
+        if self.progress.epoch().is_leaderless(self.leaderless_ticks) {
             waiting.strong.extract(|_| true, &mut failed);
         }
         let ended = Ended { failed, ..self.complete(&mut waiting) };
@@ -196,6 +196,29 @@ impl ReadGate {
         }
     }
 
+    /// The merge has come to the end of the epoch, its round `last_round`, and goes on with `next`. Whoever looks at the epoch
+    /// under the lock sees that of the waiting reads.
+    pub fn end_epoch(&self, last_round: u64, next: Arc<EpochProgress>) {
+        let mut waiting = self.waiting.lock();
+        waiting.strong.end_epoch(last_round, next.layout);
+        self.progress.epoch().is_followed_by(next);
+        let ended = self.complete(&mut waiting);
+        let round = waiting.strong.begin(self.awaited());
+        drop(waiting);
+        self.tell(ended);
+        self.ask(round);
+    }
+
+    /// The merge goes on with a received snapshot of the epoch `next`: all reads are asked again.
+    pub fn leave_epoch(&self, next: Arc<EpochProgress>) {
+        let mut waiting = self.waiting.lock();
+        waiting.strong.leave_epoch(next.layout);
+        self.progress.epoch().is_followed_by(next);
+        let round = waiting.strong.begin(self.awaited());
+        drop(waiting);
+        self.ask(round);
+    }
+
     /// Ends all waiting, since the server stops.
     pub fn close(&self) {
         let mut waiting = self.waiting.lock();
@@ -206,12 +229,14 @@ impl ReadGate {
     }
 
     fn awaited(&self) -> GroupId {
-        GroupId::new(self.progress.epoch.awaited.load(SeqCst) as u16 + 1)
+        GroupId::new(self.progress.epoch().awaited.load(SeqCst) as u16 + 1)
     }
 
     fn ask(&self, round: Option<Round>) {
-        if let Some(round) = round {
-            self.progress.epoch.groups[round.group.index()].send(Mail::AskRead(round.id));
+        // If an epoch has ended in between, its reads are asked again, and this round is unknown.
+        let group = |round: Round| self.progress.epoch().groups.get(round.group.index());
+        if let Some((round, group)) = round.and_then(|round| Some((round, group(round)?))) {
+            group.send(Mail::AskRead(round.id));
         }
     }
 }

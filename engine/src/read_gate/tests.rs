@@ -1,6 +1,8 @@
 use std::sync::Weak;
 use std::time::Duration;
 
+use niagara_sequencer::epoch::{Chain, Terms};
+
 use super::*;
 use crate::progress::ByteLimits;
 
@@ -68,7 +70,7 @@ struct Fixture {
 impl Fixture {
     fn new() -> Self {
         let progress = Arc::new(SharedProgress::new(
-            Layout::new(1),
+            EpochProgress::new(&Chain::genesis(Terms { groups: 1, members: vec![1], level: 1 }).unwrap().newest().record),
             1,
             ByteLimits { behind: u64::MAX, merge: u64::MAX },
         ));

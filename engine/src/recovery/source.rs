@@ -75,7 +75,7 @@ impl Source {
         let mut seen = Seen::above(base);
         let found = inspect(&dir, &*self.files, &mut |replayed| seen.note(replayed));
         let found = found.map_err(|source| RecoveryError::Log { group, source })?;
-        let held = self.testimony.logs.get(&group).copied().unwrap_or_default();
+        let held = self.testimony.logs.get(&group.into()).copied().unwrap_or_default();
         let last = found.last.unwrap_or(found.floor);
         let flaw = found.damage.clone().or_else(|| {
             let is_short = (last.term, last.index) < (held.last.term, held.last.index)

@@ -45,6 +45,7 @@ impl<S: StateMachine> Application<S> {
         match then {
             None => {}
             Some(Then::Freeze(point)) => self.freeze(point),
+            Some(Then::EndEpoch(chain)) => self.executor.end_epoch(chain),
             Some(Then::Restore(header)) => self.restore(&header),
             Some(Then::Discard) => drop(self.take_restored()),
         }

@@ -7,23 +7,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread::JoinHandle;
 
+use crossbeam_channel::{Receiver, unbounded};
 use niagara_log::thread::spawn;
-use niagara_log::{Durability, LogWriter};
-use niagara_net::Transport;
+use niagara_log::Durability;
+use niagara_net::{Transport, Waker};
 
-use super::channels::{Listening, channel_of, open_group, open_transfer};
-use super::driven_group::{Disk, DrivenGroup};
+use super::channels::{Listening, open_group, open_transfer};
 use super::environment::Environment;
-use super::group_thread::GroupThread;
-use super::log_thread::{GroupLog, LogThread, Pending};
+use super::group_thread::{GroupThread, Joining};
+use super::group_threads::{GroupThreads, ThreadEntrance, drive};
 use super::parts::{GroupParts, ServerParts};
-use super::replica::Replica;
 use super::sequencer::STRETCHES_WAITING;
 use super::sequencer_thread::SequencerThread;
 use super::snapshot_thread::SnapshotThread;
 use super::start_error::StartError;
 use super::surroundings::{MakeTransport, Surroundings};
-use super::thread_layout::{self, ThreadPart};
+use super::thread_layout::{self, ThreadPart, groups_of};
 use super::ticks::Ticks;
 use crate::client::{Client, Shared};
 use crate::config::{Config, Threads};
@@ -90,6 +89,8 @@ pub struct Engine<S: StateMachine> {
     stop: Arc<AtomicBool>,
     bell: Arc<Bell>,
     groups: Vec<JoinHandle<()>>,
+    stop_groups: Arc<AtomicBool>,
+    group_wakers: Vec<Waker>,
     sequencer: Option<JoinHandle<()>>,
     application: Option<JoinHandle<()>>,
     snapshots: Option<JoinHandle<()>>,
@@ -142,6 +143,8 @@ impl<S: StateMachine> Engine<S> {
             stop: Arc::default(),
             bell: Arc::clone(&opened.parts.bell),
             groups: Vec::new(),
+            stop_groups: Arc::default(),
+            group_wakers: Vec::new(),
             sequencer: None,
             application: None,
             snapshots: None,
@@ -160,15 +163,35 @@ impl<S: StateMachine> Engine<S> {
     }
 
     fn start_threads(&mut self, config: &Config, opened: Opened<S>, layout: &[ThreadPart]) -> io::Result<()> {
-        let Opened { parts, transports, transfer } = opened;
-        let ServerParts { shared, groups, sequencer, application, manager, mut room, bell, identity: _ } =
+        let Opened { parts, transports, transfer, listening } = opened;
+        let ServerParts { shared, groups, sequencer, application, manager, opener, mut room, bell, identity } =
             parts;
+        let entrances: Vec<_> = transports.iter().map(|transport| (unbounded(), transport.waker())).collect();
+        let threads = entrances.iter().map(|((joining, _), waker)| ThreadEntrance {
+            joining: joining.clone(),
+            waker: waker.clone(),
+        });
+        let threads = GroupThreads {
+            config: config.clone(),
+            identity,
+            progress: Arc::clone(&shared.progress),
+            listening,
+            threads: threads.collect(),
+        };
+        self.group_wakers = entrances.iter().map(|(_, waker)| waker.clone()).collect();
         let (out, input) = crossbeam_channel::bounded(STRETCHES_WAITING);
         self.application = Some(spawn("application".into(), move || {
             let _execution = NoWaiting::inside("`apply`, `freeze` or `restore`");
             application.run(&input);
         })?);
-        let keeping = SnapshotThread { manager, progress: Arc::clone(&shared.progress), transport: transfer };
+        let keeping = SnapshotThread {
+            manager,
+            opener,
+            groups: threads,
+            sequencer: Arc::clone(&bell),
+            progress: Arc::clone(&shared.progress),
+            transport: transfer,
+        };
         self.snapshots = Some(spawn("snapshots".into(), move || {
             let _snapshots = NoWaiting::inside("the thread that writes and reads snapshots");
             keeping.run();
@@ -189,10 +212,14 @@ impl<S: StateMachine> Engine<S> {
             let _sequencer = NoWaiting::inside("a call from the sequencer's thread");
             sequencer.run();
         })?);
-        let mut groups = groups.into_iter();
-        for (part, transport) in layout.iter().zip(transports) {
-            let groups = groups.by_ref().take(part.groups.len());
-            self.groups.push(start_groups(config, &shared, part, transport, groups)?);
+        let mut parts: Vec<Vec<GroupParts>> = layout.iter().map(|_| Vec::new()).collect();
+        for group in groups {
+            parts[thread_of(&group, layout.len())].push(group);
+        }
+        let threads = layout.iter().zip(transports).zip(parts).zip(entrances);
+        for (((part, transport), groups), ((_, joining), _)) in threads {
+            let ends = (joining, &self.stop_groups);
+            self.groups.push(start_groups(config, &shared, part, transport, groups, ends)?);
         }
         Ok(())
     }
@@ -205,7 +232,7 @@ impl<S: StateMachine> Engine<S> {
     /// Reports that the clock that the engine was [started under](Self::start_under) has moved.
     #[doc(hidden)]
     pub fn clock_moved(&self) {
-        self.shared.progress.epoch.groups.iter().for_each(GroupProgress::wake);
+        self.shared.progress.epochs().flat_map(|epoch| &epoch.groups).for_each(GroupProgress::wake);
         self.bell.ring();
     }
 
@@ -223,17 +250,19 @@ impl<S: StateMachine> Engine<S> {
 
     fn shut_down(&mut self) {
         self.shared.close();
-        for group in &self.shared.progress.epoch.groups {
-            group.send(Mail::Stop);
-        }
+        // First the thread that makes groups, so that none come later.
+        self.shared.progress.snapshots.stop();
+        self.snapshots.take().into_iter().for_each(join);
+        self.stop_groups.store(true, SeqCst);
+        self.shared.progress.tell_groups(&Mail::Stop);
+        self.group_wakers.iter().for_each(Waker::wake);
         let threads = self.groups.drain(..);
         threads.for_each(join);
         self.stop.store(true, SeqCst);
         self.bell.ring();
-        self.shared.progress.snapshots.stop();
-        let others = [self.sequencer.take(), self.application.take(), self.snapshots.take()];
+        let others = [self.sequencer.take(), self.application.take()];
         others.into_iter().flatten().for_each(join);
-        if let Err(error) = self.identity.stopped_cleanly(self.shared.progress.epoch.left()) {
+        if let Err(error) = self.identity.stopped_cleanly(self.shared.progress.left()) {
             tracing::warn!(%error, "cannot record the clean stop");
         }
         self.shared.progress.watchers.stopped();
@@ -253,11 +282,14 @@ struct Opened<S: StateMachine> {
     /// One for each group thread.
     transports: Vec<Box<dyn Transport>>,
     transfer: Box<dyn Transport>,
+    /// Where the server listens.
+    listening: Listening,
 }
 
 impl<S: StateMachine> Opened<S> {
     fn addresses(&self, groups: u16) -> Vec<SocketAddr> {
-        let channels = (0..usize::from(groups)).map(channel_of);
+        let first = self.parts.shared.progress.epoch();
+        let channels = (0..usize::from(groups)).map(|group| first.channel(group));
         let address = |channel| self.transports.iter().find_map(|transport| transport.local_addr(channel));
         channels.filter_map(address).collect()
     }
@@ -275,18 +307,26 @@ fn open<S: StateMachine>(
     let (mut transports, mut listening) = (Vec::new(), Listening::default());
     for part in layout {
         let first = part.groups.start as u16 + 1;
-        let mut transport = make_transport().map_err(|source| StartError::Link { group: first, source })?;
-        for group in part.groups.clone() {
-            open_group(&mut *transport, config, group as u16, &parts.identity, &mut listening)?;
-            progress.epoch.groups[group].set_waker(transport.waker());
-        }
-        transports.push(transport);
+        transports.push(make_transport().map_err(|source| StartError::Link { group: first, source })?);
+    }
+    for group in &parts.groups {
+        let transport: &mut Box<dyn Transport> = &mut transports[thread_of(group, layout.len())];
+        let GroupParts { record, replica, .. } = group;
+        open_group(&mut **transport, config, record, replica.group as u16, &parts.identity, &mut listening)?;
+        replica.set_waker(transport.waker());
     }
     let mut transfer = make_transport().map_err(StartError::Transfer)?;
     open_transfer(&mut *transfer, config, &parts.identity)?;
     progress.snapshots.set_waker(transfer.waker());
     parts.begin(config)?;
-    Ok(Opened { parts, transports, transfer })
+    Ok(Opened { parts, transports, transfer, listening })
+}
+
+/// The thread that drives a group.
+fn thread_of(group: &GroupParts, threads: usize) -> usize {
+    let groups = group.record.terms.groups.into();
+    let mut parts = (0..threads).map(|thread| groups_of(thread, threads, groups));
+    parts.position(|part| part.contains(&group.replica.group)).expect("each group has a thread")
 }
 
 /// Starts a thread that drives these groups, and the one that makes their logs durable.
@@ -295,30 +335,18 @@ fn start_groups<S: StateMachine>(
     shared: &Shared<S>,
     part: &ThreadPart,
     transport: Box<dyn Transport>,
-    groups: impl Iterator<Item = GroupParts>,
+    groups: Vec<GroupParts>,
+    (joining, stop): (Receiver<Joining>, &Arc<AtomicBool>),
 ) -> io::Result<JoinHandle<()>> {
     let numbers = match (part.groups.start + 1, part.groups.end) {
         (first, last) if first == last => first.to_string(),
         (first, last) => format!("{first}-{last}"),
     };
-    let (replicas, writers): (Vec<_>, Vec<_>) =
-        groups.map(|GroupParts { replica, writer, .. }| (replica, writer)).unzip();
-    let (logs, disks): (_, Vec<Disk>) = if config.durability == Durability::Fsync {
-        let log = |(replica, writer): (&Replica, LogWriter)| {
-            GroupLog::new(replica.group, writer, replica.metrics.clone())
-        };
-        let logs = replicas.iter().zip(writers).map(log).collect();
-        let (thread, handles) =
-            LogThread::start(format!("log-{numbers}"), logs, Arc::clone(&shared.progress))?;
-        (Some(thread), handles.into_iter().map(|handle| Disk::Thread(handle, Vec::new())).collect())
-    } else {
-        let inline = |writer| Disk::Inline(Box::new(writer), Pending::default());
-        (None, writers.into_iter().map(inline).collect())
-    };
-    let driven = |(replica, disk)| DrivenGroup::new(replica, config.peers(), disk);
-    let groups = replicas.into_iter().zip(disks).map(driven).collect();
+    let (groups, logs) = drive(config, &shared.progress, format!("log-{numbers}"), groups.into_iter())?;
     let ticks = Ticks::new(shared.clock.clone(), config.tick);
-    let thread = GroupThread { ticks, core: part.core, transport, groups, logs };
+    let logs = logs.into_iter().collect();
+    let thread =
+        GroupThread { ticks, core: part.core, transport, groups, logs, joining, stop: Arc::clone(stop) };
     spawn(format!("group-{numbers}"), move || {
         let _group = NoWaiting::inside("a call from a group's thread");
         thread.run();

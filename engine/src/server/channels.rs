@@ -6,10 +6,12 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
 use niagara_net::{LinkConfig, Peer, Transport};
+use niagara_sequencer::epoch::Record;
 
 use super::start_error::StartError;
 use crate::config::{Config, MOST_PENDING, Member};
 use crate::identity::{Identity, random};
+use crate::progress::channel_of;
 
 /// Room in a message beside its entries' commands.
 const MESSAGE_HEADS_BYTES: usize = 16 << 10;
@@ -19,24 +21,39 @@ const READ_BUFFER_BYTES_MAX: usize = 1 << 20;
 /// Number of the snapshots' channel.
 pub(super) const TRANSFER_CHANNEL: u32 = 0;
 
-/// Number of a group's channel.
-pub(super) fn channel_of(group: usize) -> u32 {
-    group as u32 + 1
-}
-
 /// Where this server listens for its groups, by the index of the address, as far as it does already.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Listening(BTreeMap<usize, SocketAddr>);
 
 /// Opens a group's channel.
 pub(super) fn open_group(
     transport: &mut dyn Transport,
     config: &Config,
+    record: &Record,
     group: u16,
     identity: &Arc<Identity>,
     listening: &mut Listening,
 ) -> Result<(), StartError> {
-    let number = group + 1;
+    let (number, channel) = (group + 1, channel_of(record.epoch, group.into()));
+    let at = config.own().address_of(group.into());
+    let link_config = group_link(config, record, group, identity, listening)?;
+    let admission = Arc::<Identity>::clone(identity);
+    let listener = if listening.0.contains_key(&at) { None } else { config.listeners.take(at as u16 + 1) };
+    let opened = transport.open(link_config, listener, admission);
+    opened.map_err(|source| StartError::Link { group: number, source })?;
+    listening.0.extend(transport.local_addr(channel).map(|local| (at, local)));
+    Ok(())
+}
+
+/// How a group's channel is to be opened.
+pub(super) fn group_link(
+    config: &Config,
+    record: &Record,
+    group: u16,
+    identity: &Arc<Identity>,
+    listening: &Listening,
+) -> Result<LinkConfig, StartError> {
+    let (number, channel) = (group + 1, channel_of(record.epoch, group.into()));
     let own = config.own();
     let at = own.address_of(group.into());
     let link = config.links.get(at).cloned().unwrap_or_default();
@@ -50,7 +67,7 @@ pub(super) fn open_group(
             source,
         })?,
     };
-    let hello = identity.hello(config, number);
+    let hello = identity.hello(config, channel, Some(record));
     let address = |member: &Member| member.addresses[member.address_of(group.into())].clone();
     let peers = config.others().map(|member| Peer { server: member.server, address: address(member) });
     let mut link_config = LinkConfig::new(hello, listen, peers.collect());
@@ -65,12 +82,7 @@ pub(super) fn open_group(
     let message_bytes = config.entry_bytes * (config.window + 1) + MESSAGE_HEADS_BYTES;
     link_config.read_buffer_bytes = message_bytes.clamp(link_config.read_buffer_bytes, READ_BUFFER_BYTES_MAX);
     link_config.seed = random() as u64;
-    let admission = Arc::<Identity>::clone(identity);
-    let listener = if listening.0.contains_key(&at) { None } else { config.listeners.take(at as u16 + 1) };
-    let opened = transport.open(link_config, listener, admission);
-    opened.map_err(|source| StartError::Link { group: number, source })?;
-    listening.0.extend(transport.local_addr(number.into()).map(|local| (at, local)));
-    Ok(())
+    Ok(link_config)
 }
 
 /// Opens the snapshot channel: number 0, beside those of the groups.
@@ -82,7 +94,7 @@ pub(super) fn open_transfer(
     let own = config.own();
     let listen = resolve(&own.transfer)
         .map_err(|source| StartError::TransferAddress { address: own.transfer.clone(), source })?;
-    let hello = identity.hello(config, 0);
+    let hello = identity.hello(config, TRANSFER_CHANNEL, None);
     let peers =
         config.others().map(|member| Peer { server: member.server, address: member.transfer.clone() });
     let mut link_config = LinkConfig::new(hello, listen, peers.collect());

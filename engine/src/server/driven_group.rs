@@ -7,7 +7,6 @@ use niagara_group::Write;
 use niagara_log::{HardState, Held, LogError, LogWriter};
 use niagara_net::{Event, Transport};
 
-use super::channels::channel_of;
 use super::log_thread::{LogHandle, Pending};
 use super::replica::Replica;
 use crate::planted::{self, Bug};
@@ -44,7 +43,7 @@ impl DrivenGroup {
 
     /// Number of the group's channel.
     pub fn channel(&self) -> u32 {
-        channel_of(self.replica.group)
+        self.replica.channel()
     }
 
     /// Whether this turn has work for it.

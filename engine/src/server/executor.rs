@@ -12,12 +12,13 @@ use niagara_sequencer::GlobalPosition;
 use niagara_sequencer::epoch::{Chain, Record};
 
 use super::stretch::SnapshotPoint;
+use crate::growing::Growing;
 use crate::apply::{Digests, LaneSessions, Verdict};
 use crate::lane::{Deliveries, DueLook, DueReads, Lane};
 use crate::metrics::Metrics;
 use crate::outcome::{Completion, Detached, Refused};
 use crate::planted::{self, Bug};
-use crate::progress::{Executed, SharedProgress};
+use crate::progress::{Executed, Mail, SharedProgress};
 use crate::snapshot::Header;
 use crate::state_machine::StateMachine;
 use crate::subscription::{Feed, Recording};
@@ -34,7 +35,7 @@ pub(crate) struct Executor<S: StateMachine> {
     pub chain: Chain,
     pub incarnation: u64,
     pub sessions: LaneSessions,
-    pub lanes: Arc<Vec<Lane<S::Reply>>>,
+    pub lanes: Arc<Growing<Lane<S::Reply>>>,
     pub progress: Arc<SharedProgress>,
     pub executed: Arc<Executed>,
     pub metrics: Arc<Metrics>,
@@ -146,6 +147,23 @@ impl<S: StateMachine> Executor<S> {
         work.digests.publish(&mut self.executed.digests.lock());
         self.metrics.applied.set(applied.get() as i64);
         self.end_restored_tickets(work);
+        self.move_lanes();
+    }
+
+    /// Goes on with the next epoch. What of this server's commands was not executed was not ordered, either: the lanes move on.
+    pub fn end_epoch(&mut self, chain: Chain) {
+        let Record { epoch, terms, lanes, .. } = &chain.newest().record;
+        self.sessions.begin_epoch(&terms.members, *lanes);
+        tracing::info!(epoch = epoch.get(), groups = terms.groups, "the global log goes on in another epoch");
+        self.chain = chain;
+        self.move_lanes();
+    }
+
+    /// Lets this server's lanes go on with the groups of the epoch that is executed now.
+    fn move_lanes(&self) {
+        let now = self.chain.newest().record.epoch;
+        let earlier = self.progress.epochs().filter(|epoch| epoch.number < now);
+        earlier.filter(|epoch| epoch.is_left_by_lanes()).for_each(|epoch| epoch.tell(&Mail::HandLanesOver));
     }
 
     /// Ends waiting for commands that the snapshot holds: they were executed, but other servers have their
@@ -162,7 +180,7 @@ impl<S: StateMachine> Executor<S> {
         for (index, (lane, next)) in self.lanes.iter().zip(next).enumerate() {
             lane.passed(*next, &mut work.deliveries);
             lane.queue.set_next_command(*next);
-            self.progress.epoch.group_of(index).wake();
+            self.progress.epoch().group_of(index).wake();
         }
     }
 
@@ -206,7 +224,7 @@ impl<S: StateMachine> Executor<S> {
                     work.gaps += 1;
                     if mine {
                         self.lanes[lane].queue.report_gap(batch.span.attempt);
-                        self.progress.epoch.group_of(lane).wake();
+                        self.progress.epoch().group_of(lane).wake();
                     }
                 }
                 Verdict::Stale => {}
@@ -367,11 +385,11 @@ impl<S: StateMachine> Executor<S> {
         let first = batch.span.first + u64::from(skip);
         self.lanes[lane].applied(first, position, work.replies.drain(..), &mut work.deliveries);
         if planted::is(Bug::WokenBeforeExecuted) {
-            self.progress.epoch.group_of(lane).executed();
+            self.progress.epoch().group_of(lane).executed();
             self.lanes[lane].queue.set_next_command(batch.end());
         } else {
             self.lanes[lane].queue.set_next_command(batch.end());
-            self.progress.epoch.group_of(lane).executed();
+            self.progress.epoch().group_of(lane).executed();
         }
     }
 

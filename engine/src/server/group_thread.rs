@@ -1,9 +1,12 @@
 //! A thread that drives groups: receives from their sockets, runs their replicas, and sends. Bound to a core
 //! if so configured.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Instant;
 
-use niagara_net::{Event, Transport};
+use crossbeam_channel::Receiver;
+use niagara_net::{Admission, Event, LinkConfig, Transport};
 
 use super::driven_group::DrivenGroup;
 use super::log_thread::LogThread;
@@ -15,7 +18,18 @@ pub(crate) struct GroupThread {
     pub core: Option<core_affinity::CoreId>,
     pub transport: Box<dyn Transport>,
     pub groups: Vec<DrivenGroup>,
-    /// Makes the groups' logs durable, if that takes syncs.
+    /// Make the groups' logs durable, if that takes syncs: one for each epoch.
+    pub logs: Vec<LogThread>,
+    /// Groups that join.
+    pub joining: Receiver<Joining>,
+    /// Whether the server stops: then the thread ends with its last group.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// Groups of another epoch that join a running thread.
+pub(crate) struct Joining {
+    pub groups: Vec<(DrivenGroup, LinkConfig)>,
+    pub admission: Arc<dyn Admission>,
     pub logs: Option<LogThread>,
 }
 
@@ -30,19 +44,24 @@ impl GroupThread {
         let mut events = Vec::new();
         // The first turn publishes what the logs hold, where the merge begins.
         self.drive();
-        while !self.groups.is_empty() {
+        while !(self.groups.is_empty() && self.stop.load(SeqCst)) {
             self.turn(&mut events);
         }
-        if let Some(logs) = self.logs {
-            logs.join();
-        }
+        drop(self.groups);
+        self.logs.into_iter().for_each(LogThread::join);
     }
 
     /// Runs one round of the loop: one wait for all groups, a turn for each that has work, and one flush.
     fn turn(&mut self, events: &mut Vec<(u32, Event)>) {
         let now = Instant::now();
-        let (groups, ticks) = (&self.groups, &self.ticks);
-        let mut may_sleep = || groups.iter().all(|group| group.replica.may_sleep()) && ticks.may_sleep();
+        let (groups, ticks, joining) = (&self.groups, &self.ticks, &self.joining);
+        let is_ending = || groups.is_empty() && self.stop.load(SeqCst);
+        let mut may_sleep = || {
+            groups.iter().all(|group| group.replica.may_sleep())
+                && ticks.may_sleep()
+                && joining.is_empty()
+                && !is_ending()
+        };
         let waited = self.transport.turn(now, ticks.sleep_at_most(now), &mut may_sleep, events);
         waited.unwrap_or_else(|error| panic!("cannot wait for sockets: {error}"));
         for (channel, event) in events.drain(..) {
@@ -51,12 +70,25 @@ impl GroupThread {
                 group.handle(event);
             }
         }
+        self.let_groups_join();
         let tick = self.ticks.take_due(Instant::now()).is_some();
         for group in &mut self.groups {
             group.prepare(&*self.transport, tick);
         }
         self.drive();
         self.release_stopped();
+    }
+
+    /// Takes over groups of another epoch.
+    fn let_groups_join(&mut self) {
+        while let Ok(Joining { groups, admission, logs }) = self.joining.try_recv() {
+            for (group, link) in groups {
+                let opened = self.transport.open(link, None, Arc::clone(&admission));
+                opened.unwrap_or_else(|error| panic!("cannot open a channel of another epoch: {error}"));
+                self.groups.push(group);
+            }
+            self.logs.extend(logs);
+        }
     }
 
     /// Runs one turn of the driver of each group that has work, and carries out its output.

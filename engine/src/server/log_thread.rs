@@ -12,7 +12,7 @@ use niagara_log::thread::spawn;
 use niagara_log::{HardState, Held, LogEntry, LogError, LogWriter};
 
 use crate::metrics::GroupMetrics;
-use crate::progress::{Mail, Room, SharedProgress};
+use crate::progress::{EpochProgress, Mail, Room, SharedProgress};
 
 /// The thread, which ends with its last handle.
 pub(crate) struct LogThread(JoinHandle<()>);
@@ -33,6 +33,7 @@ enum Order {
 /// One group's log.
 pub(crate) struct GroupLog {
     group: usize,
+    epoch: Arc<EpochProgress>,
     writer: LogWriter,
     metrics: GroupMetrics,
     pending: Pending,
@@ -119,13 +120,13 @@ fn take(logs: &mut [GroupLog], order: Order) {
 }
 
 impl GroupLog {
-    pub fn new(group: usize, writer: LogWriter, metrics: GroupMetrics) -> GroupLog {
-        GroupLog { group, writer, metrics, pending: Pending::default(), last: None }
+    pub fn new(group: usize, epoch: Arc<EpochProgress>, writer: LogWriter, metrics: GroupMetrics) -> GroupLog {
+        GroupLog { group, epoch, writer, metrics, pending: Pending::default(), last: None }
     }
 
     /// Writes and syncs what is pending, and tells the group's thread.
     fn write(&mut self, progress: &SharedProgress) {
-        let group = &progress.epoch.groups[self.group];
+        let group = &self.epoch.groups[self.group];
         match self.pending.write(&mut self.writer, &progress.room, &self.metrics) {
             Ok(Some(ready)) => group.send(Mail::Persisted(ready)),
             Ok(None) => {}

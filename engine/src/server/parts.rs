@@ -4,29 +4,31 @@
 use std::sync::Arc;
 
 use niagara_log::{Durability, LogStore, LogWriter, SyncMethod};
-use niagara_sequencer::epoch::lanes_of;
-use niagara_sequencer::{Balance, GlobalPosition, GroupId, Layout};
+use niagara_sequencer::GlobalPosition;
+use niagara_sequencer::epoch::{Chain, Epoch, Link, Marks, Record};
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 
 use super::application::Application;
 use super::environment::Environment;
+use super::epoch_opener::EpochOpener;
 use super::executor::{Executor, Work};
-use super::replica::{Replica, ReplicaShare};
+use super::replica::Replica;
 use super::sequencer::{Sequencer, SnapshotLimits};
 use super::snapshot_manager::{SnapshotManager, SnapshotManagerConfig, SnapshotManagerShare};
-use super::start::{OpenGroup, RestoredSnapshot, open_group, open_snapshots};
+use super::start::{OpenEpoch, OpenGroup, RestoredSnapshot, open_groups, open_snapshots};
 use super::start_error::StartError;
 use crate::apply::LaneSessions;
 use crate::client::Shared;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::growing::Growing;
 use crate::identity::Identity;
-use crate::lane::{Lane, LaneLimits, LaneQueue, Origin};
+use crate::lane::LaneLimits;
 use crate::metrics::{Metrics, MetricsCollector};
 use crate::planted::{self, Bug};
 use crate::progress::ByteLimits;
-use crate::progress::{Bell, RoomWatch, SharedProgress};
+use crate::progress::{Bell, EpochProgress, NextEpoch, RoomWatch, SharedProgress};
 use crate::read_gate::ReadGate;
 use crate::snapshot::{Handover, Header};
 use crate::state_machine::StateMachine;
@@ -40,6 +42,8 @@ pub(crate) struct ServerParts<S: StateMachine> {
     pub sequencer: Sequencer,
     pub application: Application<S>,
     pub manager: SnapshotManager<S>,
+    /// Makes the groups of the epochs that follow, on the thread of the snapshots.
+    pub opener: EpochOpener<S>,
     /// Checks the room on the disk at each tick of the sequencer's clock, since that thread never waits for a
     /// write.
     pub room: RoomWatch,
@@ -49,6 +53,8 @@ pub(crate) struct ServerParts<S: StateMachine> {
 
 /// The parts of one group.
 pub(crate) struct GroupParts {
+    /// Its epoch.
+    pub record: Record,
     pub replica: Replica,
     pub store: LogStore,
     pub writer: LogWriter,
@@ -63,27 +69,21 @@ impl<S: StateMachine> ServerParts<S> {
         environment: &Environment,
         mut state: S,
     ) -> Result<ServerParts<S>, StartError> {
-        let layout = Layout::new(config.groups());
         let identity = Arc::new(Identity::open(config, &environment.files, environment.boot)?);
         let held = own_state(&mut state, config, &identity)?;
-        let bounds = ByteLimits { behind: config.behind_bytes, merge: config.merge_bytes as u64 };
-        let progress = Arc::new(SharedProgress::new(layout, config.members.len(), bounds));
         let RestoredSnapshot { files, store, snapshot } =
             open_snapshots::<S>(config, environment, &state.reader(), held)?;
         let header = snapshot.as_ref().map(|(header, _)| Arc::clone(header));
-        let open = |group| open_group(config, group, environment, &identity, header.as_deref());
-        let groups = (0..config.groups()).map(open).collect::<Result<Vec<_>, _>>()?;
-        groups.iter().for_each(|group| progress.epoch.raise_level(group.driver.level()));
+        let FoundEpochs { chain, opened, is_new } =
+            open_epochs(config, environment, &identity, header.as_deref())?;
+        let mut opened = opened.into_iter();
+        let (first, groups) = opened.next().expect("a server continues in some epoch");
+        let bounds = ByteLimits { behind: config.behind_bytes, merge: config.merge_bytes as u64 };
+        let progress = Arc::new(SharedProgress::new(EpochProgress::new(&first), config.members.len(), bounds));
         let bell = Arc::<Bell>::default();
-        let shared = Arc::new(share(
-            config,
-            &environment.clock,
-            identity.incarnation(),
-            &progress,
-            &groups,
-            state.reader(),
-            &bell,
-        ));
+        let clock = &environment.clock;
+        let shared =
+            Arc::new(share(config, clock, identity.incarnation(), &progress, &groups, state.reader(), &bell));
         let handover = Arc::<Handover<S>>::default();
         let share = SnapshotManagerShare {
             progress: Arc::clone(&progress),
@@ -96,46 +96,86 @@ impl<S: StateMachine> ServerParts<S> {
         };
         let manager = SnapshotManager::new(manager_config(config), share, store, files);
         let stores = groups.iter().map(|group| group.store.clone()).collect();
-        let sequencer = sequencer(config, identity.incarnation(), layout, stores, &shared, header.as_deref());
-        let mut application = application(config, identity.incarnation(), state, &shared, handover);
+        let chain_so_far = chain_until(&chain, first.epoch);
+        let sequencer =
+            sequencer(config, identity.incarnation(), chain_so_far.clone(), stores, &shared, header.as_deref());
+        let mut application =
+            application(config, identity.incarnation(), chain_so_far, state, &shared, handover);
         if let Some((header, state)) = snapshot {
             application.executor.restore(&header, state, &mut application.work);
             application.executor.feed.start_after(header.position());
         }
-        let of_group = |(index, group): (usize, OpenGroup)| {
-            let OpenGroup { driver, store, writer } = group;
-            let number = GroupId::new(index as u16 + 1);
-            let lanes = lanes_of(number, config.groups(), shared.lanes.len() as u16);
-            let share = ReplicaShare {
-                server: config.server,
-                lanes: lanes.map(|lane| Arc::clone(&shared.lanes[usize::from(lane)].queue)).collect(),
-                progress: Arc::clone(&progress),
-                reads: Arc::clone(&shared.reads),
-                sequencer: Arc::clone(&bell),
-                metrics: shared.metrics.groups[index].clone(),
-                executed: Arc::clone(&shared.executed),
-                peers: config.peers().collect(),
-                tick: config.tick,
-                clock: environment.clock.clone(),
-                sound: |batch| batch.commands().all(|command| S::check(command.as_slice()).is_ok()),
-            };
-            let mut replica = Replica::new(index, driver, share);
-            if let Some(snapshots) = manager.snapshots() {
-                replica.kept(&snapshots);
-            }
-            GroupParts { replica, store, writer }
-        };
-        let groups = groups.into_iter().enumerate().map(of_group).collect();
+        let opener = EpochOpener::new(config, environment, &identity, &shared);
+        let kept = manager.snapshots();
+        let mut groups = opener.replicas(&first, progress.epoch(), groups, kept.as_ref());
+        // An epoch that had ended shortly before the last stop is merged to its end first.
+        for (record, opened) in opened {
+            let stores = opened.iter().map(|group| group.store.clone()).collect();
+            let progress = Arc::new(EpochProgress::new(&record));
+            groups.extend(opener.replicas(&record, &progress, opened, None));
+            shared.progress.succession.is_ready(NextEpoch { progress, stores });
+        }
+        if is_new {
+            identity.starts_epoch(&chain, None)?;
+        }
         let room = room_watch(config, environment);
-        Ok(ServerParts { identity, groups, shared, sequencer, application, manager, room, bell })
+        Ok(ServerParts { identity, groups, shared, sequencer, application, manager, opener, room, bell })
     }
 
     /// Starts running: the last step of a start, after which other servers may see this one. Until then, the
     /// record of whether it was stopped cleanly stays unchanged.
     pub fn begin(&self, config: &Config) -> Result<(), StartError> {
-        let held = (1..).zip(&self.groups).map(|(number, group)| (number, group.store.held())).collect();
+        let held = self.groups.iter().map(|group| (group.replica.channel(), group.store.held())).collect();
         Ok(self.identity.begin(config, held)?)
     }
+}
+
+/// What a start finds of epochs.
+struct FoundEpochs {
+    /// All that this server knows.
+    chain: Chain,
+    /// Those whose groups are open, from the one that it continues in.
+    opened: Vec<(Record, Vec<OpenGroup>)>,
+    /// Whether the newest is known from a received snapshot only, and has yet to be noted.
+    is_new: bool,
+}
+
+/// Opens the logs of the epochs from the snapshot's to the newest one that this server takes part in.
+fn open_epochs(
+    config: &Config,
+    environment: &Environment,
+    identity: &Arc<Identity>,
+    header: Option<&Header>,
+) -> Result<FoundEpochs, StartError> {
+    let (known, marks) = identity.epochs().unwrap_or_else(|| (config.first_epoch(), Marks::founder()));
+    let first = header.map_or(Epoch::FIRST, |header| header.cut().epoch);
+    if marks.has_closed(first) {
+        return Err(StartError::EpochClosed { epoch: first.get() });
+    }
+    let started = marks.newest_started().unwrap_or(Epoch::FIRST);
+    let chain = header.map(|header| &header.chain).filter(|_| first > started).unwrap_or(&known).clone();
+    let links = chain.links().iter().map(|link| &link.record);
+    let mut lanes_before = 0;
+    let mut open = |record: &Record| {
+        let snapshot = header.filter(|header| header.cut().epoch == record.epoch);
+        let sealed = marks.sealed().iter().find(|sealed| sealed.epoch == record.epoch);
+        let epoch = OpenEpoch { record, snapshot, sealed, lanes_before };
+        lanes_before = record.lanes;
+        Ok((record.clone(), open_groups(config, environment, identity, epoch)?))
+    };
+    let opened = links.filter(|record| record.epoch >= first).map(&mut open).collect::<Result<_, StartError>>()?;
+    Ok(FoundEpochs { chain, opened, is_new: first > started })
+}
+
+/// The epochs up to this one.
+fn chain_until(chain: &Chain, epoch: Epoch) -> Chain {
+    let mut until = Chain::genesis(chain.links()[0].record.terms.clone()).expect("it is a chain");
+    for Link { record, .. } in chain.links().iter().skip(1).take_while(|link| link.record.epoch <= epoch) {
+        let before = Epoch::new(record.epoch.get() - 1);
+        let last_round = chain.last_round(before).expect("it is followed");
+        until.extend(last_round, record.terms.clone()).expect("it is a chain");
+    }
+    until
 }
 
 /// Returns what a state machine holds on disk, which has to belong to the data directory.
@@ -165,7 +205,7 @@ fn room_watch(config: &Config, environment: &Environment) -> RoomWatch {
 fn sequencer<S: StateMachine>(
     config: &Config,
     incarnation: u64,
-    layout: Layout,
+    chain: Chain,
     mut stores: Vec<LogStore>,
     shared: &Shared<S>,
     snapshot: Option<&Header>,
@@ -174,14 +214,14 @@ fn sequencer<S: StateMachine>(
         stores.rotate_left(1);
     }
     Sequencer::new(
-        layout,
+        chain,
         stores,
         Arc::clone(&shared.progress),
         Arc::clone(&shared.reads),
         Arc::clone(&shared.metrics),
         config.tick,
         SnapshotLimits { entries: config.snapshot_entries, bytes: config.snapshot_bytes },
-        Balance::new(layout.groups(), config.entry_bytes as u64, (config.window * config.entry_bytes) as u64),
+        (config.entry_bytes as u64, (config.window * config.entry_bytes) as u64),
         snapshot,
     )
 }
@@ -196,6 +236,7 @@ fn manager_config(config: &Config) -> SnapshotManagerConfig {
         write_rate: config.snapshot_write_rate,
         transfer_rate: config.snapshot_transfer_rate,
         piece_bytes: config.snapshot_piece_bytes,
+        patience_ticks: config.election_ticks,
         retry: 2 * election,
         give_up: 20 * election,
     }
@@ -204,21 +245,21 @@ fn manager_config(config: &Config) -> SnapshotManagerConfig {
 fn application<S: StateMachine>(
     config: &Config,
     incarnation: u64,
+    chain: Chain,
     state: S,
-    shared: &Shared<S>,
+    shared: &Arc<Shared<S>>,
     handover: Arc<Handover<S>>,
 ) -> Application<S> {
     let held = state.applied();
     shared.progress.snapshots.set_replaying(held > GlobalPosition::ZERO);
-    let servers: Vec<u64> = config.members.iter().map(|member| member.server).collect();
     let executor = Executor {
         unshown: Vec::new(),
         state,
         server: config.server,
         cluster: config.cluster,
         incarnation,
-        sessions: LaneSessions::new(&servers, config.groups()),
-        chain: config.first_epoch(),
+        sessions: LaneSessions::new(&chain.newest().record.terms.members, chain.newest().record.lanes),
+        chain,
         lanes: Arc::clone(&shared.lanes),
         progress: Arc::clone(&shared.progress),
         executed: Arc::clone(&shared.executed),
@@ -249,18 +290,14 @@ fn share<S: StateMachine>(
     reader: S::Reader,
     bell: &Arc<Bell>,
 ) -> Shared<S> {
-    let layout = progress.epoch.layout;
+    let layout = progress.epoch().layout;
     let limits = LaneLimits {
         commands: config.lane_commands,
         bytes: config.lane_bytes,
         window: config.window,
         tick: config.tick,
     };
-    let lane = |lane| {
-        let origin = Origin { server: config.server, incarnation, lane };
-        Lane::new(Arc::new(LaneQueue::new(origin, config.entry_bytes)), limits)
-    };
-    let metrics = Arc::new(Metrics::new(config.groups()));
+    let metrics = Arc::new(Metrics::new(layout.groups()));
     let feed = FeedLimits { bytes: config.subscription_bytes as u64, history: config.keep_history };
     // Raft drops a question silently; a leader answers within about a heartbeat, or not at all.
     let retry_ticks = 3 * config.heartbeat_ticks;
@@ -277,13 +314,15 @@ fn share<S: StateMachine>(
         durability: config.durability,
         log_sync: log_sync(groups),
         mode: config.reads,
-        layout,
         command_bytes: config.command_bytes,
         deadline: config.deadline,
         clock: clock.clone(),
         leaderless_ticks,
         group_threads: config.group_threads(),
-        lanes: Arc::new((0..config.groups()).map(lane).collect()),
+        incarnation,
+        entry_bytes: config.entry_bytes,
+        lane_limits: limits,
+        lanes: Arc::new(Growing::new()),
         progress: Arc::clone(progress),
         reads: Arc::new(gate),
         executed: Arc::default(),

@@ -11,11 +11,10 @@ use niagara_group::encoder::Encoder;
 use niagara_group::wire::Wire;
 use niagara_group::{Driver, LaneSource, NotMoved, Output, View};
 use niagara_log::Held;
-use niagara_net::{Event, Frame};
-use niagara_sequencer::epoch::{Cut, Epoch};
+use niagara_net::{Event, Frame, Waker};
+use niagara_sequencer::epoch::{Cut, EpochEnd};
 use raft::StateRole;
 
-use super::channels::channel_of;
 use super::exchange::Exchange;
 use crate::clock::Clock;
 use crate::lane::LaneQueue;
@@ -36,6 +35,10 @@ pub(crate) struct Replica {
     lanes: Vec<Arc<LaneQueue>>,
     /// The next command of each of them to be executed, as of the last look.
     next_commands: Vec<u64>,
+    /// Which of them have yet to come from the groups of the epoch before.
+    awaited_lanes: Vec<bool>,
+    /// Whether the lanes go on with the next epoch, as soon as they are here.
+    hands_lanes_over: bool,
     pub progress: Arc<SharedProgress>,
     /// Progress of the groups beside this one.
     epoch: Arc<EpochProgress>,
@@ -70,6 +73,10 @@ pub(crate) struct ReplicaShare {
     /// This server's lanes that use the group.
     pub lanes: Vec<Arc<LaneQueue>>,
     pub progress: Arc<SharedProgress>,
+    /// Progress of the groups of its epoch.
+    pub epoch: Arc<EpochProgress>,
+    /// Number of the lanes that come from the epoch before.
+    pub lanes_before: u16,
     pub reads: Arc<ReadGate>,
     pub sequencer: Arc<Bell>,
     pub metrics: GroupMetrics,
@@ -85,15 +92,16 @@ pub(crate) struct ReplicaShare {
 impl Replica {
     /// The replica of the group with this zero-based index.
     pub fn new(group: usize, driver: Driver, share: ReplicaShare) -> Replica {
-        let ReplicaShare { server, lanes, progress, reads, sequencer, metrics, executed, .. } = share;
-        let ReplicaShare { peers, tick, clock, sound, .. } = share;
-        let epoch = Arc::clone(&progress.epoch);
+        let ReplicaShare { server, lanes, progress, epoch, reads, sequencer, metrics, executed, .. } = share;
+        let ReplicaShare { peers, tick, clock, sound, lanes_before, .. } = share;
         let exchange = Exchange::new(group, epoch.groups.len(), tick);
         let mut replica = Replica {
             group,
             server,
             driver,
             next_commands: vec![0; lanes.len()],
+            awaited_lanes: lanes.iter().map(|lane| lane.number() < lanes_before).collect(),
+            hands_lanes_over: false,
             lanes,
             progress,
             epoch,
@@ -155,12 +163,12 @@ impl Replica {
                 self.driver.link_up(peer);
                 self.exchange.link_up();
                 self.progress.refusals.accepted(self.group, peer);
-                self.progress.connection_is_up(channel_of(self.group), peer);
+                self.progress.connection_is_up(self.channel(), peer);
             }
             Event::Down { peer, reason } => {
                 tracing::debug!(group, peer, %reason, "link is down");
                 self.driver.link_down(peer);
-                self.progress.connection_is_gone(channel_of(self.group), peer, reason);
+                self.progress.connection_is_gone(self.channel(), peer, reason);
             }
             Event::Refused { peer, refusal, by_us } => {
                 self.is_old_copy |= !by_us && matches!(refusal, niagara_net::Refusal::OldCopy(_));
@@ -193,6 +201,8 @@ impl Replica {
                 Mail::Move(order) => self.begin_move(order),
                 Mail::Claim(true) => self.driver.claim(),
                 Mail::Claim(false) => self.driver.leave(),
+                Mail::End(end) => self.driver.end_epoch(EpochEnd::clone(&end)),
+                Mail::HandLanesOver => self.hands_lanes_over = true,
                 // The next look at the server shows it.
                 Mail::Drain => {}
                 Mail::Stop => {
@@ -202,7 +212,60 @@ impl Replica {
             }
         }
         self.mail = mail;
+        self.move_lanes();
         stop
+    }
+
+    /// Takes lanes over from the groups of the epoch before, and hands them over to those of the next one.
+    fn move_lanes(&mut self) {
+        let lanes = self.lanes.iter().zip(&mut self.awaited_lanes);
+        for (lane, awaited) in lanes.filter(|(_, awaited)| **awaited) {
+            if let Some(own) = lane.take_over(self.epoch.number) {
+                self.driver.adopt_lane(lane.number(), own);
+                *awaited = false;
+            }
+        }
+        if !self.hands_lanes_over || self.awaited_lanes.contains(&true) {
+            return;
+        }
+        self.hands_lanes_over = false;
+        let next = self.epoch.successor().expect("global_prefix: lanes move when the next epoch is there");
+        for (lane, own) in self.lanes.iter().zip(self.driver.hand_lanes_over(&self.lanes)) {
+            lane.hand_over(next.number, own);
+            next.group_of(lane.number().into()).wake();
+        }
+        self.epoch.lanes_are_gone();
+    }
+
+    /// Whether a lane that it waits for has come.
+    fn has_lanes_to_move(&self) -> bool {
+        let lanes = self.lanes.iter().zip(&self.awaited_lanes);
+        lanes.into_iter().any(|(lane, awaited)| *awaited && lane.is_on_its_way_to(self.epoch.number))
+    }
+
+    /// Progress of the groups of its epoch.
+    pub fn epoch(&self) -> &Arc<EpochProgress> {
+        &self.epoch
+    }
+
+    /// Raft index of the last entry that the merge has passed.
+    pub fn merged(&self) -> u64 {
+        self.mine().waits.merged()
+    }
+
+    /// Sets the waker of its thread, once, before that runs.
+    pub fn set_waker(&self, waker: Waker) {
+        self.mine().set_waker(waker);
+    }
+
+    /// Sends a message to its thread.
+    pub fn send(&self, mail: Mail) {
+        self.mine().send(mail);
+    }
+
+    /// Number of the group's channel, which also names its log.
+    pub fn channel(&self) -> u32 {
+        self.epoch.channel(self.group)
     }
 
     /// Begins to hand leadership over at somebody's request.
@@ -409,7 +472,7 @@ impl Replica {
             self.progress.snapshots.need(Need {
                 group: self.group,
                 from,
-                cut: Cut { epoch: Epoch::FIRST, round },
+                cut: Cut { epoch: self.epoch.number, round },
             });
         }
         self.count(commit, now);
@@ -476,7 +539,7 @@ impl Replica {
         } else {
             self.lanes.iter().any(|lane| lane.has_commands())
         };
-        !(commands || mine.has_mail() || mine.waits.pads_at(self.epoch.level()))
+        !(commands || mine.has_mail() || self.has_lanes_to_move() || mine.waits.pads_at(self.epoch.level()))
     }
 
     /// Records what the log holds, as the group's thread ends.

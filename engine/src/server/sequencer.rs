@@ -7,14 +7,15 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use niagara_group::batch::EntryFill;
+use niagara_group::epoch_end::{decode_end, is_end};
 use niagara_log::{EntryId, LogEntry, LogStore};
-use niagara_sequencer::epoch::{Cut, Epoch};
+use niagara_sequencer::epoch::{Chain, Cut, Ending, Sealed};
 use niagara_sequencer::{Balance, Emitted, Fill, FloorIndex, GlobalPosition, GroupId, Layout, Merge, Slot};
 
 use super::stretch::{SnapshotPoint, Stretch, Then};
 use crate::metrics::Metrics;
 use crate::planted::{self, Bug};
-use crate::progress::{EpochProgress, Mail, SharedProgress, measure};
+use crate::progress::{Before, EpochProgress, Mail, NextEpoch, SharedProgress, Wanted, measure};
 use crate::read_gate::ReadGate;
 use crate::snapshot::Header;
 
@@ -40,10 +41,15 @@ const PULL_ENTRIES: u64 = 64;
 
 /// The merge, with everything of the rest of the server that it reads and writes.
 pub(crate) struct Sequencer {
+    /// The epochs up to the one that is merged, and what ends that one.
+    chain: Chain,
+    ending: Ending,
     layout: Layout,
     logs: Vec<Pulled>,
     merge: Merge<LogEntry>,
     balance: Balance,
+    /// Bytes of a full entry, and of a window of them.
+    sizes: (u64, u64),
     progress: Arc<SharedProgress>,
     /// Progress of the groups whose logs these are.
     epoch: Arc<EpochProgress>,
@@ -61,6 +67,8 @@ pub(crate) struct Sequencer {
     last_commands: GlobalPosition,
     /// Whether the last stretch ended before everything pulled was merged.
     more: bool,
+    /// Whether a received snapshot waits for the groups of its epoch.
+    leaps: bool,
 }
 
 /// A local log, as far as it has been pulled.
@@ -90,23 +98,27 @@ impl Sequencer {
     /// `snapshot`. `tick` is the time between calls of [`tick`](Self::tick).
     #[expect(clippy::too_many_arguments, reason = "each is another part of the server, handed over once")]
     pub fn new(
-        layout: Layout,
+        chain: Chain,
         stores: Vec<LogStore>,
         progress: Arc<SharedProgress>,
         reads: Arc<ReadGate>,
         metrics: Arc<Metrics>,
         tick: Duration,
         limits: SnapshotLimits,
-        balance: Balance,
+        sizes: (u64, u64),
         snapshot: Option<&Header>,
     ) -> Self {
+        let layout = chain.newest().record.layout();
         let logs = layout.group_ids().zip(stores).map(|(group, store)| Pulled::new(group, store)).collect();
         let mut sequencer = Sequencer {
+            chain,
+            ending: Ending::default(),
             layout,
             logs,
             merge: Merge::new(layout),
-            balance,
-            epoch: Arc::clone(&progress.epoch),
+            balance: Balance::new(layout.groups(), sizes.0, sizes.1),
+            sizes,
+            epoch: Arc::clone(progress.epoch()),
             progress,
             reads,
             metrics,
@@ -117,6 +129,7 @@ impl Sequencer {
             written_before: 0,
             last_commands: GlobalPosition::ZERO,
             more: false,
+            leaps: false,
         };
         if let Some(header) = snapshot {
             sequencer.go_on_from(header);
@@ -131,6 +144,9 @@ impl Sequencer {
         }
         if self.progress.bounds.execution_is_full() {
             return Stretch::default();
+        }
+        if self.merge.has_ended() {
+            return self.begin_epoch();
         }
         self.pull();
         let due = self.snapshot_is_due();
@@ -149,14 +165,80 @@ impl Sequencer {
                 self.since.entries += 1;
                 self.since.bytes += item.data.len() as u64;
                 self.last_commands = *position;
+                if is_end(&item.context) {
+                    self.offer_end(*position, &item.data);
+                }
                 self.balance.merged(self.layout.slot_at(*position), item.data.len() as u64);
             }
             stretch.emitted.push(emitted);
             stretch.then = self.cut_if(due);
         }
+        if self.merge.has_ended() {
+            self.end_epoch();
+        }
         self.publish();
         self.progress.bounds.merged(stretch.bytes);
         stretch
+    }
+
+    /// Decides whether an entry ends the epoch.
+    fn offer_end(&mut self, position: GlobalPosition, data: &[u8]) {
+        let end = decode_end(data).expect("entries are checked before they enter a log");
+        let Slot { place, .. } = self.layout.slot_at(position);
+        match self.ending.offer(&self.chain, place, &end) {
+            Ok(()) => {
+                tracing::info!(%position, groups = end.next.groups, "the epoch ends with this round");
+                self.merge.end_after(place);
+            }
+            Err(why) => tracing::info!(%position, ?why, "a wish to end the epoch has no effect"),
+        }
+    }
+
+    /// The merge has come to the end of the epoch: asks for the groups of the next one.
+    fn end_epoch(&mut self) {
+        if self.epoch.has_ended() {
+            return;
+        }
+        self.epoch.ends();
+        let (epoch, last_round) = (self.epoch.number, self.ending.last_round().expect("it has ended"));
+        let mut chain = self.chain.clone();
+        self.ending.clone().transition(&mut chain);
+        let next = chain.newest().record.epoch;
+        if self.progress.succession.has(next) {
+            return;
+        }
+        let committed = self.logs.iter().map(|log| log.index).collect();
+        let sealed = Sealed { epoch, last_round, committed };
+        self.progress.succession.want(Wanted { chain, after: Before::Merged(sealed) });
+        self.progress.snapshots.wake();
+    }
+
+    /// Goes on with the next epoch, if its groups are there.
+    fn begin_epoch(&mut self) -> Stretch {
+        self.more = false;
+        let Some(NextEpoch { progress, stores }) = self.progress.succession.take(self.epoch.number.next()) else {
+            return Stretch::default();
+        };
+        let last_round = self.ending.last_round().expect("it has ended");
+        self.ending.transition(&mut self.chain);
+        self.enter(Arc::clone(&progress), stores);
+        self.reads.end_epoch(last_round, progress);
+        self.merge = Merge::new(self.layout);
+        self.more = true;
+        self.publish();
+        Stretch { then: Some(Then::EndEpoch(self.chain.clone())), ..Stretch::default() }
+    }
+
+    /// Takes the logs of another epoch, from their beginning.
+    fn enter(&mut self, epoch: Arc<EpochProgress>, stores: Vec<LogStore>) {
+        self.layout = epoch.layout;
+        self.logs =
+            self.layout.group_ids().zip(stores).map(|(group, store)| Pulled::new(group, store)).collect();
+        self.balance = Balance::new(self.layout.groups(), self.sizes.0, self.sizes.1);
+        self.progress.bounds.groups_come(epoch.groups.len());
+        self.epoch = epoch;
+        self.stalled = None;
+        self.count_anew();
     }
 
     /// Pulls what is committed from the logs, as far as the merge has room. The awaited group always has room
@@ -186,10 +268,13 @@ impl Sequencer {
     pub fn has_news(&self) -> bool {
         let snapshots = &self.progress.snapshots;
         if snapshots.has_resume() {
-            return true;
+            return !self.leaps || self.progress.succession.has_any();
         }
         if self.progress.bounds.execution_is_full() {
             return false;
+        }
+        if self.merge.has_ended() {
+            return self.progress.succession.has(self.epoch.number.next());
         }
         let wanted = snapshots.is_wanted() && snapshots.may_freeze();
         let (pulled, limit, awaited) =
@@ -211,7 +296,13 @@ impl Sequencer {
         // Short entries fill blocks of the disk that are longer than they are.
         let bytes = bytes.max(self.written() - self.written_before);
         let full = entries >= self.limits.entries || bytes >= self.limits.bytes;
-        (full || snapshots.is_wanted()) && snapshots.may_freeze()
+        (full || snapshots.is_wanted() || self.closes_an_epoch()) && snapshots.may_freeze()
+    }
+
+    /// Whether another snapshot brings the closing of an epoch that is over nearer.
+    fn closes_an_epoch(&self) -> bool {
+        let is_over = |epoch: &Arc<EpochProgress>| epoch.number < self.epoch.number && !epoch.is_closed();
+        self.progress.epochs().any(is_over)
     }
 
     fn count_anew(&mut self) {
@@ -226,21 +317,28 @@ impl Sequencer {
 
     /// Whether a snapshot holds everything that was executed.
     fn is_all_kept(&self) -> bool {
-        self.last_commands <= self.layout.round_end(self.progress.snapshots.kept().round)
+        let kept = self.progress.snapshots.kept();
+        kept.epoch == self.epoch.number && self.last_commands <= self.layout.round_end(kept.round)
     }
 
     /// The round whose end has the current state: the last merged one, if only no-ops have followed it.
     fn round_to_cut(&self) -> Option<u64> {
         let round = self.layout.rounds_within(self.merge.emitted());
         let unchanged = self.layout.round_end(round) >= self.last_commands;
-        (unchanged && round > self.progress.snapshots.kept().round).then_some(round)
+        // At the end of an epoch, there is only the beginning of the next one.
+        let is_cut = unchanged && !self.merge.has_ended();
+        (is_cut && self.cut_at(round) > self.progress.snapshots.kept()).then_some(round)
+    }
+
+    fn cut_at(&self, round: u64) -> Cut {
+        Cut { epoch: self.epoch.number, round }
     }
 
     /// Cuts the logs for a snapshot, if one is due and the merge is at the end of a round.
     fn cut_if(&mut self, due: bool) -> Option<Then> {
         let asked = self.progress.snapshots.asked();
         let round = if due { self.round_to_cut()? } else { return None };
-        let cut = Cut { epoch: Epoch::FIRST, round };
+        let cut = self.cut_at(round);
         self.progress.snapshots.cut(cut, asked);
         self.count_anew();
         let floors = self.logs.iter_mut().map(|log| log.cut(round)).collect();
@@ -250,7 +348,10 @@ impl Sequencer {
     /// Resumes from a received snapshot, unless this server's own logs are further.
     fn resume(&mut self, header: Arc<Header>) -> Stretch {
         let cut = header.cut();
-        let then = if header.position() > self.merge.emitted() {
+        if cut.epoch > self.epoch.number && header.position() > self.merge.emitted() && !self.leap(&header) {
+            return Stretch::default();
+        }
+        let then = if header.position() > self.merge.emitted() && cut.epoch == self.epoch.number {
             self.go_on_from(&header);
             // It is durable, so the next cut comes after it. At its own round, some logs may not reach its
             // floor yet.
@@ -263,6 +364,28 @@ impl Sequencer {
         self.progress.snapshots.set_resumed(cut);
         self.more = true;
         Stretch { then: Some(then), ..Stretch::default() }
+    }
+
+    /// Goes on with the epoch of a received snapshot, if its groups are there. If they are not, asks for them.
+    fn leap(&mut self, header: &Arc<Header>) -> bool {
+        let epoch = header.cut().epoch;
+        self.epoch.ends();
+        let Some(NextEpoch { progress, stores }) = self.progress.succession.take(epoch) else {
+            if !std::mem::replace(&mut self.leaps, true) {
+                let wanted = Wanted { chain: header.chain.clone(), after: Before::Replaced(Arc::clone(header)) };
+                self.progress.succession.want(wanted);
+                self.progress.snapshots.wake();
+            }
+            self.progress.snapshots.offer_resume(Arc::clone(header));
+            return false;
+        };
+        self.leaps = false;
+        self.chain = header.chain.clone();
+        self.ending = Ending::default();
+        self.enter(Arc::clone(&progress), stores);
+        self.reads.leave_epoch(progress);
+        self.merge = Merge::new(self.layout);
+        true
     }
 
     /// The next slot to merge is the first after the snapshot. Logs that reach beyond it are pulled again
@@ -322,7 +445,7 @@ impl Sequencer {
     /// the merge rather than vice versa, and no padding helps.
     fn waits_for_slot(&self) -> bool {
         let log = &self.logs[self.merge.awaited().group.index()];
-        !self.more && log.commit(&self.epoch) <= log.index
+        !self.more && !self.merge.has_ended() && log.commit(&self.epoch) <= log.index
     }
 }
 

@@ -13,6 +13,7 @@ use niagara_net::{Admission, Event, Frame, Hello, Refusal};
 use super::application::Application;
 use super::driven_group::complete;
 use super::environment::Environment;
+use super::epoch_opener::EpochOpener;
 use super::log_thread::Pending;
 use super::parts::{GroupParts, ServerParts};
 use super::sequencer::{STRETCHES_WAITING, Sequencer};
@@ -90,6 +91,7 @@ pub struct SimServer<S: StateMachine> {
     stretches: VecDeque<Stretch>,
     application: Application<S>,
     manager: SnapshotManager<S>,
+    opener: EpochOpener<S>,
     room: RoomWatch,
 }
 
@@ -169,7 +171,7 @@ impl<S: StateMachine> SimServer<S> {
         config.check()?;
         let parts = ServerParts::open(config, environment, state)?;
         parts.begin(config)?;
-        let ServerParts { identity, shared, groups, sequencer, application, manager, room, bell: _ } = parts;
+        let ServerParts { identity, shared, groups, sequencer, application, manager, opener, room, bell: _ } = parts;
         Ok(SimServer {
             config: config.clone(),
             identity,
@@ -183,6 +185,7 @@ impl<S: StateMachine> SimServer<S> {
             stretches: VecDeque::new(),
             application,
             manager,
+            opener,
             room,
         })
     }
@@ -190,7 +193,8 @@ impl<S: StateMachine> SimServer<S> {
     /// What the server tells about itself when a connection begins. Channel 0 is for snapshots, the groups'
     /// channels start at 1.
     pub fn hello(&self, channel: u16) -> Hello {
-        self.identity.hello(&self.config, channel)
+        let group = self.groups.iter().find(|group| group.replica.channel() == channel.into());
+        self.identity.hello(&self.config, channel.into(), group.map(|group| &group.record))
     }
 
     /// Whether the server that sent this may connect on a channel.
@@ -237,7 +241,7 @@ impl<S: StateMachine> SimServer<S> {
 
     /// Whether a group's thread is blocked, which only a planted bug can cause.
     pub fn is_blocked(&self, group: usize) -> bool {
-        let merged = || self.shared.progress.epoch.groups[group].waits.merged();
+        let merged = || self.groups[group].replica.merged();
         planted::is(Bug::BlockingHandOff) && self.standing(group).commit > merged() + 1
     }
 
@@ -299,7 +303,7 @@ impl<S: StateMachine> SimServer<S> {
         let GroupParts { replica, writer, .. } = &mut self.groups[group];
         let room = &self.shared.progress.room;
         if let Some(ready) = self.writes[group].write(writer, room, &replica.metrics)? {
-            self.shared.progress.epoch.groups[group].send(Mail::Persisted(ready));
+            replica.send(Mail::Persisted(ready));
         }
         Ok(())
     }
@@ -320,7 +324,7 @@ impl<S: StateMachine> SimServer<S> {
                 replica.leaves(Held { segment: 0, last: replica.driver.last_entry(), hard_state });
             }
         }
-        Ok(self.identity.stopped_cleanly(self.shared.progress.epoch.left()).is_ok())
+        Ok(self.identity.stopped_cleanly(self.shared.progress.left()).is_ok())
     }
 
     /// Runs a round of the sequencer's thread; `false` if there was nothing to do, or execution is too far
@@ -411,7 +415,7 @@ impl<S: StateMachine> SimServer<S> {
 
     /// The anchor's zero-based index and the level, as far as the server knows them.
     pub fn anchor_and_level(&self) -> (usize, u64) {
-        (self.shared.progress.epoch.anchor.load(SeqCst) as usize, self.shared.progress.epoch.level())
+        (self.shared.progress.epoch().anchor.load(SeqCst) as usize, self.shared.progress.epoch().level())
     }
 
     /// Number of commands in this server's lanes that are not executed.

@@ -10,16 +10,16 @@ use bytes::Bytes;
 use niagara_log::Files;
 use niagara_net::Event;
 use niagara_sequencer::compaction_point;
-use niagara_sequencer::epoch::Cut;
+use niagara_sequencer::epoch::{Cut, Epoch};
 
 use super::channels::TRANSFER_CHANNEL;
 use crate::clock::Clock;
 use crate::identity::Identity;
 use crate::metrics::Metrics;
 use crate::planted::{self, Bug};
-use crate::progress::{Bell, Mail, SharedProgress};
+use crate::progress::{Bell, EpochProgress, Mail, SharedProgress};
 use crate::snapshot::{
-    Handover, Header, Kept, Received, Saved, Saving, SnapshotError, SnapshotFailed, SnapshotReceiver,
+    Handover, Header, Kept, OverNews, Received, Saved, Saving, SnapshotError, SnapshotFailed, SnapshotReceiver,
     SnapshotSender, SnapshotStore, Snapshots, TakenSnapshot, Transfer,
 };
 use crate::state_machine::StateMachine;
@@ -38,6 +38,8 @@ pub(crate) struct SnapshotManagerConfig {
     pub transfer_rate: u64,
     /// Bytes of another server's file to request at once.
     pub piece_bytes: u32,
+    /// Ticks without a leader after which a server does not expect to come to the end of its epoch by its logs.
+    pub patience_ticks: u32,
     /// Time after which an unanswered request is repeated.
     pub retry: Duration,
     /// Time without any answer after which a transfer has failed.
@@ -69,6 +71,7 @@ pub(crate) struct SnapshotManager<S: StateMachine> {
     here: Cut,
     /// Received files that turned out to be damaged.
     damaged_transfers: u64,
+    over: OverNews,
     outbox: Vec<(u64, Transfer)>,
 }
 
@@ -81,7 +84,8 @@ impl<S: StateMachine> SnapshotManager<S> {
         files: Arc<dyn Files>,
     ) -> SnapshotManager<S> {
         let here = store.newest().map_or(Cut::default(), |kept| kept.header.cut());
-        let manager = SnapshotManager {
+        let over = OverNews::new(config.retry);
+        let mut manager = SnapshotManager {
             saving: Saving::new(config.write_rate),
             sender: SnapshotSender::new(Arc::clone(&files), config.transfer_rate, config.give_up),
             receiver: SnapshotReceiver::new(
@@ -96,10 +100,12 @@ impl<S: StateMachine> SnapshotManager<S> {
             store,
             here,
             damaged_transfers: 0,
+            over,
             outbox: Vec::new(),
         };
         manager.share.progress.snapshots.set_may_freeze(true);
-        manager.note_kept();
+        let now = manager.share.clock.now();
+        manager.note_kept(now);
         manager
     }
 
@@ -117,9 +123,13 @@ impl<S: StateMachine> SnapshotManager<S> {
     pub fn handle(&mut self, now: Instant, event: Event) {
         match event {
             Event::Frame { from, body } => self.receive(now, from, &body),
-            Event::Up { peer } => self.share.progress.connection_is_up(TRANSFER_CHANNEL, peer),
+            Event::Up { peer } => {
+                self.over.is_up(now, peer);
+                self.share.progress.connection_is_up(TRANSFER_CHANNEL, peer);
+            }
             Event::Down { peer, reason } => {
                 self.sender.disconnected(peer);
+                self.over.is_down(peer);
                 self.share.progress.connection_is_gone(TRANSFER_CHANNEL, peer, reason);
             }
             Event::Refused { peer, refusal, by_us } => {
@@ -135,6 +145,15 @@ impl<S: StateMachine> SnapshotManager<S> {
             Err(error) => return tracing::warn!(from, %error, "dropped a message about snapshots"),
         };
         let done = match message {
+            Transfer::Over { cut } => {
+                self.over.heard(from, cut);
+                // It can come there by the logs of its own epoch as long as that has leaders.
+                let epoch = self.share.progress.epoch();
+                if cut.epoch > epoch.number && epoch.is_leaderless(self.config.patience_ticks) {
+                    self.receiver.is_over(from, cut);
+                }
+                Ok(())
+            }
             Transfer::Ask { cut, part } => {
                 let answer = self.sender.asked(cut, part, &self.store);
                 if answer == Transfer::Nothing {
@@ -172,7 +191,7 @@ impl<S: StateMachine> SnapshotManager<S> {
 
     /// When there is something to do, unless something happens before.
     pub fn next_due(&self, now: Instant) -> Option<Instant> {
-        [self.saving.due(now), self.sender.due(now), self.receiver.due()].into_iter().flatten().min()
+        [self.saving.due(now), self.sender.due(now), self.receiver.due(), self.over.due()].into_iter().flatten().min()
     }
 
     /// Does a little of everything that is due, and returns the messages to send.
@@ -184,7 +203,7 @@ impl<S: StateMachine> SnapshotManager<S> {
             self.saving.wait(now);
         } else if self.saving.is_due(now) {
             let saved = self.saving.step(now, &mut self.store);
-            self.saved(saved);
+            self.saved(now, saved);
         }
         if self.sender.is_due(now) {
             match self.sender.next_piece(now) {
@@ -196,6 +215,7 @@ impl<S: StateMachine> SnapshotManager<S> {
             self.load(now);
         }
         self.receiver.ask(now, &self.store, &mut self.outbox);
+        self.over.take_due(now, &mut self.outbox);
         self.tidy(now);
         self.note_progress();
         self.answer_requests();
@@ -214,7 +234,7 @@ impl<S: StateMachine> SnapshotManager<S> {
             // One from another server may be newer than a view that was taken before it.
             if header.cut() > newest {
                 let saved = self.saving.begin(now, header, frozen, &self.store);
-                self.saved(saved);
+                self.saved(now, saved);
             }
         }
         for need in self.share.progress.snapshots.take_needs() {
@@ -223,7 +243,7 @@ impl<S: StateMachine> SnapshotManager<S> {
         let resumed = self.share.progress.snapshots.resumed();
         if resumed > self.here {
             self.here = resumed;
-            self.announce();
+            self.announce(now);
             self.share.progress.snapshots.durable(resumed);
         }
         self.install();
@@ -232,12 +252,26 @@ impl<S: StateMachine> SnapshotManager<S> {
     /// Lets groups whose need is met drop their logs: the state is beyond what they lack.
     fn install(&mut self) {
         let here = self.here;
-        for group in self.receiver.satisfied(here) {
+        for (epoch, group) in self.receiver.satisfied(here) {
             let kept = self.store.kept().iter().rfind(|kept| kept.header.cut() <= here);
             let kept =
                 kept.expect("compaction_floor: the snapshot that this server's state came from is kept");
-            self.share.progress.epoch.groups[group].send(Mail::Install(Arc::clone(&kept.header)));
+            // One of a later epoch replaces the group as a whole.
+            if kept.header.cut().epoch == epoch
+                && let Some(progress) = self.epoch(epoch)
+            {
+                progress.groups[group].send(Mail::Install(Arc::clone(&kept.header)));
+            }
         }
+    }
+
+    fn epoch(&self, number: Epoch) -> Option<&Arc<EpochProgress>> {
+        self.share.progress.epochs().find(|epoch| epoch.number == number)
+    }
+
+    /// The cuts of the durable snapshots, the older first.
+    pub fn kept_cuts(&self) -> Vec<Cut> {
+        self.store.kept().iter().map(|kept| kept.header.cut()).collect()
     }
 
     /// Starts to copy the newest snapshot, if it helps another server and its content is in files of the state
@@ -248,7 +282,7 @@ impl<S: StateMachine> SnapshotManager<S> {
             && self.saving.is_free(now)
         {
             let saved = self.saving.begin_copy(now, self.new_id(kept.header.server), kept, &self.store);
-            self.saved(saved);
+            self.saved(now, saved);
         }
     }
 
@@ -257,7 +291,7 @@ impl<S: StateMachine> SnapshotManager<S> {
         u128::from(server) << 64 | u128::from(self.files.salt())
     }
 
-    fn saved(&mut self, saved: Saved) {
+    fn saved(&mut self, now: Instant, saved: Saved) {
         match saved {
             Saved::UnderWay => {}
             Saved::Done(header) => {
@@ -268,13 +302,13 @@ impl<S: StateMachine> SnapshotManager<S> {
                     status.taken += 1;
                     status.last_error = None;
                 });
-                self.announce();
+                self.announce(now);
                 self.share.progress.snapshots.durable(header.cut());
                 self.install();
             }
             Saved::Copied(header) => {
                 tracing::info!(cut = %header.cut(), "a snapshot was copied for other servers");
-                self.note_kept();
+                self.note_kept(now);
             }
             Saved::Failed(error) => {
                 tracing::error!(%error, "cannot write the snapshot: continuing with the previous one and the logs");
@@ -293,9 +327,9 @@ impl<S: StateMachine> SnapshotManager<S> {
     /// have committed what this server's own disk has yet to write, and no log may end below a snapshot that
     /// was not received.
     fn logs_hold_what_is_saved(&self) -> bool {
-        let groups = self.share.progress.epoch.groups.iter();
         self.saving.header().is_none_or(|header| {
-            groups.zip(&header.floors).all(|(group, floor)| group.persisted.load(SeqCst) >= floor.entry.index)
+            let epoch = self.epoch(header.cut().epoch).expect("global_prefix: a snapshot is of a known epoch");
+            epoch.groups.iter().zip(&header.floors).all(|(group, floor)| group.persisted.load(SeqCst) >= floor.entry.index)
         })
     }
 
@@ -336,11 +370,11 @@ impl<S: StateMachine> SnapshotManager<S> {
     }
 
     /// Tells every group which snapshots are kept.
-    fn announce(&mut self) {
-        self.note_kept();
+    fn announce(&mut self, now: Instant) {
+        self.note_kept(now);
         let Some(snapshots) = self.snapshots() else { return };
-        for group in &self.share.progress.epoch.groups {
-            group.send(Mail::Kept(snapshots.clone()));
+        if let Some(epoch) = self.epoch(snapshots.newest.cut().epoch) {
+            epoch.tell(&Mail::Kept(snapshots));
         }
     }
 
@@ -351,7 +385,8 @@ impl<S: StateMachine> SnapshotManager<S> {
         let cuts: Vec<Cut> = kept.iter().map(|kept| kept.header.cut()).collect();
         let older = compaction_point(&cuts)
             .and_then(|cut| kept.iter().find(|kept| kept.header.cut() == cut))
-            .map(|kept| Arc::clone(&kept.header));
+            .map(|kept| Arc::clone(&kept.header))
+            .filter(|older| older.cut().epoch == newest.cut().epoch);
         let older = if planted::is(Bug::CompactedToNewest) { Some(Arc::clone(&newest)) } else { older };
         Some(Snapshots { newest, older })
     }
@@ -365,8 +400,9 @@ impl<S: StateMachine> SnapshotManager<S> {
         }
     }
 
-    fn note_kept(&self) {
+    fn note_kept(&mut self, now: Instant) {
         let Some(newest) = self.store.newest() else { return };
+        self.over.kept(now, newest.header.cut());
         self.share.progress.snapshots.set_kept(newest.header.cut());
         let (position, bytes) = (newest.header.position().get(), newest.bytes);
         self.share.metrics.snapshot_position.set(position as i64);

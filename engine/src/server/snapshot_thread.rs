@@ -1,18 +1,28 @@
 //! The snapshots' thread: receives from its sockets, steps the manager, and sends.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use niagara_net::{Event, Transport};
 
 use super::channels::TRANSFER_CHANNEL;
+use super::epoch_opener::EpochOpener;
+use super::group_threads::GroupThreads;
 use super::snapshot_manager::SnapshotManager;
-use crate::progress::SharedProgress;
+use crate::progress::{Bell, SharedProgress};
 use crate::state_machine::StateMachine;
+
+/// Time until the next look at logs that have to become durable, or free, before an epoch begins or goes.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// What the thread owns or shares.
 pub(crate) struct SnapshotThread<S: StateMachine> {
     pub manager: SnapshotManager<S>,
+    pub opener: EpochOpener<S>,
+    /// Where the groups of later epochs go.
+    pub groups: GroupThreads,
+    /// Wakes the sequencer's thread.
+    pub sequencer: Arc<Bell>,
     pub progress: Arc<SharedProgress>,
     pub transport: Box<dyn Transport>,
 }
@@ -28,7 +38,8 @@ impl<S: StateMachine> SnapshotThread<S> {
 
     fn turn(&mut self, events: &mut Vec<(u32, Event)>) {
         let now = Instant::now();
-        let timeout = self.manager.next_due(now).map(|due| due.saturating_duration_since(now));
+        let due = self.manager.next_due(now).map(|due| due.saturating_duration_since(now));
+        let timeout = due.into_iter().chain(self.opener.waits().then_some(LOOK_AGAIN)).min();
         let manager = &self.manager;
         let mut may_sleep = || !manager.is_due(Instant::now());
         let waited = self.transport.turn(now, timeout, &mut may_sleep, events);
@@ -42,5 +53,17 @@ impl<S: StateMachine> SnapshotThread<S> {
             let _ = self.transport.send(TRANSFER_CHANNEL, to, message.encode());
         }
         self.transport.flush();
+        self.open_epochs();
+    }
+
+    fn open_epochs(&mut self) {
+        let opened = self.opener.step(&self.manager.kept_cuts());
+        let opened = opened.and_then(|opened| {
+            let Some(opened) = opened else { return Ok(()) };
+            self.groups.take_in(opened)?;
+            self.sequencer.ring();
+            Ok(())
+        });
+        opened.unwrap_or_else(|error| panic!("cannot go on with the next epoch: {error}"));
     }
 }

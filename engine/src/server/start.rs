@@ -1,5 +1,6 @@
 //! What a start finds on disk: the newest whole snapshot, each group's log, and whether they fit.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use niagara_group::batch::EntryFill;
@@ -8,7 +9,7 @@ use niagara_log::{
     Durability, EntryId, Files, HardState, LogConfig, LogStore, LogWriter, MemoryFiles, Replayed,
 };
 
-use niagara_sequencer::epoch::lanes_of;
+use niagara_sequencer::epoch::{Record, Sealed, lanes_of};
 use niagara_sequencer::{GlobalPosition, GroupId};
 
 use super::environment::Environment;
@@ -16,6 +17,7 @@ use super::start_error::StartError;
 use crate::config::Config;
 use crate::identity::Identity;
 use crate::planted::{self, Bug};
+use crate::progress::channel_of;
 use crate::snapshot::{self, Header, SnapshotStore};
 use crate::state_machine::StateMachine;
 
@@ -132,25 +134,56 @@ fn fit(
     Ok(hard_state)
 }
 
+/// An epoch whose groups are opened.
+#[derive(Clone, Copy)]
+pub(super) struct OpenEpoch<'a> {
+    pub record: &'a Record,
+    /// The snapshot that replaces the beginnings of its logs.
+    pub snapshot: Option<&'a Header>,
+    /// Up to where its logs are committed, if it is known to be over.
+    pub sealed: Option<&'a Sealed>,
+    /// So many of this server's lanes come to it later, from the epoch before.
+    pub lanes_before: u16,
+}
+
+/// Opens the logs of all groups of an epoch.
+pub(super) fn open_groups(
+    config: &Config,
+    environment: &Environment,
+    identity: &Arc<Identity>,
+    epoch: OpenEpoch<'_>,
+) -> Result<Vec<OpenGroup>, StartError> {
+    let groups = 0..epoch.record.terms.groups;
+    groups.map(|group| open_group(config, group, environment, identity, epoch)).collect()
+}
+
 /// Opens a group's log, and makes it fit the snapshot that the server continues from.
-pub(super) fn open_group(
+fn open_group(
     config: &Config,
     group: u16,
     environment: &Environment,
     identity: &Arc<Identity>,
-    snapshot: Option<&Header>,
+    epoch: OpenEpoch<'_>,
 ) -> Result<OpenGroup, StartError> {
+    let OpenEpoch { record, snapshot, sealed, lanes_before } = epoch;
     let number = group + 1;
-    let (store, mut writer, mut slots) = open_log(config, group, environment, identity)?;
+    let channel = channel_of(record.epoch, group.into());
+    let (store, mut writer, mut slots) = open_log(config, channel, environment, identity)?;
     let fitting = Fitting::of(snapshot, group, identity);
-    let hard_state = fit(number, &store, &mut writer, &mut slots, fitting)?;
-    let voters = config.voters();
+    let mut hard_state = fit(number, &store, &mut writer, &mut slots, fitting)?;
+    if let Some(Sealed { committed, .. }) = sealed {
+        hard_state.commit = hard_state.commit.max(committed[usize::from(group)]);
+    }
+    if hard_state.commit > store.last_index() {
+        return Err(StartError::LostEntries { group: number, last: store.last_index(), commit: hard_state.commit });
+    }
+    let voters = if config.alone { config.voters() } else { record.terms.members.clone() };
     let election = config.election_ticks;
     let driver_config = DriverConfig {
         server: config.server,
         group,
-        lanes: lanes_of(GroupId::new(number), config.groups(), config.groups()).collect(),
-        awaits_lanes: false,
+        lanes: lanes_of(GroupId::new(number), record.terms.groups, record.lanes).collect(),
+        lanes_before,
         incarnation: identity.incarnation(),
         wanted_leader: config.wanted_leader(group),
         voters,
@@ -161,7 +194,7 @@ pub(super) fn open_group(
         // Above the lease (`election_ticks`), so that a server that stands back can stop its clock in
         // between.
         campaign_ticks: election + 1..2 * election,
-        campaign_seed: environment.election_seed.map(|seed| seed ^ u64::from(number) << 32),
+        campaign_seed: environment.election_seed.map(|seed| seed ^ u64::from(channel) << 32),
         window: config.window,
         entry_bytes: config.entry_bytes,
         sub_batch_bytes: config.sub_batch_bytes(),
@@ -177,32 +210,55 @@ pub(super) fn open_group(
 /// A new log's first segment has this fraction of the configured length: 256 KiB of 16 MiB.
 const FIRST_SEGMENT_PART: u64 = 64;
 
-/// How the log of the group with this number is stored.
-pub(crate) fn log_config(config: &Config, number: u16) -> LogConfig {
-    let id = crc32fast::hash(format!("{:032x}/{}/{number}", config.cluster, config.server).as_bytes());
-    let dir = config.data_dir.join(format!("group-{number}"));
-    let mut log_config = LogConfig::new(dir, config.durability, u64::from(id) << 16 | u64::from(number));
+/// How the log of the group with this channel is stored.
+pub(crate) fn log_config(config: &Config, channel: u32) -> LogConfig {
+    let id = crc32fast::hash(format!("{:032x}/{}/{channel}", config.cluster, config.server).as_bytes());
+    let dir = config.data_dir.join(log_directory(channel));
+    let mut log_config = LogConfig::new(dir, config.durability, u64::from(id) << 16 | u64::from(channel & 0xffff));
     log_config.segment_bytes = config.segment_bytes;
     log_config.first_segment_bytes = config.segment_bytes / FIRST_SEGMENT_PART;
     log_config.cache_bytes = config.log_cache_bytes;
     log_config
 }
 
+/// The log's directory in the data directory. Those of the first epoch are where they were before there were others.
+fn log_directory(channel: u32) -> PathBuf {
+    match (channel >> 16, channel & 0xffff) {
+        (0, group) => format!("group-{group}").into(),
+        (before, group) => PathBuf::from(format!("epoch-{}", before + 1)).join(format!("group-{group}")),
+    }
+}
+
+/// Removes the logs with these channels, which nobody uses any more. What cannot be removed is of no harm: it is never
+/// opened again.
+pub(super) fn remove_logs(config: &Config, files: &dyn Files, channels: impl Iterator<Item = u32>) {
+    if config.durability == Durability::Memory {
+        return;
+    }
+    for channel in channels {
+        let dir = config.data_dir.join(log_directory(channel));
+        let removed = files.list(&dir).and_then(|there| there.iter().try_for_each(|path| files.remove(path)));
+        if let Err(error) = removed {
+            tracing::warn!(%error, dir = %dir.display(), "cannot remove the log of an epoch that is over");
+        }
+    }
+}
+
 /// Opens the log, and learns from its entries which slots they fill.
 fn open_log(
     config: &Config,
-    group: u16,
+    channel: u32,
     environment: &Environment,
     identity: &Arc<Identity>,
 ) -> Result<(LogStore, LogWriter, SlotIndex), StartError> {
-    let number = group + 1;
-    let mut log_config = log_config(config, number);
+    let number = (channel & 0xffff) as u16;
+    let mut log_config = log_config(config, channel);
     if config.durability == Durability::Fsync {
         log_config.block_bytes = environment.files.block_bytes();
     }
     log_config.files = Arc::clone(&environment.files);
     log_config.prepare_beside = environment.prepare_beside;
-    log_config.marks = identity.marks(number);
+    log_config.marks = identity.marks_of(channel);
     log_config.was_synced = identity.was_synced();
     let block = if config.durability == Durability::Memory { 0 } else { log_config.block_bytes };
     let mut slots = SlotIndex::in_blocks_of(block);

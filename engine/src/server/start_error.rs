@@ -56,6 +56,16 @@ pub enum StartError {
         /// Raft index of the last committed entry.
         commit: u64,
     },
+    /// The groups of the epoch that the newest snapshot belongs to are closed.
+    #[error(
+        "the newest whole snapshot belongs to epoch {epoch}, whose logs are gone, since this server had later \
+         snapshots: they have vanished. Restore the directory `snapshots`, or leave this server stopped, and see \
+         docs/recovery.md"
+    )]
+    EpochClosed {
+        /// Number of the epoch.
+        epoch: u32,
+    },
     /// A log does not hold the entries that this server's own snapshot was taken of.
     #[error(
         "group {group}: the log ends at entry {last}, or holds another there, but this server took a \

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use niagara_log::{EntryId, LogEntry};
-use niagara_sequencer::epoch::Cut;
+use niagara_sequencer::epoch::{Chain, Cut};
 use niagara_sequencer::{Emitted, GroupId};
 
 use crate::snapshot::Header;
@@ -22,6 +22,8 @@ pub(crate) struct Stretch {
 pub(crate) enum Then {
     /// Hand out a view of the state, for a snapshot.
     Freeze(SnapshotPoint),
+    /// Go on with the next epoch, the newest one of this chain, whose groups are there.
+    EndEpoch(Chain),
     /// Continue from a received snapshot's state, which is waiting.
     Restore(Arc<Header>),
     /// Drop that state: this server's own logs are further.

@@ -40,7 +40,7 @@ pub(crate) fn parts(config: &Config, cores: &[CoreId]) -> Result<Vec<ThreadPart>
 }
 
 /// Groups of one of several threads, all given by zero-based indexes.
-fn groups_of(thread: usize, threads: usize, groups: usize) -> Range<usize> {
+pub(super) fn groups_of(thread: usize, threads: usize, groups: usize) -> Range<usize> {
     let bound = |thread: usize| (thread * groups).div_ceil(threads);
     bound(thread)..bound(thread + 1)
 }

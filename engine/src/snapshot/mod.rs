@@ -28,6 +28,7 @@ mod fetch;
 mod format;
 mod handover;
 mod header;
+mod over;
 mod own_files;
 mod pace;
 mod reader;
@@ -44,6 +45,7 @@ mod writer;
 
 pub use error::SnapshotError;
 pub(crate) use handover::Handover;
+pub(crate) use over::OverNews;
 pub use header::{Header, HeaderError};
 pub(crate) use own_files::{directory as own_files_of, read_into};
 pub use reader::SnapshotReader;

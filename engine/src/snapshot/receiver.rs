@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use niagara_log::Files;
-use niagara_sequencer::epoch::Cut;
+use niagara_sequencer::epoch::{Cut, Epoch};
 
 use super::error::SnapshotError;
 use super::fetch::{Fetch, FetchStep};
@@ -24,9 +24,11 @@ const STEP_BYTES: u64 = 1 << 20;
 /// A snapshot on its way from another server into this one's state.
 pub(crate) struct SnapshotReceiver<R> {
     files: Arc<dyn Files>,
-    /// What groups need, by zero-based index: the leader that offered its snapshot, and that snapshot's
+    /// What groups need, by epoch and zero-based index: the leader that offered its snapshot, and that snapshot's
     /// round.
-    needs: BTreeMap<usize, (u64, Cut)>,
+    needs: BTreeMap<(Epoch, usize), (u64, Cut)>,
+    /// The server that has a snapshot of a later epoch, and that snapshot, if this server cannot come there by its logs.
+    over: Option<(u64, Cut)>,
     fetch: Option<Fetch>,
     loading: Option<Loading<R>>,
     /// The whole file that was handed over.
@@ -62,6 +64,7 @@ impl<R: Restoring> SnapshotReceiver<R> {
         SnapshotReceiver {
             files,
             needs: BTreeMap::new(),
+            over: None,
             fetch: None,
             loading: None,
             ready: None,
@@ -74,15 +77,21 @@ impl<R: Restoring> SnapshotReceiver<R> {
 
     /// Records that a group needs a snapshot.
     pub fn need(&mut self, Need { group, from, cut }: Need) {
-        self.needs.insert(group, (from, cut));
+        self.needs.insert((cut.epoch, group), (from, cut));
+    }
+
+    /// Records that a server has a snapshot of a later epoch, to which this one cannot come by its logs.
+    pub fn is_over(&mut self, from: u64, cut: Cut) {
+        self.over.get_or_insert((from, cut));
     }
 
     /// Reports that the merge is at this cut or beyond it. Returns the groups that needed no more than
     /// that.
-    pub fn satisfied(&mut self, cut: Cut) -> Vec<usize> {
+    pub fn satisfied(&mut self, cut: Cut) -> Vec<(Epoch, usize)> {
         if self.ready.as_ref().is_some_and(|ready| ready.cut() <= cut) {
             self.ready = None;
         }
+        self.over.take_if(|(_, needed)| *needed <= cut);
         self.needs.extract_if(.., |_, (_, needed)| *needed <= cut).map(|(group, _)| group).collect()
     }
 
@@ -134,11 +143,12 @@ impl<R: Restoring> SnapshotReceiver<R> {
                 "no answer about its snapshot: waiting for a leader to offer one again"
             );
             self.needs.clear();
+            self.over = None;
             self.fetch = None;
         }
         if !self.is_under_way()
             && self.paused_until.is_none_or(|until| until <= now)
-            && let Some((from, cut)) = self.needs.values().copied().max_by_key(|(_, cut)| *cut)
+            && let Some((from, cut)) = self.needs.values().copied().chain(self.over).max_by_key(|(_, cut)| *cut)
         {
             tracing::info!(server = from, %cut, "this server is too far behind: requesting a snapshot");
             self.paused_until = None;
@@ -175,10 +185,11 @@ impl<R: Restoring> SnapshotReceiver<R> {
             // The sender's snapshot is gone, or does not help: the leader will offer one again.
             Transfer::Nothing => {
                 self.needs.retain(|_, (leader, _)| *leader != from);
+                self.over.take_if(|(has_it, _)| *has_it == from);
                 self.fetch = None;
                 return Ok(());
             }
-            Transfer::Ask { .. } | Transfer::Fetch { .. } => FetchStep::UnderWay,
+            Transfer::Ask { .. } | Transfer::Fetch { .. } | Transfer::Over { .. } => FetchStep::UnderWay,
         };
         if let FetchStep::Complete(id) = progress {
             self.fetch = None;

@@ -284,7 +284,9 @@ impl SnapshotStore {
 pub(crate) fn check_owner(reader: &SnapshotReader, cluster: u128, groups: u16) -> Result<(), SnapshotError> {
     let words = |cluster: u128, groups: u16| format!("{cluster:032x} with {groups} groups");
     let header = reader.header();
-    if (header.cluster, header.layout().groups()) == (cluster, groups) {
+    // After a change, what the configuration says of groups is a hint.
+    let has_changed = header.cut().epoch > Epoch::FIRST;
+    if header.cluster == cluster && (has_changed || header.layout().groups() == groups) {
         return Ok(());
     }
     Err(SnapshotError::Foreign {

@@ -26,6 +26,7 @@ const NOTHING: u8 = 3;
 const FETCH: u8 = 4;
 const PIECE: u8 = 5;
 const GONE: u8 = 6;
+const OVER: u8 = 7;
 
 /// A message about a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +67,11 @@ pub enum Transfer {
         /// Bytes of the part.
         bytes: Bytes,
     },
+    /// The epochs before this cut are over. The sender has a snapshot there.
+    Over {
+        /// Where it cuts the global log.
+        cut: Cut,
+    },
     /// Answers that the sender no longer has that file.
     Gone {
         /// Id of the file.
@@ -88,6 +94,10 @@ impl Transfer {
                 head.put_u128_le(*id);
                 put_cut(&mut head, *cut);
                 head.put_u64_le(*bytes);
+            }
+            Transfer::Over { cut } => {
+                head.put_u8(OVER);
+                put_cut(&mut head, *cut);
             }
             Transfer::Nothing => head.put_u8(NOTHING),
             Transfer::Fetch { id, offset, length } => {
@@ -135,6 +145,10 @@ impl Transfer {
                 length(37)?;
                 let (id, cut) = (input.get_u128_le(), get_cut(&mut input)?);
                 Transfer::Offer { id, cut, bytes: input.get_u64_le() }
+            }
+            OVER => {
+                length(13)?;
+                Transfer::Over { cut: get_cut(&mut input)? }
             }
             NOTHING => {
                 length(1)?;
@@ -194,6 +208,7 @@ mod tests {
 
     fn message() -> impl Strategy<Value = Transfer> {
         prop_oneof![
+            cut().prop_map(|cut| Transfer::Over { cut }),
             (cut(), any::<u128>()).prop_map(|(cut, part)| Transfer::Ask { cut, part }),
             (any::<(u128, u64)>(), cut()).prop_map(|((id, bytes), cut)| Transfer::Offer { id, cut, bytes }),
             Just(Transfer::Nothing),

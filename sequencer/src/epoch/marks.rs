@@ -59,6 +59,22 @@ impl Marks {
         Marks::default()
     }
 
+    /// From a file. `None` if the numbers contradict each other.
+    #[must_use]
+    pub fn read(created: u64, started: u64, closed: u64, sealed: Vec<Sealed>) -> Option<Marks> {
+        let [created, started, closed] = [created, started, closed].map(u32::try_from);
+        let (created, started, closed) = (created.ok()?, started.ok()?, closed.ok()?);
+        let open = |sealed: &Sealed| (closed + 1..started).contains(&sealed.epoch.get());
+        let is_sound = started <= created && closed <= created && sealed.iter().all(open);
+        is_sound.then_some(Marks { created, started, closed, sealed })
+    }
+
+    /// The newest epoch whose logs are there, or were.
+    #[must_use]
+    pub fn newest_created(&self) -> Option<Epoch> {
+        (self.created > 0).then(|| Epoch::new(self.created))
+    }
+
     /// The logs of `epoch`, and of all before it that are not closed, are on disk; new ones are empty.
     pub fn create(&mut self, epoch: Epoch) {
         assert!(epoch.get() > self.closed, "epoch {epoch} is closed, and cannot be made again");

@@ -404,8 +404,8 @@ impl Driver {
         self.intake.hand_over()
     }
 
-    /// Goes on with a lane that a group of the epoch before had. Until then, a driver that was told to
-    /// [await](DriverConfig::awaits_lanes) it sends nothing of it.
+    /// Goes on with a lane that a group of the epoch before had. Until then, a driver that
+    /// [awaits](DriverConfig::lanes_before) it sends nothing of it.
     pub fn adopt_lane(&mut self, number: u16, lane: OwnLane) {
         self.intake.adopt(number, lane);
     }
