@@ -348,10 +348,11 @@ impl Sequencer {
     /// Resumes from a received snapshot, unless this server's own logs are further.
     fn resume(&mut self, header: Arc<Header>) -> Stretch {
         let cut = header.cut();
-        if cut.epoch > self.epoch.number && header.position() > self.merge.emitted() && !self.leap(&header) {
+        let is_further = header.position() > self.merge.emitted();
+        if is_further && cut.epoch > self.epoch.number && !self.leap(&header) {
             return Stretch::default();
         }
-        let then = if header.position() > self.merge.emitted() && cut.epoch == self.epoch.number {
+        let then = if is_further {
             self.go_on_from(&header);
             // It is durable, so the next cut comes after it. At its own round, some logs may not reach its
             // floor yet.

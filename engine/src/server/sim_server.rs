@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use niagara_log::{Held, LogError, LogStore};
 use niagara_net::{Admission, Event, Frame, Hello, Refusal};
+use niagara_sequencer::epoch::Chain;
 
 use super::application::Application;
 use super::driven_group::complete;
 use super::environment::Environment;
-use super::epoch_opener::EpochOpener;
+use super::epoch_opener::{EpochOpener, OpenedEpoch};
 use super::log_thread::Pending;
 use super::parts::{GroupParts, ServerParts};
 use super::sequencer::{STRETCHES_WAITING, Sequencer};
@@ -85,8 +86,11 @@ pub struct SimServer<S: StateMachine> {
     peers: Vec<u64>,
     /// Whether queue lengths of the network are reported.
     queues_are_known: bool,
-    groups: Vec<GroupParts>,
-    writes: Vec<Pending>,
+    /// The groups of all epochs of the cluster, one after the other. `None` for those that this server has not made, or
+    /// has closed.
+    groups: Vec<Option<SimGroup>>,
+    /// The groups that were made since the last look.
+    new_groups: Vec<usize>,
     sequencer: Sequencer,
     stretches: VecDeque<Stretch>,
     application: Application<S>,
@@ -99,6 +103,12 @@ impl<S: StateMachine> fmt::Debug for SimServer<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SimServer").field("server", &self.config.server).finish_non_exhaustive()
     }
+}
+
+/// A group, and what has yet to be written of it.
+struct SimGroup {
+    parts: GroupParts,
+    writes: Pending,
 }
 
 /// State of one replica.
@@ -172,36 +182,88 @@ impl<S: StateMachine> SimServer<S> {
         let parts = ServerParts::open(config, environment, state)?;
         parts.begin(config)?;
         let ServerParts { identity, shared, groups, sequencer, application, manager, opener, room, bell: _ } = parts;
-        Ok(SimServer {
+        let mut server = SimServer {
             config: config.clone(),
             identity,
             shared,
             clock: environment.clock.clone(),
             peers: config.peers().collect(),
             queues_are_known: false,
-            writes: groups.iter().map(|_| Pending::default()).collect(),
-            groups,
+            groups: Vec::new(),
+            new_groups: Vec::new(),
             sequencer,
             stretches: VecDeque::new(),
             application,
             manager,
             opener,
             room,
-        })
+        };
+        let known = server.identity.epochs().map_or_else(|| config.first_epoch(), |(chain, _)| chain);
+        server.add_groups(&known, groups);
+        Ok(server)
+    }
+
+    /// Adds groups in their places among those of all epochs.
+    fn add_groups(&mut self, chain: &Chain, groups: Vec<GroupParts>) {
+        for parts in groups {
+            let earlier = chain.links().iter().map(|link| &link.record);
+            let earlier = earlier.filter(|record| record.epoch < parts.record.epoch);
+            let before: usize = earlier.map(|record| usize::from(record.terms.groups)).sum();
+            let place = before + parts.replica.group;
+            self.groups.resize_with(self.groups.len().max(place + 1), || None);
+            self.groups[place] = Some(SimGroup { parts, writes: Pending::default() });
+            self.new_groups.push(place);
+        }
+    }
+
+    /// Goes on with the next epoch, if there is one to be made, and lets go of those that are over. The thread of the
+    /// snapshots does it.
+    ///
+    /// # Errors
+    /// If the disk fails. The server's process would end then.
+    pub fn open_epochs(&mut self) -> Result<(), StartError> {
+        if let Some(OpenedEpoch { chain, groups, .. }) = self.opener.step(&self.manager.kept_cuts())? {
+            self.add_groups(&chain, groups);
+        }
+        Ok(())
+    }
+
+    /// Places of the groups that were made since the last call. The caller connects and ticks them.
+    pub fn take_new_groups(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.new_groups)
+    }
+
+    /// Whether this server has the group at this place among those of all epochs.
+    pub fn has_group(&self, group: usize) -> bool {
+        self.groups.get(group).is_some_and(Option::is_some)
+    }
+
+    /// Number of a group's channel.
+    pub fn channel(&self, group: usize) -> u32 {
+        self.parts(group).replica.channel()
+    }
+
+    fn parts(&self, group: usize) -> &GroupParts {
+        &self.groups[group].as_ref().expect("the server has the group").parts
+    }
+
+    fn parts_mut(&mut self, group: usize) -> &mut GroupParts {
+        &mut self.groups[group].as_mut().expect("the server has the group").parts
     }
 
     /// What the server tells about itself when a connection begins. Channel 0 is for snapshots, the groups'
     /// channels start at 1.
-    pub fn hello(&self, channel: u16) -> Hello {
-        let group = self.groups.iter().find(|group| group.replica.channel() == channel.into());
-        self.identity.hello(&self.config, channel.into(), group.map(|group| &group.record))
+    pub fn hello(&self, channel: u32) -> Hello {
+        let mut groups = self.groups.iter().flatten().map(|group| &group.parts);
+        let group = groups.find(|parts| parts.replica.channel() == channel);
+        self.identity.hello(&self.config, channel, group.map(|parts| &parts.record))
     }
 
     /// Whether the server that sent this may connect on a channel.
     ///
     /// # Errors
     /// The refusal to send to it.
-    pub fn admit(&self, channel: u16, peer: &Hello) -> Result<(), Refusal> {
+    pub fn admit(&self, channel: u32, peer: &Hello) -> Result<(), Refusal> {
         if !planted::is(Bug::MembersNotCompared) {
             niagara_net::check_cluster(&self.hello(channel), peer)?;
         }
@@ -225,23 +287,23 @@ impl<S: StateMachine> SimServer<S> {
 
     /// Handles an event on a group's links.
     pub fn handle(&mut self, group: usize, event: Event) {
-        self.groups[group].replica.handle(event);
+        self.parts_mut(group).replica.handle(event);
     }
 
     /// Advances a group's clock by one tick. Follow it with a turn.
     pub fn tick_group(&mut self, group: usize) {
-        self.groups[group].replica.look();
-        self.groups[group].replica.tick();
+        self.parts_mut(group).replica.look();
+        self.parts_mut(group).replica.tick();
     }
 
     /// Whether a group's thread would run another round rather than sleep.
     pub fn wants_turn(&self, group: usize) -> bool {
-        !self.groups[group].replica.may_sleep()
+        !self.parts(group).replica.may_sleep()
     }
 
     /// Whether a group's thread is blocked, which only a planted bug can cause.
     pub fn is_blocked(&self, group: usize) -> bool {
-        let merged = || self.groups[group].replica.merged();
+        let merged = || self.parts(group).replica.merged();
         planted::is(Bug::BlockingHandOff) && self.standing(group).commit > merged() + 1
     }
 
@@ -249,18 +311,18 @@ impl<S: StateMachine> SimServer<S> {
     /// Call it before each turn. If it is never called, the network accepts everything at once.
     pub fn queue_holds(&mut self, group: usize, peer: u64, bytes: Option<usize>) {
         self.queues_are_known = true;
-        self.groups[group].replica.driver.queue_holds(peer, bytes);
+        self.parts_mut(group).replica.driver.queue_holds(peer, bytes);
     }
 
     /// Bytes that wait for a peer on a group's link, in the engine and in the network.
     pub fn waiting_bytes(&self, group: usize, peer: u64) -> usize {
-        self.groups[group].replica.driver.waiting_bytes(peer)
+        self.parts(group).replica.driver.waiting_bytes(peer)
     }
 
     /// The groups that share a thread with this one, with itself: see [`Config::threads`]. Where it says
     /// nothing, each group has a thread.
     pub fn groups_beside(&self, group: usize) -> Range<usize> {
-        groups_beside(group, self.config.group_threads().into(), self.groups.len())
+        groups_beside(group, self.config.group_threads().into(), self.config.groups().into())
     }
 
     /// Runs a turn of a group's thread, and returns what it sends.
@@ -270,28 +332,44 @@ impl<S: StateMachine> SimServer<S> {
 
     /// Runs a turn of a thread for these of its groups, and returns what each sends.
     pub fn turn_of_thread(&mut self, groups: &[usize]) -> Vec<Vec<(u64, Frame)>> {
+        let mut ended = Vec::new();
         for &group in groups {
-            let replica = &mut self.groups[group].replica;
-            if !self.queues_are_known {
-                self.peers.iter().for_each(|peer| replica.driver.queue_holds(*peer, Some(0)));
+            let queues_are_known = self.queues_are_known;
+            let peers = self.peers.clone();
+            let replica = &mut self.parts_mut(group).replica;
+            if !queues_are_known {
+                peers.iter().for_each(|peer| replica.driver.queue_holds(*peer, Some(0)));
             }
-            replica.read_mail();
+            if replica.read_mail() {
+                ended.push(group);
+            }
             replica.look();
         }
         let mut turn = |&group: &usize| {
-            let replica = &mut self.groups[group].replica;
-            replica.turn();
-            self.writes[group].add(replica.output.writes.drain(..));
-            replica.take_frames().collect()
+            let SimGroup { parts, writes } = self.groups[group].as_mut().expect("the server has the group");
+            parts.replica.turn();
+            writes.add(parts.replica.output.writes.drain(..));
+            parts.replica.take_frames().collect()
         };
         let sent = groups.iter().map(&mut turn).collect();
-        groups.iter().for_each(|&group| self.groups[group].replica.publish(self.clock.now()));
+        let now = self.clock.now();
+        groups.iter().for_each(|&group| self.parts_mut(group).replica.publish(now));
+        for group in ended {
+            self.end_group(group);
+        }
         sent
+    }
+
+    /// Lets go of a group of an epoch that is over. What it had yet to write counts for nothing any more.
+    fn end_group(&mut self, group: usize) {
+        let SimGroup { parts, .. } = self.groups[group].take().expect("the server has the group");
+        let GroupParts { replica, .. } = parts;
+        replica.leaves(Held { segment: 0, last: replica.driver.last_entry(), hard_state: replica.driver.hard_state() });
     }
 
     /// Whether a group has something to write.
     pub fn has_writes(&self, group: usize) -> bool {
-        !self.writes[group].is_empty()
+        self.groups.get(group).and_then(Option::as_ref).is_some_and(|group| !group.writes.is_empty())
     }
 
     /// Writes and syncs what a group has to write, and notifies the group's thread.
@@ -300,9 +378,12 @@ impl<S: StateMachine> SimServer<S> {
     /// If the log cannot be written. The server's process would end then, so the machine must not be used any
     /// more.
     pub fn write_log(&mut self, group: usize) -> Result<(), LogError> {
-        let GroupParts { replica, writer, .. } = &mut self.groups[group];
+        let Some(Some(SimGroup { parts: GroupParts { replica, writer, .. }, writes })) = self.groups.get_mut(group)
+        else {
+            return Ok(());
+        };
         let room = &self.shared.progress.room;
-        if let Some(ready) = self.writes[group].write(writer, room, &replica.metrics)? {
+        if let Some(ready) = writes.write(writer, room, &replica.metrics)? {
             replica.send(Mail::Persisted(ready));
         }
         Ok(())
@@ -315,12 +396,14 @@ impl<S: StateMachine> SimServer<S> {
     /// If a log cannot be written: then the process would end, as at any other time.
     pub fn stop(&mut self) -> Result<bool, LogError> {
         self.shared.close();
-        for group in 0..self.groups.len() {
+        for group in (0..self.groups.len()).filter(|group| self.has_group(*group)).collect::<Vec<_>>() {
             self.turn(group);
             self.write_log(group)?;
-            let GroupParts { replica, writer, .. } = &mut self.groups[group];
+            let Some(SimGroup { parts: GroupParts { replica, writer, .. }, writes }) = &mut self.groups[group] else {
+                continue;
+            };
             let hard_state = replica.driver.hard_state();
-            if complete(writer, &self.writes[group], hard_state)? {
+            if complete(writer, writes, hard_state)? {
                 replica.leaves(Held { segment: 0, last: replica.driver.last_entry(), hard_state });
             }
         }
@@ -362,7 +445,7 @@ impl<S: StateMachine> SimServer<S> {
 
     /// Whether that thread would run another round rather than sleep.
     pub fn wants_keeping(&self) -> bool {
-        self.manager.is_due(self.clock.now())
+        self.manager.is_due(self.clock.now()) || self.opener.waits()
     }
 
     /// The longest time that it would sleep; `None` if only a wake-up ends its sleep.
@@ -392,7 +475,8 @@ impl<S: StateMachine> SimServer<S> {
     /// Bytes that wait on this server behind something slow.
     pub fn waiting(&self) -> WaitingBytes {
         let progress = &self.shared.progress;
-        let unsynced = self.groups.iter().map(|group| group.replica.driver.unsynced_bytes());
+        let groups = self.groups.iter().flatten().map(|group| &group.parts.replica);
+        let unsynced = groups.map(|replica| replica.driver.unsynced_bytes());
         WaitingBytes {
             unsynced: unsynced.enumerate().max_by_key(|(_, bytes)| *bytes).expect("there is a group"),
             pulled: progress.bounds.pulled(),
@@ -442,7 +526,7 @@ impl<S: StateMachine> SimServer<S> {
 
     /// State of a group's replica.
     pub fn standing(&self, group: usize) -> Standing {
-        let driver = &self.groups[group].replica.driver;
+        let driver = &self.parts(group).replica.driver;
         Standing {
             term: driver.term(),
             vote: driver.hard_state().vote,
@@ -459,12 +543,12 @@ impl<S: StateMachine> SimServer<S> {
         format!(
             "{}; {}",
             self.shared.lanes[group].describe(),
-            self.groups[group].replica.driver.describe_lane(group as u16)
+            self.parts(group).replica.driver.describe_lane(group as u16)
         )
     }
 
     /// A group's local log.
     pub fn log(&self, group: usize) -> &LogStore {
-        &self.groups[group].store
+        &self.parts(group).store
     }
 }

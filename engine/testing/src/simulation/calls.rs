@@ -7,7 +7,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use niagara_engine::{Applied, Completion, Consistency, GlobalPosition, Refused, StateMachine, Unknown};
+use niagara_engine::{
+    Applied, Completion, Consistency, EpochView, GlobalPosition, NotChanged, Refused, StateMachine, Unknown,
+};
 
 use super::Simulation;
 use crate::failure::{Failure, Found};
@@ -92,6 +94,24 @@ impl<S: Observable> Simulation<S> {
         let command = command.into();
         lock(&self.history).proposes(command.clone());
         self.ask(server, Request::Command(command))
+    }
+
+    /// Asks for another number of groups, through a server that leads one. All epochs together can have as many groups as the
+    /// [settings](super::Settings::most_groups) say.
+    ///
+    /// # Errors
+    /// If the server refuses. Nothing has changed then.
+    ///
+    /// # Panics
+    /// If the server does not run.
+    pub fn ask_for_groups(&mut self, server: u64, groups: u16) -> Result<(), NotChanged> {
+        let running = self.server(server).running.as_ref();
+        running.expect("the server runs").machine.client().ask_for_groups(groups)
+    }
+
+    /// The epoch that a server's global log is in; `None` if it does not run.
+    pub fn epoch(&self, server: u64) -> Option<EpochView> {
+        Some(self.server(server).running.as_ref()?.machine.client().epoch())
     }
 
     /// Reads the state of a server. `look` is called with the reader when the state is fresh enough.

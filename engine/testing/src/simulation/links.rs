@@ -36,7 +36,10 @@ impl<S: Observable> Simulation<S> {
 
     /// Gives a thread an event to handle.
     pub(super) fn put_into_inbox(&mut self, id: u64, link: usize, event: NetEvent) {
-        if let Some(running) = &mut self.server_mut(id).running {
+        let links = self.groups();
+        if let Some(running) = &mut self.server_mut(id).running
+            && (link == links || running.machine.has_group(link))
+        {
             running.inbox[link].push_back(event);
             self.follow(id);
         }
@@ -65,7 +68,12 @@ impl<S: Observable> Simulation<S> {
             }
             self.network.disconnect(a, b, link);
         }
-        if !self.network.peers(a).contains(&(b, link)) {
+        let is_open = |id| {
+            let running = self.server(id).running.as_ref();
+            link == self.groups() || running.is_some_and(|running| running.machine.has_group(link))
+        };
+        // Who makes the group later connects then.
+        if is_open(a) && is_open(b) && !self.network.peers(a).contains(&(b, link)) {
             self.after(50 * MS, Event::Connect { a, b, link });
         }
     }
@@ -73,9 +81,14 @@ impl<S: Observable> Simulation<S> {
     /// One server checks another one's hello; returns whether it admits it. It must, unless its own disk keeps it
     /// from recording whom it has met.
     fn greet(&self, here: u64, there: u64, link: usize) -> bool {
-        let channel = if link == self.groups() { 0 } else { link as u16 + 1 };
         let machine = |id| self.server(id).running.as_ref().map(|running| &running.machine);
         let (Some(mine), Some(theirs)) = (machine(here), machine(there)) else { return false };
+        let channel = match link == self.groups() {
+            true => 0,
+            // One of them has not made the group yet, or has closed it.
+            false if !mine.has_group(link) || !theirs.has_group(link) => return false,
+            false => mine.channel(link),
+        };
         let admitted = mine.admit(channel, &theirs.hello(channel));
         match &admitted {
             Ok(()) => {}

@@ -38,16 +38,11 @@ impl<S: Observable> Simulation<S> {
             return;
         }
         let tick = self.server(id).tick();
-        for group in 0..self.groups() {
-            self.turn(id, group);
-            let first = self.chance.below(tick) + 1;
-            self.after(first, Event::GroupTick { server: id, life, group });
-        }
-        for link in 0..=self.groups() {
-            for peer in self.servers().filter(|peer| *peer != id) {
-                let after = self.chance.between(1, 10) * MS;
-                self.after(after, Event::Connect { a: id, b: peer, link });
-            }
+        self.drive_new_groups(id);
+        let link = self.groups();
+        for peer in self.servers().filter(|peer| *peer != id) {
+            let after = self.chance.between(1, 10) * MS;
+            self.after(after, Event::Connect { a: id, b: peer, link });
         }
         let first = self.chance.below(tick) + 1;
         self.after(first, Event::Tick { server: id, life });

@@ -121,12 +121,12 @@ impl<S: Observable> Simulation<S> {
     pub fn with(settings: Settings, make: impl Fn(u64) -> S + 'static) -> Simulation<S> {
         settings.check();
         let mut chance = Chance::new(settings.seed);
-        let (servers, groups) = (settings.config.members.len() as u64, settings.config.groups());
+        let (servers, groups) = (settings.config.members.len() as u64, settings.most_groups);
         let network = Network::new(chance.fork(1), settings.weather, servers, usize::from(groups) + 1);
         let chance_of_faults = chance.fork(2);
         let server = |id| {
             let disk = Disk::new(chance.fork(100 + id));
-            Server::new(id, &settings.config, disk, chance.bits())
+            Server::new(id, &settings.config, groups.into(), disk, chance.bits())
         };
         let mut simulation = Simulation {
             make: Box::new(make),
@@ -221,8 +221,9 @@ impl<S: Observable> Simulation<S> {
         found.unwrap_or_else(|| panic!("there is no server {id}: servers are numbered from 1 to {count}"))
     }
 
+    /// Places for the groups of all epochs.
     fn groups(&self) -> usize {
-        usize::from(self.settings.config.groups())
+        usize::from(self.settings.most_groups)
     }
 
     fn after(&mut self, delay: Micros, event: Event) {

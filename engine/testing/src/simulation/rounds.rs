@@ -1,5 +1,7 @@
 //! The rounds of a server's threads: what each does, and when the next one is.
 
+use niagara_net::{DownReason, Event as NetEvent};
+
 use super::Simulation;
 use super::events::{Event, Thread};
 use crate::parts::network::{MS, Micros};
@@ -22,6 +24,9 @@ impl<S: Observable> Simulation<S> {
             Event::GroupTick { server, group, life } => {
                 self.look_at_clock(server);
                 let running = self.server_mut(server).running.as_mut().expect("a living server");
+                if !running.machine.has_group(group) {
+                    return;
+                }
                 running.read_inbox(group);
                 running.machine.tick_group(group);
                 self.turn(server, group);
@@ -98,10 +103,11 @@ impl<S: Observable> Simulation<S> {
         let running = self.server_mut(id).running.as_mut().expect("a living server");
         running.scheduled &= !thread.bit(groups);
         match thread {
-            Thread::Group(group) => {
+            Thread::Group(group) if running.machine.has_group(group) => {
                 running.read_inbox(group);
                 self.turn(id, group);
             }
+            Thread::Group(_) => {}
             // It is stuck until the disk works again.
             _ if hangs && thread.uses_disk() => {}
             Thread::Log(group) => self.write_log(id, group),
@@ -138,7 +144,22 @@ impl<S: Observable> Simulation<S> {
         }
         let running = self.server_mut(id).running.as_mut().expect("a living server");
         let frames = running.machine.turn(group);
+        let is_closed = !running.machine.has_group(group);
         self.transmit(id, group, frames);
+        if is_closed {
+            self.close_group(id, group);
+        }
+    }
+
+    /// A server has let go of a group of an epoch that is over.
+    fn close_group(&mut self, id: u64, group: usize) {
+        self.note(&format!("server {id} closes the group at place {}", group + 1));
+        self.server_mut(id).running.as_mut().expect("a living server").inbox[group].clear();
+        let peers = self.network.peers(id).into_iter().filter(|(_, link)| *link == group);
+        for (peer, _) in peers.collect::<Vec<_>>() {
+            self.network.disconnect(id, peer, group);
+            self.put_into_inbox(peer, group, NetEvent::Down { peer: id, reason: DownReason::Closed });
+        }
     }
 
     fn keep_snapshots(&mut self, id: u64) {
@@ -154,5 +175,35 @@ impl<S: Observable> Simulation<S> {
             self.note(&format!("server {id} has a snapshot of position {position}"));
         }
         self.transmit(id, link, frames);
+        self.open_epochs(id);
+    }
+
+    fn open_epochs(&mut self, id: u64) {
+        let server = self.server_mut(id);
+        let running = server.running.as_mut().expect("a living server");
+        if let Err(error) = running.machine.open_epochs() {
+            if server.disk.take_failed().is_some() {
+                self.note(&format!("server {id} ends: {error}"));
+                return self.process_ends(id, false);
+            }
+            return self.broken("a_sound_log_opens", format!("server {id} cannot go on with an epoch: {error}"));
+        }
+        self.drive_new_groups(id);
+    }
+
+    /// Ticks and connects the groups that a server has just made.
+    pub(super) fn drive_new_groups(&mut self, id: u64) {
+        let server = self.server_mut(id);
+        let (life, tick) = (server.life, server.tick());
+        let groups = server.running.as_mut().expect("a living server").machine.take_new_groups();
+        for group in groups {
+            self.turn(id, group);
+            let first = self.chance.below(tick) + 1;
+            self.after(first, Event::GroupTick { server: id, life, group });
+            for peer in self.servers().filter(|peer| *peer != id) {
+                let after = self.chance.between(1, 10) * MS;
+                self.after(after, Event::Connect { a: id, b: peer, link: group });
+            }
+        }
     }
 }

@@ -26,6 +26,8 @@ pub(super) struct Server<S: Observable> {
     /// What would have happened during the pause, in order.
     pub held: Vec<Event>,
     pub running: Option<Running<S>>,
+    /// Places for the groups of all epochs.
+    groups: usize,
     config: Config,
     clock: Arc<ManualClock>,
     /// The rate of its clock, in percent.
@@ -59,7 +61,7 @@ impl Wake for NeverAsleep {
 }
 
 impl<S: Observable> Server<S> {
-    pub fn new(id: u64, template: &Config, disk: Disk, election_seed: u64) -> Server<S> {
+    pub fn new(id: u64, template: &Config, groups: usize, disk: Disk, election_seed: u64) -> Server<S> {
         let mut config = template.clone();
         config.server = id;
         config.data_dir = format!("server-{id}").into();
@@ -71,16 +73,13 @@ impl<S: Observable> Server<S> {
             awaits_disk: false,
             held: Vec::new(),
             running: None,
+            groups,
             config,
             clock: Arc::new(ManualClock::new()),
             rate: 100,
             looked: (0, 0),
             election_seed,
         }
-    }
-
-    pub fn groups(&self) -> usize {
-        usize::from(self.config.groups())
     }
 
     /// Starts its process.
@@ -97,7 +96,7 @@ impl<S: Observable> Server<S> {
         let machine = SimServer::open(&self.config, &environment, state)?;
         self.running = Some(Running {
             observed,
-            inbox: vec![VecDeque::new(); self.groups() + 1],
+            inbox: vec![VecDeque::new(); self.groups + 1],
             scheduled: 0,
             keeping_at: None,
             asked: Vec::new(),
@@ -133,7 +132,7 @@ impl<S: Observable> Server<S> {
 
     /// The threads that have work and no scheduled round; from now on they have one.
     pub fn wake(&mut self) -> Vec<Thread> {
-        let (groups, hangs) = (self.groups(), self.disk.hangs());
+        let (groups, hangs) = (self.groups, self.disk.hangs());
         let Some(running) = &mut self.running else { return Vec::new() };
         let has_work = |thread: &Thread| {
             let is_free = running.scheduled & thread.bit(groups) == 0 && !(hangs && thread.uses_disk());
@@ -149,7 +148,10 @@ impl<S: Observable> Running<S> {
     /// Whether a thread has work, so that it would not sleep.
     fn wants(&self, thread: Thread) -> bool {
         match thread {
-            Thread::Group(group) => !self.inbox[group].is_empty() || self.machine.wants_turn(group),
+            Thread::Group(group) => {
+                self.machine.has_group(group)
+                    && (!self.inbox[group].is_empty() || self.machine.wants_turn(group))
+            }
             Thread::Log(group) => self.machine.has_writes(group),
             Thread::Sequencer => self.machine.wants_merge(),
             Thread::Application => self.machine.wants_execution(),

@@ -40,6 +40,9 @@ pub struct Settings {
     /// Whether equal states are encoded equally. If not, for example since the entries of a `HashMap` are
     /// encoded in its order, set this to `false`: then only replies and digests are compared.
     pub encoded_states: bool,
+    /// How many groups there can be in all epochs together, for a cluster whose number of groups
+    /// [changes](super::Simulation::ask_for_groups); at most 30.
+    pub most_groups: u16,
     /// Whether servers split the commands of an entry into calls of `apply` each in its own way. Nothing may
     /// depend on that.
     pub split_batches: bool,
@@ -75,6 +78,7 @@ impl Settings {
             config,
             states_every: 1,
             encoded_states: true,
+            most_groups: groups,
             split_batches: true,
         }
     }
@@ -90,6 +94,10 @@ impl Settings {
         assert!(
             self.config.durability != Durability::Memory,
             "a simulated server crashes and must find its log again: use Durability::Fsync or Durability::Os"
+        );
+        assert!(
+            (self.config.groups()..=MOST_GROUPS).contains(&self.most_groups),
+            "a simulated cluster has at most {MOST_GROUPS} groups in all its epochs, and those of the first one"
         );
         if let Err(error) = self.config.check() {
             panic!("the settings' configuration cannot work: {error}");
