@@ -89,6 +89,8 @@ struct Flight {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ReadBarriers<T> {
     layout: Layout,
+    /// The last position of the epoch, once that is decided. No barrier above it is ever reached.
+    end: Option<GlobalPosition>,
     retry_ticks: u32,
     /// Reads that no round serves yet.
     forming: Vec<T>,
@@ -111,6 +113,7 @@ impl<T> ReadBarriers<T> {
         assert!(retry_ticks >= 1, "a round needs time to be answered");
         Self {
             layout,
+            end: None,
             retry_ticks,
             forming: Vec::new(),
             cohorts: VecDeque::new(),
@@ -160,7 +163,10 @@ impl<T> ReadBarriers<T> {
     /// Moves to `done` the reads whose barrier is reached: every position below it is applied, up to
     /// `applied`.
     pub fn release(&mut self, applied: GlobalPosition, done: &mut Vec<T>) {
-        let reached = |barrier: GlobalPosition| barrier.get() <= applied.get() + 1;
+        let end = self.end;
+        let reached = |barrier: GlobalPosition| {
+            barrier.get() <= applied.get() + 1 && end.is_none_or(|end| barrier <= end)
+        };
         while let Some(cohort) = self.cohorts.pop_front_if(|cohort| cohort.barrier.is_some_and(reached)) {
             done.extend(cohort.reads);
         }
@@ -208,6 +214,25 @@ impl<T> ReadBarriers<T> {
         self.cohorts.back().is_some_and(|cohort| cohort.barrier.is_none())
     }
 
+    /// The epoch will end after `last_round`. Call it before anything up to there is executed: a barrier above the end bounds
+    /// nothing, since commands may be acknowledged in the next epoch, at the very position, before the read comes.
+    ///
+    /// ```
+    /// use niagara_sequencer::{GlobalPosition, GroupId, Layout, ReadBarriers};
+    ///
+    /// let mut reads = ReadBarriers::new(Layout::new(2), 20);
+    /// reads.end_is_known(3);
+    /// reads.queue("GET x");
+    /// let round = reads.begin(GroupId::new(1)).expect("a read waits");
+    /// reads.answered(round.id, 3);
+    /// let mut done = Vec::new();
+    /// reads.release(GlobalPosition::new(6), &mut done);
+    /// assert!(done.is_empty(), "position 7 may have been acknowledged elsewhere");
+    /// ```
+    pub fn end_is_known(&mut self, last_round: u64) {
+        self.end = Some(self.layout.round_end(last_round));
+    }
+
     /// The epoch ends after `last_round`, and `next` is the layout of the following one. Reads whose barrier is within the epoch
     /// wait for it as before. The others are asked again: what a group of the ended epoch says about its void slots bounds
     /// nothing in the next one, where commands may have been acknowledged before the read came. Answers that are still on their
@@ -250,6 +275,7 @@ impl<T> ReadBarriers<T> {
         self.in_flight = None;
         self.waited_ticks = 0;
         self.layout = next;
+        self.end = None;
     }
 
     /// Starts a round, which serves all queued reads.

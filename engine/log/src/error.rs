@@ -136,6 +136,18 @@ pub enum LogError {
 
 impl LogError {
     /// For `map_err` on an operation with a file.
+    /// Whether nothing but room on the disk is missing, so that another attempt may succeed.
+    #[must_use]
+    pub fn is_lack_of_room(&self) -> bool {
+        match self {
+            LogError::NoRoom { .. } => true,
+            LogError::Io { source, .. } => {
+                matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+            }
+            _ => false,
+        }
+    }
+
     pub(super) fn io(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LogError {
         move |source| LogError::Io { operation, path: path.to_owned(), source }
     }

@@ -212,6 +212,18 @@ pub enum Bug {
     LostReadsForgotten,
     /// A read whose command was lost is asked anew although a later write of its connection may be executed.
     LostReadAskedTooLate,
+    /// A barrier beyond the end of an epoch counts as reached at that end.
+    EpochEndForgottenByReads,
+    /// A server takes part in an epoch before it holds the one before durably.
+    EpochStartsUnheld,
+    /// A start forgets up to where the logs of an epoch that is over are committed.
+    SealIgnored,
+    /// A lane that moves to the next epoch counts as sent there.
+    MovedLaneNotSent,
+    /// With an epoch, all lanes count from 1 again.
+    SessionsBeginAnew,
+    /// An epoch is closed as soon as one snapshot is beyond it.
+    EpochClosedEarly,
     /// A mailbox announces mail before the mail is in it.
     MailSaidBeforeSent,
     /// A port empties its inbox before it announces that.
@@ -351,6 +363,16 @@ impl Bug {
         Bug::OwnClockTrusted,
         Bug::AtLeastSaysItsWish,
         Bug::LooseReadBelowPosition,
+    ];
+
+    /// Bugs of epochs, which show only when the number of groups changes. `tests/tests/epoch_changes.rs` finds them.
+    pub const EPOCHS: &[Bug] = &[
+        Bug::EpochEndForgottenByReads,
+        Bug::EpochStartsUnheld,
+        Bug::SealIgnored,
+        Bug::MovedLaneNotSent,
+        Bug::SessionsBeginAnew,
+        Bug::EpochClosedEarly,
     ];
 
     /// Bugs between threads, which show only when two of them meet at the wrong moment. The simulator has one

@@ -68,6 +68,9 @@ impl LaneSessions {
         self.rows.retain(|row| members.contains(&row.server));
         for row in &mut self.rows {
             row.next.resize(self.lanes, 1);
+            if planted::is(Bug::SessionsBeginAnew) {
+                row.next.fill(1);
+            }
         }
         for server in members {
             if self.rows.iter().all(|row| row.server != *server) {

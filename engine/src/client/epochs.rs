@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use niagara_sequencer::MAX_GROUPS;
 use niagara_sequencer::epoch::{EpochEnd, Terms};
+use serde::{Deserialize, Serialize};
 
 use super::handle::Client;
 use crate::config::FIRST_LEVEL;
@@ -44,10 +45,11 @@ fn ask(leader: u64) -> String {
 }
 
 /// The epoch that a server's global log is in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct EpochView {
     /// Its number, from 1.
+    #[serde(rename = "epoch")]
     pub number: u32,
     /// Number of groups.
     pub groups: u16,

@@ -327,7 +327,7 @@ impl RecordFile {
         let mut dirs: Vec<PathBuf> = (1..=groups).map(|group| dir.join(format!("group-{group}"))).collect();
         // Also those of a cluster with more groups.
         let named = |path: &PathBuf| {
-            path.is_dir() && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("group-"))
+            path.is_dir() && path.file_name().is_some_and(|name| is_of_logs(&name.to_string_lossy()))
         };
         let there = list(&*self.files, dir).map_err(io(dir))?;
         dirs.extend(there.into_iter().filter(named));
@@ -340,6 +340,11 @@ impl RecordFile {
         }
         Ok(())
     }
+}
+
+/// Whether a directory is called as those of logs are.
+fn is_of_logs(name: &str) -> bool {
+    name.starts_with("group-") || name.starts_with("epoch-")
 }
 
 /// Files in a directory; none if it does not exist.

@@ -196,6 +196,13 @@ impl ReadGate {
         }
     }
 
+    /// It is decided that the epoch ends after this round, of which nothing has been executed yet.
+    pub fn end_is_known(&self, last_round: u64) {
+        if !planted::is(Bug::EpochEndForgottenByReads) {
+            self.waiting.lock().strong.end_is_known(last_round);
+        }
+    }
+
     /// The merge has come to the end of the epoch, its round `last_round`, and goes on with `next`. Whoever looks at the epoch
     /// under the lock sees that of the waiting reads.
     pub fn end_epoch(&self, last_round: u64, next: Arc<EpochProgress>) {

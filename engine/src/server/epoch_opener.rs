@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
 
-use niagara_sequencer::epoch::{Chain, Cut, Record, Sealed, lanes_of, may_close};
+use niagara_sequencer::epoch::{Chain, Cut, Epoch, Record, Sealed, lanes_of, may_close};
 use niagara_sequencer::GroupId;
 
 use super::environment::Environment;
@@ -14,9 +15,21 @@ use super::start_error::StartError;
 use crate::client::Shared;
 use crate::config::Config;
 use crate::identity::Identity;
+use crate::planted::{self, Bug};
 use crate::progress::{Before, EpochProgress, NextEpoch, Wanted};
 use crate::snapshot::Snapshots;
 use crate::state_machine::StateMachine;
+
+/// Whether an epoch is closed, with snapshots at these cuts.
+fn is_closed_by(epoch: Epoch, kept: &[Cut]) -> bool {
+    may_close(epoch, kept)
+        || planted::is(Bug::EpochClosedEarly) && kept.last().is_some_and(|newest| newest.epoch > epoch)
+}
+
+/// Time until the next look at logs.
+const SOON: Duration = Duration::from_millis(1);
+/// Time until the next attempt without room.
+const RETRY: Duration = Duration::from_millis(200);
 
 /// Makes the groups of the epochs that follow, and lets go of those that are over. Its owner, which may wait for the
 /// disk, calls [`step`](Self::step).
@@ -27,6 +40,8 @@ pub(crate) struct EpochOpener<S: StateMachine> {
     shared: Arc<Shared<S>>,
     /// Epochs that are closed, and whose threads have yet to let go of the logs.
     closing: Vec<Arc<EpochProgress>>,
+    /// Whether the last attempt to make an epoch's groups failed for lack of room.
+    lacks_room: bool,
 }
 
 /// An epoch whose groups are there, and wait for threads.
@@ -49,6 +64,7 @@ impl<S: StateMachine> EpochOpener<S> {
             identity: Arc::clone(identity),
             shared: Arc::clone(shared),
             closing: Vec::new(),
+            lacks_room: false,
         }
     }
 
@@ -111,26 +127,42 @@ impl<S: StateMachine> EpochOpener<S> {
     /// If a log cannot be made, or the marks cannot be written: this server must not continue.
     pub fn step(&mut self, kept: &[Cut]) -> Result<Option<OpenedEpoch>, StartError> {
         self.close_what_is_over(kept)?;
-        let wanted = self.shared.progress.succession.take_wanted_if(|wanted| self.is_held(wanted));
-        wanted.map(|wanted| self.open(&wanted)).transpose()
+        let progress = Arc::clone(&self.shared.progress);
+        let succession = &progress.succession;
+        let Some(wanted) = succession.take_wanted_if(|wanted| self.is_held(wanted)) else { return Ok(None) };
+        match self.open(&wanted) {
+            Ok(opened) => Ok(Some(opened)),
+            Err(error) if error.is_lack_of_room() => {
+                if !std::mem::replace(&mut self.lacks_room, true) {
+                    tracing::error!(%error, "cannot make the groups of the next epoch: retrying until there is room");
+                }
+                succession.want(wanted);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
-    /// Whether there is something that [`step`](Self::step) has to look at again soon.
-    pub fn waits(&self) -> bool {
-        self.shared.progress.succession.is_wanted() || !self.closing.is_empty()
+    /// In what time there is something to [look at again](Self::step): logs that have to become durable or free, or room.
+    pub fn looks_again(&self) -> Option<Duration> {
+        let waits = self.shared.progress.succession.is_wanted() || !self.closing.is_empty();
+        waits.then_some(if self.lacks_room { RETRY } else { SOON })
     }
 
     /// Whether this server can come to the beginning of the epoch from its own disk alone. Until then it must not
     /// acknowledge anything there.
     fn is_held(&self, wanted: &Wanted) -> bool {
         let Before::Merged(Sealed { epoch, committed, .. }) = &wanted.after else { return true };
+        if planted::is(Bug::EpochStartsUnheld) {
+            return true;
+        }
         let before = self.shared.progress.epochs().find(|before| before.number == *epoch);
         let before = before.expect("global_prefix: an epoch that was merged is known");
         let mut logs = before.groups.iter().zip(committed);
         logs.all(|(group, index)| group.persisted.load(SeqCst) >= *index)
     }
 
-    fn open(&self, Wanted { chain, after }: &Wanted) -> Result<OpenedEpoch, StartError> {
+    fn open(&mut self, Wanted { chain, after }: &Wanted) -> Result<OpenedEpoch, StartError> {
         let record = &chain.newest().record;
         let (snapshot, sealed) = match after {
             Before::Merged(sealed) => (None, Some(sealed.clone())),
@@ -139,6 +171,7 @@ impl<S: StateMachine> EpochOpener<S> {
         let epoch = OpenEpoch { record, snapshot, sealed: None, lanes_before: self.shared.progress.epoch().lanes };
         let groups = open_groups(&self.config, &self.environment, &self.identity, epoch)?;
         self.identity.starts_epoch(chain, sealed)?;
+        self.lacks_room = false;
         tracing::info!(
             epoch = record.epoch.get(),
             groups = record.terms.groups,
@@ -157,8 +190,11 @@ impl<S: StateMachine> EpochOpener<S> {
         let progress = &self.shared.progress;
         let merged = progress.epoch().number;
         let over = progress.epochs().filter(|epoch| epoch.number < merged && !epoch.is_closed());
-        for epoch in over.filter(|epoch| epoch.has_no_lanes() && may_close(epoch.number, kept)) {
-            self.identity.closes_epoch(epoch.number)?;
+        for epoch in over.filter(|epoch| epoch.has_no_lanes() && is_closed_by(epoch.number, kept)) {
+            match self.identity.closes_epoch(epoch.number).map_err(StartError::Identity) {
+                Err(error) if error.is_lack_of_room() => break,
+                closed => closed?,
+            }
             epoch.close();
             self.closing.push(Arc::clone(epoch));
             tracing::info!(epoch = epoch.number.get(), "an epoch is over, and its groups are closed");

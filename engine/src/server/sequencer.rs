@@ -189,6 +189,7 @@ impl Sequencer {
             Ok(()) => {
                 tracing::info!(%position, groups = end.next.groups, "the epoch ends with this round");
                 self.merge.end_after(place);
+                self.reads.end_is_known(place);
             }
             Err(why) => tracing::info!(%position, ?why, "a wish to end the epoch has no effect"),
         }

@@ -445,7 +445,7 @@ impl<S: StateMachine> SimServer<S> {
 
     /// Whether that thread would run another round rather than sleep.
     pub fn wants_keeping(&self) -> bool {
-        self.manager.is_due(self.clock.now()) || self.opener.waits()
+        self.manager.is_due(self.clock.now()) || self.opener.looks_again().is_some()
     }
 
     /// The longest time that it would sleep; `None` if only a wake-up ends its sleep.

@@ -1,7 +1,7 @@
 //! The snapshots' thread: receives from its sockets, steps the manager, and sends.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use niagara_net::{Event, Transport};
 
@@ -11,9 +11,6 @@ use super::group_threads::GroupThreads;
 use super::snapshot_manager::SnapshotManager;
 use crate::progress::{Bell, SharedProgress};
 use crate::state_machine::StateMachine;
-
-/// Time until the next look at logs that have to become durable, or free, before an epoch begins or goes.
-const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// What the thread owns or shares.
 pub(crate) struct SnapshotThread<S: StateMachine> {
@@ -39,7 +36,7 @@ impl<S: StateMachine> SnapshotThread<S> {
     fn turn(&mut self, events: &mut Vec<(u32, Event)>) {
         let now = Instant::now();
         let due = self.manager.next_due(now).map(|due| due.saturating_duration_since(now));
-        let timeout = due.into_iter().chain(self.opener.waits().then_some(LOOK_AGAIN)).min();
+        let timeout = due.into_iter().chain(self.opener.looks_again()).min();
         let manager = &self.manager;
         let mut may_sleep = || !manager.is_due(Instant::now());
         let waited = self.transport.turn(now, timeout, &mut may_sleep, events);

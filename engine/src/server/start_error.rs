@@ -134,3 +134,16 @@ pub enum StartError {
     #[error("cannot start a thread: {0}; raise the limit of processes, or configure fewer groups")]
     Thread(io::Error),
 }
+
+impl StartError {
+    /// Whether nothing but room on the disk is missing, so that another attempt may succeed.
+    pub(crate) fn is_lack_of_room(&self) -> bool {
+        match self {
+            StartError::Log { source, .. } => source.is_lack_of_room(),
+            StartError::Identity(IdentityError::Io { source, .. }) => {
+                matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+            }
+            _ => false,
+        }
+    }
+}

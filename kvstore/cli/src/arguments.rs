@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use super::{
-    bench, certificates, del, demo, get, leaders, list, log, manual, new_cluster, put, recover, serve,
+    bench, certificates, del, demo, get, groups, leaders, list, log, manual, new_cluster, put, recover, serve,
     snapshot, status, txn, watch,
 };
 
@@ -32,6 +32,7 @@ pub enum Command {
     Watch(watch::WatchArgs),
     Status(status::StatusArgs),
     Leaders(leaders::LeadersArgs),
+    Groups(groups::GroupsArgs),
     Snapshot(snapshot::SnapshotArgs),
     Log(log::LogArgs),
     Recover(recover::RecoverArgs),

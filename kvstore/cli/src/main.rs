@@ -10,6 +10,7 @@
 //! | `list` | [`list`]: the keys with a prefix, page by page |
 //! | `txn` | [`txn`]: several operations at one position |
 //! | `watch` | [`watch`]: changes, from one server after the other |
+//! | `groups` | [`groups`]: the number of groups, and how to change it |
 //! | `leaders` | [`leaders`]: who leads which group, and how to change that |
 //! | `status` | [`status`]: what the servers report, and whether they agree |
 //! | `snapshot` | [`snapshot`]: takes, inspects, exports and imports snapshots |
@@ -32,6 +33,7 @@ mod figures;
 mod file_limit;
 mod get;
 mod host;
+mod groups;
 mod leaders;
 mod list;
 mod log;
@@ -84,6 +86,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::List(arguments) => list::run(&arguments),
         Command::Txn(arguments) => txn::run(arguments),
         Command::Watch(arguments) => watch::run(&arguments),
+        Command::Groups(arguments) => groups::run(&arguments),
         Command::Leaders(arguments) => leaders::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Snapshot(arguments) => snapshot::run(&arguments),

@@ -224,6 +224,27 @@ Exit status:
   1  a check failed, or the load could not run
   2  the command line is wrong";
 
+/// Of `niagara groups`.
+pub const GROUPS: &str = "\
+Without a command, shows for each server the epoch that its log is in, and the number of groups there.
+
+`set` goes on with another number of groups while the servers run and clients write. The epoch ends at the \
+same position on every server, and the next one begins there, with logs of its own. A write that is under way \
+takes the time of an election longer. More groups use more cores and links of each server; `groups` in the \
+configuration counts at the first start only.
+
+Examples:
+  niagara groups
+  niagara groups set 8
+  niagara groups set 2 --at http://10.0.0.1:7000 --timeout 60
+
+Exit status:
+  0  the servers that answer are in one epoch, with as many groups as you asked for
+  1  it has not happened in time; what was waited for is printed
+  2  the command line is wrong
+  3  refused: no server answered, no server leads a group, or another change came first
+  4  no answer to the request: it may have been made";
+
 /// Of `niagara leaders`.
 pub const LEADERS: &str = "\
 Without an option, shows for each group the server that leads it, the one that should (`leaders` in the \

@@ -260,6 +260,7 @@ impl Protocol for HttpConnection {
                         }
                         What::Page { .. }
                         | What::ChangeLeaders { .. }
+                        | What::ChangeGroups { .. }
                         | What::Snapshot { .. }
                         | What::Options(_)
                         | What::Preflight(_)
@@ -409,6 +410,10 @@ impl Protocol for HttpConnection {
             What::ChangeLeaders { preconditions } => {
                 let body = std::mem::take(&mut self.command);
                 pages::change_leaders(&self.site, &preconditions, &body, framing, engine, output)
+            }
+            What::ChangeGroups { preconditions } => {
+                let body = std::mem::take(&mut self.command);
+                pages::change_groups(&self.site, &preconditions, &body, framing, engine, output)
             }
             What::Watch { request, .. } => {
                 self.begin_to_watch(request, framing, engine, output);

@@ -18,6 +18,7 @@ mod gate;
 mod head_error;
 mod json;
 mod lasting;
+mod groups;
 mod leaders;
 mod list;
 mod listing;

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::exposition::prometheus_text;
 use super::fault::{Context, Fault};
+use super::groups::GroupsChange;
 use super::leaders::LeadersChange;
 use super::media_type::Exposition;
 use super::preconditions::{Preconditions, Verdict};
@@ -99,6 +100,7 @@ pub(super) fn page<E: Engine>(
             end_with_json(head, &page);
         }
         Page::Leaders => end_with_json(head, &engine.leaders()),
+        Page::Groups => end_with_json(head, &engine.epoch()),
         Page::Metrics(exposition) => {
             let mut body = String::new();
             engine.encode_metrics(&mut body);
@@ -140,6 +142,32 @@ pub(super) fn change_leaders<E: Engine>(
     match started {
         Ok(()) => {
             end_with_json(ResponseHead::begin(output, 202, framing, site), &engine.leaders());
+            Served::Answered
+        }
+        Err(fault) => {
+            fault.print(Context::default(), framing, site, output);
+            if fault.status == 400 { Served::Malformed } else { Served::Answered }
+        }
+    }
+}
+
+/// Asks for another number of groups, and prints the epoch as it is. Later requests show when the next one has begun.
+pub(super) fn change_groups<E: Engine>(
+    site: &Site,
+    preconditions: &Preconditions,
+    body: &[u8],
+    framing: Framing,
+    engine: &E,
+    output: &mut Output,
+) -> Served {
+    if !passes(site, preconditions, Current::Absent, framing, output) {
+        return Served::Answered;
+    }
+    let asked = GroupsChange::parse(body)
+        .and_then(|change| engine.ask_for_groups(change.groups).map_err(|why| Fault::not_changed(&why)));
+    match asked {
+        Ok(()) => {
+            end_with_json(ResponseHead::begin(output, 202, framing, site), &engine.epoch());
             Served::Answered
         }
         Err(fault) => {

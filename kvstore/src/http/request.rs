@@ -7,7 +7,7 @@ use niagara_engine::Consistency;
 use super::description::OwnDescription;
 use super::fault::Fault;
 use super::lasting;
-use super::leaders;
+use super::{groups, leaders};
 use super::listing::ListRequest;
 use super::media_type::Exposition;
 use super::parameters::{self, Freshness, parameters};
@@ -63,6 +63,10 @@ pub(super) enum What {
     ChangeLeaders {
         preconditions: Preconditions,
     },
+    /// Another number of groups was requested, in the body.
+    ChangeGroups {
+        preconditions: Preconditions,
+    },
     /// A transaction, in the body.
     Transaction {
         /// Known once the body has arrived.
@@ -84,6 +88,7 @@ pub(super) enum What {
 pub(super) enum Page {
     Status,
     Leaders,
+    Groups,
     Healthz,
     Readyz,
     Metrics(Exposition),
@@ -151,6 +156,7 @@ impl What {
             }
             What::Page { page, .. } => *page == Page::Readyz,
             What::ChangeLeaders { .. }
+            | What::ChangeGroups { .. }
             | What::Snapshot { .. }
             | What::Options(_)
             | What::Preflight(_)
@@ -209,6 +215,16 @@ fn understand(head: &Head<'_>) -> Result<What, Fault> {
                 _ => Err(Fault::method_not_allowed(LEADERS_METHODS)),
             };
         }
+        "/groups" => {
+            return match head.method {
+                "POST" => Ok(What::ChangeGroups { preconditions: Preconditions::of(head)? }),
+                "GET" | "HEAD" => {
+                    Ok(What::Page { page: Page::Groups, preconditions: Preconditions::of(head)? })
+                }
+                "OPTIONS" => Ok(What::Options(LEADERS_METHODS)),
+                _ => Err(Fault::method_not_allowed(LEADERS_METHODS)),
+            };
+        }
         "/txn" => {
             return match head.method {
                 "POST" => Ok(What::Transaction { timed: Timed::No, preconditions: Preconditions::of(head)? }),
@@ -227,7 +243,7 @@ fn understand(head: &Head<'_>) -> Result<What, Fault> {
             };
         }
         _ => {
-            let hint = "there are /kv, /kv/{key}, /txn, /watch, /status, /leaders, /healthz, /readyz, /metrics and /snapshot";
+            let hint = "there are /kv, /kv/{key}, /txn, /watch, /status, /leaders, /groups, /healthz, /readyz, /metrics and /snapshot";
             return Err(Fault::new(404, "not_found", "the resource does not exist", hint));
         }
     };
@@ -296,6 +312,10 @@ fn check_body(what: &What, body: Body) -> Result<(), Fault> {
             let hint = "send a JSON object with Content-Length";
             (leaders::MAX_BYTES, Fault::change_too_large, absent("a change of leaders has a body", hint))
         }
+        What::ChangeGroups { .. } => {
+            let hint = "send a JSON object with Content-Length";
+            (groups::MAX_BYTES, Fault::groups_change_too_large, absent("a change of groups has a body", hint))
+        }
         What::Transaction { .. } => {
             let hint = "send a JSON object with Content-Length";
             (transaction::MAX_BYTES, Fault::transaction_too_large, absent("a transaction has a body", hint))
@@ -304,7 +324,7 @@ fn check_body(what: &What, body: Body) -> Result<(), Fault> {
             return match body {
                 Body::Absent | Body::Length(0) => Ok(()),
                 _ => {
-                    let message = "only a PUT, and a POST to /txn and /leaders, has a body";
+                    let message = "only a PUT, and a POST to /txn, /leaders and /groups, has a body";
                     Err(Fault::bad_request(message, "leave it out"))
                 }
             };
@@ -470,6 +490,7 @@ mod tests {
             ("/kv/k", KEY_METHODS),
             ("/status", PAGE_METHODS),
             ("/leaders", LEADERS_METHODS),
+            ("/groups", LEADERS_METHODS),
             ("/snapshot", SNAPSHOT_METHODS),
             ("/txn", TRANSACTION_METHODS),
             ("/kv", PAGE_METHODS),

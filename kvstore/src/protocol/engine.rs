@@ -1,10 +1,8 @@
 //! What the front ends need from the engine: the batch interface of one thread.
 
 use bytes::Bytes;
-use niagara_engine::{
-    Completion, Consistency, GlobalPosition, LaneId, Leaders, NotAttached, NotMoved, Port, Reads, Refused,
-    StateMachine, Status,
-};
+use niagara_engine::{EpochView, Completion, Consistency, GlobalPosition, LaneId, Leaders, NotAttached, NotChanged, NotMoved, Port, Reads, Refused,
+    StateMachine, Status,};
 
 use crate::{KvReader, Reply};
 
@@ -55,6 +53,14 @@ pub(crate) trait Engine {
     /// Starts to hand a group over that this server leads.
     fn move_leadership(&self, group: u16, _to: u64) -> Result<(), NotMoved> {
         Err(NotMoved::NoSuchGroup { group, groups: 0 })
+    }
+    /// The epoch, and its number of groups.
+    fn epoch(&self) -> EpochView {
+        EpochView::default()
+    }
+    /// Asks for another number of groups.
+    fn ask_for_groups(&self, _groups: u16) -> Result<(), NotChanged> {
+        Err(NotChanged::Stopping)
     }
     /// Leaves a group to others.
     fn leave(&self, group: u16) -> Result<(), NotMoved> {
@@ -150,6 +156,14 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> Engine for Port<S> {
 
     fn move_leadership(&self, group: u16, to: u64) -> Result<(), NotMoved> {
         self.client().start_to_move(group, to)
+    }
+
+    fn epoch(&self) -> EpochView {
+        self.client().epoch()
+    }
+
+    fn ask_for_groups(&self, groups: u16) -> Result<(), NotChanged> {
+        self.client().ask_for_groups(groups)
     }
 
     fn leave(&self, group: u16) -> Result<(), NotMoved> {

@@ -23,6 +23,7 @@ pub mod check;
 pub mod models;
 
 mod client;
+mod config;
 mod metrics;
 mod progress;
 mod server;
@@ -33,6 +34,8 @@ mod sync;
 mod apply;
 #[path = "../../../engine/src/frozen.rs"]
 mod frozen;
+#[path = "../../../engine/src/growing.rs"]
+mod growing;
 #[path = "../../../engine/src/lane/mod.rs"]
 mod lane;
 #[path = "../../../engine/src/misuse.rs"]

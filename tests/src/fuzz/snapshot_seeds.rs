@@ -9,6 +9,7 @@ use niagara_group::batch::Span;
 use niagara_kvstore::{Kv, command};
 use niagara_log::EntryId;
 use niagara_sequencer::GroupId;
+use niagara_sequencer::epoch::{Chain, Cut, Epoch, Terms};
 
 use super::seeds::named;
 use super::snapshot::seal;
@@ -29,22 +30,33 @@ pub fn snapshot() -> Seeds {
         ("no-keys-in-chunk", flagged(1, file(&header(2), &[&[1], &[9, 9]]))),
         ("cut", flagged(0, cut)),
         ("header-only", flagged(1, header(1).encode())),
+        ("later-epoch", flagged(0, file(&header_of_later_epoch(), &[&state()]))),
     ])
 }
 
 /// Every message there is.
 pub fn transfer() -> Seeds {
-    let (id, round) = (0xabc, 1000);
+    let (id, cut) = (0xabc, Cut { epoch: Epoch::new(2), round: 1000 });
     let body = |message: Transfer| message.encode().parts().concat();
     named([
-        ("ask", body(Transfer::Ask { round, part: 0 })),
-        ("ask-with-part", body(Transfer::Ask { round, part: id })),
-        ("offer", body(Transfer::Offer { id, round, bytes: 1 << 30 })),
+        ("ask", body(Transfer::Ask { cut, part: 0 })),
+        ("ask-with-part", body(Transfer::Ask { cut, part: id })),
+        ("offer", body(Transfer::Offer { id, cut, bytes: 1 << 30 })),
+        ("over", body(Transfer::Over { cut })),
         ("nothing", body(Transfer::Nothing)),
         ("fetch", body(Transfer::Fetch { id, offset: 1 << 20, length: 256 << 10 })),
         ("piece", body(Transfer::Piece { id, offset: 70, bytes: "part of a file".into() })),
         ("gone", body(Transfer::Gone { id })),
     ])
+}
+
+/// The header of a snapshot of the second epoch.
+fn header_of_later_epoch() -> Header {
+    let mut header = header(2);
+    header.chain = Chain::genesis(Terms { groups: 3, ..header.record().terms.clone() }).expect("three groups");
+    header.chain.extend(9, Terms { groups: 2, ..header.record().terms.clone() }).expect("two groups");
+    header.sessions = LaneSessions::new(&[1, 2, 3], 3);
+    header
 }
 
 fn header(groups: u16) -> Header {

@@ -7,11 +7,13 @@ use loom::thread;
 use niagara_group::batch::encode_commands;
 use niagara_group::{Commands, LaneSource};
 use niagara_log::LogEntry;
+use niagara_sequencer::epoch::{Chain, Terms};
 use niagara_sequencer::{Emitted, GlobalPosition};
 
 use crate::apply::LaneSessions;
 use crate::client::Inbox;
 use crate::frozen::{Encoded, MalformedState};
+use crate::growing::Growing;
 use crate::lane::{Lane, Sink};
 use crate::models::gate::{at_least, gate};
 use crate::models::inbox::{Unpark, collect};
@@ -78,14 +80,15 @@ impl Fixture {
         let gate = Arc::new(gate(&progress));
         let inbox = Arc::new(Inbox::new(Arc::new(Unpark(current()))));
         let state = Arc::new(AtomicU64::new(0));
-        let lanes = Arc::new(vec![lane()]);
+        let lanes = Arc::new(Growing::new());
+        lanes.grow_to(1, |_| lane());
         let stretch = stretch(&lanes[0], &inbox);
         let executor = Executor {
             unshown: Vec::new(),
             state: Count(Arc::clone(&state)),
             server: 1,
             cluster: 1,
-            voters: vec![1],
+            chain: Chain::genesis(Terms { groups: 1, members: vec![1], level: 1 }).expect("a server"),
             incarnation: 1,
             sessions: LaneSessions::new(&[1], 1),
             lanes,
@@ -111,7 +114,7 @@ fn stretch(lane: &Lane<u64>, inbox: &Arc<Inbox<u64>>) -> Stretch {
     let sink: Arc<dyn Sink<u64>> = Arc::<Inbox<u64>>::clone(inbox);
     submit(lane, 7, &sink);
     let mut batches = Vec::new();
-    (&*lane.queue).take(1 << 10, &mut batches);
+    lane.queue.take(1 << 10, &mut batches);
     let (context, data) = encode_commands(1, &batches);
     let item = LogEntry { index: 1, term: 1, kind: 0, context, data };
     Stretch { bytes: 0, emitted: vec![Emitted::Commands { position: POSITION, item }], then: None }
@@ -151,7 +154,7 @@ pub fn a_read_sees_what_is_applied() {
 pub fn held_commands_hear_of_execution() {
     let Fixture { progress, mut application, stretch, .. } = Fixture::new();
     let (sockets, queue) = (Sockets::new(), Arc::clone(&application.executor.lanes[0].queue));
-    let group = &progress.epoch.groups[0];
+    let group = &progress.epoch().groups[0];
     group.mailbox.set_waker(sockets.waker.clone());
     let execution = thread::spawn(move || application.execute(stretch));
     let mut seen = queue.next_command();

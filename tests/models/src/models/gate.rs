@@ -15,7 +15,7 @@ use crate::read_gate::{AtLeastBatch, ReadBatch, ReadGate};
 use crate::sync::{Ordering::SeqCst, current};
 
 pub(super) fn gate(progress: &Arc<SharedProgress>) -> ReadGate {
-    let layout = Layout::new(progress.epoch.groups.len() as u16);
+    let layout = Layout::new(progress.epoch().groups.len() as u16);
     ReadGate::new(layout, Arc::clone(progress), Arc::new(Metrics::default()), 3, 40)
 }
 
@@ -69,7 +69,7 @@ pub fn a_strong_read_hears_of_its_barrier() {
     });
     let group = thread::spawn(move || {
         let mut mail = Vec::new();
-        progress.epoch.groups[0].mailbox.take(&mut mail);
+        progress.epoch().groups[0].mailbox.take(&mut mail);
         let [Mail::AskRead(round)] = mail[..] else { panic!("a read asks one group: {mail:?}") };
         gate.answered(round, 1);
     });

@@ -20,10 +20,15 @@ pub(crate) use lease::PublishedLease;
 pub(crate) use mailbox::Mailbox;
 pub(crate) use waits::{Level, Waits};
 
+use std::sync::Arc;
+
+use niagara_sequencer::Layout;
+use niagara_sequencer::epoch::Epoch;
+
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
 
 pub(crate) struct SharedProgress {
-    pub epoch: EpochProgress,
+    epoch: Arc<EpochProgress>,
     pub applied: AtomicU64,
     pub snapshots: Nobody,
     pub divergence: Nobody,
@@ -31,6 +36,8 @@ pub(crate) struct SharedProgress {
 }
 
 pub(crate) struct EpochProgress {
+    pub number: Epoch,
+    pub layout: Layout,
     level: Level,
     pub anchor: AtomicU32,
     pub awaited: AtomicU32,
@@ -49,6 +56,7 @@ pub(crate) struct GroupProgress {
 pub(crate) enum Mail {
     AskRead(u64),
     Persisted(u64),
+    HandLanesOver,
 }
 
 /// A stand-in that takes no part.
@@ -63,13 +71,15 @@ impl SharedProgress {
             mailbox: Mailbox::default(),
         };
         let epoch = EpochProgress {
+            number: Epoch::FIRST,
+            layout: Layout::new(groups as u16),
             level: Level::default(),
             anchor: AtomicU32::new(0),
             awaited: AtomicU32::new(0),
             groups: std::iter::repeat_with(group).take(groups).collect(),
         };
         SharedProgress {
-            epoch,
+            epoch: Arc::new(epoch),
             applied: AtomicU64::new(0),
             snapshots: Nobody,
             divergence: Nobody,
@@ -78,7 +88,30 @@ impl SharedProgress {
     }
 }
 
+impl SharedProgress {
+    pub fn epoch(&self) -> &Arc<EpochProgress> {
+        &self.epoch
+    }
+
+    /// There is no other one.
+    pub fn epochs(&self) -> impl Iterator<Item = &Arc<EpochProgress>> {
+        std::iter::once(&self.epoch)
+    }
+}
+
 impl EpochProgress {
+    pub fn is_followed_by(&self, _: Arc<EpochProgress>) {
+        unreachable!("there is one epoch");
+    }
+
+    pub fn is_left_by_lanes(&self) -> bool {
+        false
+    }
+
+    pub fn tell(&self, mail: &Mail) {
+        self.groups.iter().for_each(|group| group.send(*mail));
+    }
+
     pub fn level(&self) -> u64 {
         self.level.get()
     }

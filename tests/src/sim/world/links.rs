@@ -91,7 +91,7 @@ impl World {
     /// One server checks another one's hello; returns whether it admits it. It must, unless its own disk
     /// keeps it from recording whom it has met.
     fn greet(&mut self, here: u64, there: u64, group: usize) -> Result<bool, Broken> {
-        let channel = if group == self.groups() { 0 } else { group as u16 + 1 };
+        let channel = if group == self.groups() { 0 } else { group as u32 + 1 };
         let Some(hello) = self.server(there).running.as_ref().map(|running| running.machine.hello(channel))
         else {
             return Ok(false);

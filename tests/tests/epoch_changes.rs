@@ -75,3 +75,27 @@ fn groups_change_under_all_faults() {
     }
     assert!(simulated < 60 || changes > simulated, "{changes} changes in {simulated} simulations");
 }
+
+/// Seeds within which each planted bug has to be found.
+#[cfg(feature = "planted-bugs")]
+const ENOUGH: u64 = 600;
+
+/// Each checker is proved by the bug that it is for.
+#[cfg(feature = "planted-bugs")]
+#[test]
+fn planted_bugs_of_epochs_are_found() {
+    use std::panic::catch_unwind;
+
+    use niagara_planted::{self as planted, Bug};
+
+    for bug in Bug::EPOCHS {
+        let found = (0..ENOUGH).find(|seed| {
+            planted::plant(Some(*bug));
+            let simulated = catch_unwind(|| simulate(*seed));
+            planted::plant(None);
+            !matches!(simulated, Ok(Ok(_)))
+        });
+        let found = found.unwrap_or_else(|| panic!("{bug:?} is not found within {ENOUGH} seeds"));
+        println!("{bug:?} is found by seed {found}");
+    }
+}

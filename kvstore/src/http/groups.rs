@@ -1,0 +1,59 @@
+//! /groups: the epoch and its number of groups, and requests for another number.
+
+use niagara_engine::NotChanged;
+use serde::Deserialize;
+
+use super::fault::Fault;
+
+/// The longest request.
+pub(super) const MAX_BYTES: usize = 1 << 10;
+
+/// A request for another number of groups, as the JSON object in the body of a POST.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GroupsChange {
+    pub groups: u16,
+}
+
+const HINT: &str = "send {\"groups\":8}";
+
+impl GroupsChange {
+    pub(super) fn parse(body: &[u8]) -> Result<GroupsChange, Fault> {
+        serde_json::from_slice(body).map_err(|error| {
+            Fault::bad_request(format!("the body is no request for a number of groups: {error}"), HINT)
+        })
+    }
+}
+
+impl Fault {
+    pub(super) fn groups_change_too_large() -> Fault {
+        let message = format!("the body is longer than {MAX_BYTES} bytes");
+        Fault::new(413, "too_large", message, HINT)
+    }
+
+    /// Nothing was asked for.
+    pub(super) fn not_changed(why: &NotChanged) -> Fault {
+        let (status, error) = match why {
+            NotChanged::Groups { .. } => (400, "bad_request"),
+            NotChanged::LeadsNothing { .. } => (409, "not_leading"),
+            NotChanged::UnderWay => (409, "under_way"),
+            NotChanged::Stopping => (503, "stopping"),
+            _ => (409, "not_changed"),
+        };
+        Fault::new(status, error, why.to_string(), "GET /groups shows the epoch and its groups")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_an_object_with_a_number() {
+        assert_eq!(GroupsChange::parse(br#"{"groups": 8}"#).ok(), Some(GroupsChange { groups: 8 }));
+        for wrong in ["", "8", "{}", r#"{"groups":-1}"#, r#"{"groups":70000}"#, r#"{"groups":1,"now":true}"#] {
+            let fault = GroupsChange::parse(wrong.as_bytes()).unwrap_err();
+            assert_eq!((fault.status, fault.hint.as_ref()), (400, HINT), "{wrong}");
+        }
+    }
+}

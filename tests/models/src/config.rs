@@ -1,0 +1,3 @@
+//! What the included files need of the configuration.
+
+pub(crate) const FIRST_LEVEL: u32 = 1;
