@@ -1,7 +1,7 @@
 //! The entry that ends an epoch. It fills a slot as commands do, and has no sub-batches.
 //!
 //! ```text
-//! context  kind u8 (3) | slot u64
+//! context  kind u8 (4) | slot u64
 //! data     epoch u32 | request u128 | groups u16 | level u32 | number of members u16 | their ids u64
 //! ```
 
@@ -9,7 +9,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use niagara_sequencer::epoch::{Epoch, EpochEnd, Terms};
 
 /// Kind of the entry, the first byte of its context.
-pub(crate) const KIND: u8 = 3;
+pub(crate) const KIND: u8 = 4;
 
 const HEAD: usize = 4 + 16 + 2 + 4 + 2;
 

@@ -87,10 +87,13 @@ impl<S: StateMachine> Client<S> {
             return Err(NotChanged::UnderWay);
         }
         let anchor = epoch.anchor.load(SeqCst) as usize;
-        let anchor_first = [anchor].into_iter().chain(0..epoch.groups.len()).map(|group| &epoch.groups[group]);
+        let anchor_first =
+            [anchor].into_iter().chain(0..epoch.groups.len()).map(|group| &epoch.groups[group]);
         let Some(group) = anchor_first.clone().find(|group| group.leads.load(SeqCst)) else {
             let leaders = anchor_first.map(|group| group.leader.load(SeqCst));
-            return Err(NotChanged::LeadsNothing { leader: leaders.into_iter().find(|leader| *leader != 0).unwrap_or(0) });
+            return Err(NotChanged::LeadsNothing {
+                leader: leaders.into_iter().find(|leader| *leader != 0).unwrap_or(0),
+            });
         };
         let next = Terms { groups, members: epoch.members.clone(), level: FIRST_LEVEL };
         group.send(Mail::End(Arc::new(EpochEnd { epoch: epoch.number, next, request: random() })));

@@ -215,7 +215,8 @@ impl<S: StateMachine> Port<S> {
     /// Whether a command is staged for this lane in this turn, so that a read can be [attached](Self::attach).
     pub fn is_staged(&self, lane: LaneId) -> bool {
         !self.stages_nothing(lane)
-            || planted::is(Bug::AttachedToEarlierCommand) && self.shared.lanes[usize::from(lane.0)].pending() > 0
+            || planted::is(Bug::AttachedToEarlierCommand)
+                && self.shared.lanes[usize::from(lane.0)].pending() > 0
     }
 
     /// Attaches a strong read to the last command that is staged for the lane in this turn: this server executes

@@ -11,10 +11,11 @@ use niagara_sequencer::{GlobalPosition, GroupId, Slot};
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 
-use crate::growing::Growing;
 use crate::clock::Clock;
+use crate::growing::Growing;
 use crate::lane::{
-    Deliveries, Groups, Lane, LaneId, LaneLimits, LaneQueue, Leadership, Look, Origin, Room, TicketPart, choose,
+    Deliveries, Groups, Lane, LaneId, LaneLimits, LaneQueue, Leadership, Look, Origin, Room, TicketPart,
+    choose,
 };
 use crate::metrics::{GroupMetrics, Metrics};
 use crate::outcome::{Consistency, Refused};
@@ -86,7 +87,11 @@ impl<S: StateMachine> Shared<S> {
         if self.progress.room.is_lacking() {
             return Err(Refused::ReadOnly);
         }
-        if self.progress.epoch().is_leaderless(self.leaderless_ticks) { Err(Refused::NoLeader) } else { Ok(()) }
+        if self.progress.epoch().is_leaderless(self.leaderless_ticks) {
+            Err(Refused::NoLeader)
+        } else {
+            Ok(())
+        }
     }
 
     /// Makes what more groups and lanes need. The thread that makes epochs calls it.
@@ -228,7 +233,8 @@ impl<S: StateMachine> Shared<S> {
 
     /// Starts strong reads that are not fresh yet.
     pub fn read_when_fresh(&self, sink: Arc<dyn ReadSink>, tokens: Vec<u64>, patience: Duration) {
-        if self.progress.epoch().is_leaderless(self.leaderless_ticks) || self.progress.divergence.is_diverged()
+        if self.progress.epoch().is_leaderless(self.leaderless_ticks)
+            || self.progress.divergence.is_diverged()
         {
             self.metrics.reads_failed.inc_by(tokens.len() as u64);
             return sink.failed(&tokens);

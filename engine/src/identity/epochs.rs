@@ -20,7 +20,8 @@ pub(super) fn put_epochs(text: &mut String, chain: &Chain, marks: &Marks) -> fmt
         members.iter().try_for_each(|member| write!(text, " {member}"))?;
         text.push('\n');
     }
-    let [created, started] = [marks.newest_created(), marks.newest_started()].map(|mark| mark.map_or(0, Epoch::get));
+    let [created, started] =
+        [marks.newest_created(), marks.newest_started()].map(|mark| mark.map_or(0, Epoch::get));
     writeln!(text, "epochs = {created} {started} {}", marks.first_open().get() - 1)?;
     for Sealed { epoch, last_round, committed } in marks.sealed() {
         write!(text, "sealed {epoch} = {last_round}")?;

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::mem;
 
 use bytes::{Bytes, BytesMut};
-use niagara_group::{LaneSource, OwnLane};
 use niagara_group::batch::{Span, SubBatch, put_command};
+use niagara_group::{LaneSource, OwnLane};
 use niagara_sequencer::epoch::Epoch;
 
 use crate::planted::{self, Bug};

@@ -31,7 +31,14 @@ impl Bounds {
     pub fn new(limits: ByteLimits, groups: usize) -> Self {
         let zero = || AtomicU64::new(0);
         let is_behind = AtomicBool::new(false);
-        Bounds { limits, groups: AtomicU64::new(groups as u64), behind: zero(), is_behind, pulled: zero(), executing: zero() }
+        Bounds {
+            limits,
+            groups: AtomicU64::new(groups as u64),
+            behind: zero(),
+            is_behind,
+            pulled: zero(),
+            executing: zero(),
+        }
     }
 
     /// The groups of one more epoch are there.

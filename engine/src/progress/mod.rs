@@ -40,8 +40,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
 use niagara_group::Taking;
-use niagara_net::DownReason;
 use niagara_log::Held;
+use niagara_net::DownReason;
 
 use parking_lot::Mutex;
 

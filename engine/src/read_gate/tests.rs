@@ -70,7 +70,9 @@ struct Fixture {
 impl Fixture {
     fn new() -> Self {
         let progress = Arc::new(SharedProgress::new(
-            EpochProgress::new(&Chain::genesis(Terms { groups: 1, members: vec![1], level: 1 }).unwrap().newest().record),
+            EpochProgress::new(
+                &Chain::genesis(Terms { groups: 1, members: vec![1], level: 1 }).unwrap().newest().record,
+            ),
             1,
             ByteLimits { behind: u64::MAX, merge: u64::MAX },
         ));

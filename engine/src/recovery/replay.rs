@@ -80,7 +80,8 @@ impl Replay<'_> {
         let Recovery { sources, found, terms, .. } = self.recovery;
         let index = usize::from(group) - 1;
         let failed = |source| RecoveryError::Log { group, source };
-        let (store, writer) = niagara_log::open(&log_config(config, group.into()), &mut |_| {}).map_err(failed)?;
+        let (store, writer) =
+            niagara_log::open(&log_config(config, group.into()), &mut |_| {}).map_err(failed)?;
         let found = &found.groups[index];
         let floor = found.floor;
         let mut filling = Filling { store, writer, floor, entries: Vec::new(), bytes: 0, failed: None };

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, unbounded};
-use niagara_log::thread::spawn;
 use niagara_log::Durability;
+use niagara_log::thread::spawn;
 use niagara_net::{Transport, Waker};
 
 use super::channels::{Listening, open_group, open_transfer};
@@ -167,10 +167,9 @@ impl<S: StateMachine> Engine<S> {
         let ServerParts { shared, groups, sequencer, application, manager, opener, mut room, bell, identity } =
             parts;
         let entrances: Vec<_> = transports.iter().map(|transport| (unbounded(), transport.waker())).collect();
-        let threads = entrances.iter().map(|((joining, _), waker)| ThreadEntrance {
-            joining: joining.clone(),
-            waker: waker.clone(),
-        });
+        let threads = entrances
+            .iter()
+            .map(|((joining, _), waker)| ThreadEntrance { joining: joining.clone(), waker: waker.clone() });
         let threads = GroupThreads {
             config: config.clone(),
             identity,

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use niagara_sequencer::epoch::{Chain, Cut, Epoch, Record, Sealed, lanes_of, may_close};
 use niagara_sequencer::GroupId;
+use niagara_sequencer::epoch::{Chain, Cut, Epoch, Record, Sealed, lanes_of, may_close};
 
 use super::environment::Environment;
 use super::parts::GroupParts;
@@ -168,7 +168,8 @@ impl<S: StateMachine> EpochOpener<S> {
             Before::Merged(sealed) => (None, Some(sealed.clone())),
             Before::Replaced(header) => (Some(&**header), None),
         };
-        let epoch = OpenEpoch { record, snapshot, sealed: None, lanes_before: self.shared.progress.epoch().lanes };
+        let epoch =
+            OpenEpoch { record, snapshot, sealed: None, lanes_before: self.shared.progress.epoch().lanes };
         let groups = open_groups(&self.config, &self.environment, &self.identity, epoch)?;
         self.identity.starts_epoch(chain, sealed)?;
         self.lacks_room = false;
@@ -199,7 +200,8 @@ impl<S: StateMachine> EpochOpener<S> {
             self.closing.push(Arc::clone(epoch));
             tracing::info!(epoch = epoch.number.get(), "an epoch is over, and its groups are closed");
         }
-        let is_left = |epoch: &Arc<EpochProgress>| epoch.groups.iter().all(|group| group.left.lock().is_some());
+        let is_left =
+            |epoch: &Arc<EpochProgress>| epoch.groups.iter().all(|group| group.left.lock().is_some());
         for epoch in self.closing.extract_if(.., |epoch| is_left(epoch)) {
             let channels = (0..epoch.groups.len()).map(|index| epoch.channel(index));
             remove_logs(&self.config, &*self.environment.files, channels);

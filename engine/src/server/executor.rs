@@ -12,8 +12,8 @@ use niagara_sequencer::GlobalPosition;
 use niagara_sequencer::epoch::{Chain, Record};
 
 use super::stretch::SnapshotPoint;
-use crate::growing::Growing;
 use crate::apply::{Digests, LaneSessions, Verdict};
+use crate::growing::Growing;
 use crate::lane::{Deliveries, DueLook, DueReads, Lane};
 use crate::metrics::Metrics;
 use crate::outcome::{Completion, Detached, Refused};

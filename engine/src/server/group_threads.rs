@@ -52,7 +52,8 @@ impl GroupThreads {
                 continue;
             }
             let name = format!("log-{}-{}", record.epoch, part.start + 1);
-            let link = |group| group_link(&self.config, record, group as u16, &self.identity, &self.listening);
+            let link =
+                |group| group_link(&self.config, record, group as u16, &self.identity, &self.listening);
             let links = part.clone().map(link).collect::<Result<Vec<_>, _>>()?;
             let driven = drive(&self.config, &self.progress, name, groups.by_ref().take(part.len()));
             let (groups, logs) = driven.map_err(StartError::Thread)?;

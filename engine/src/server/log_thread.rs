@@ -120,7 +120,12 @@ fn take(logs: &mut [GroupLog], order: Order) {
 }
 
 impl GroupLog {
-    pub fn new(group: usize, epoch: Arc<EpochProgress>, writer: LogWriter, metrics: GroupMetrics) -> GroupLog {
+    pub fn new(
+        group: usize,
+        epoch: Arc<EpochProgress>,
+        writer: LogWriter,
+        metrics: GroupMetrics,
+    ) -> GroupLog {
         GroupLog { group, epoch, writer, metrics, pending: Pending::default(), last: None }
     }
 

@@ -79,7 +79,8 @@ impl<S: StateMachine> ServerParts<S> {
         let mut opened = opened.into_iter();
         let (first, groups) = opened.next().expect("a server continues in some epoch");
         let bounds = ByteLimits { behind: config.behind_bytes, merge: config.merge_bytes as u64 };
-        let progress = Arc::new(SharedProgress::new(EpochProgress::new(&first), config.members.len(), bounds));
+        let progress =
+            Arc::new(SharedProgress::new(EpochProgress::new(&first), config.members.len(), bounds));
         let bell = Arc::<Bell>::default();
         let clock = &environment.clock;
         let shared =
@@ -97,8 +98,14 @@ impl<S: StateMachine> ServerParts<S> {
         let manager = SnapshotManager::new(manager_config(config), share, store, files);
         let stores = groups.iter().map(|group| group.store.clone()).collect();
         let chain_so_far = chain_until(&chain, first.epoch);
-        let sequencer =
-            sequencer(config, identity.incarnation(), chain_so_far.clone(), stores, &shared, header.as_deref());
+        let sequencer = sequencer(
+            config,
+            identity.incarnation(),
+            chain_so_far.clone(),
+            stores,
+            &shared,
+            header.as_deref(),
+        );
         let mut application =
             application(config, identity.incarnation(), chain_so_far, state, &shared, handover);
         if let Some((header, state)) = snapshot {
@@ -163,7 +170,8 @@ fn open_epochs(
         lanes_before = record.lanes;
         Ok((record.clone(), open_groups(config, environment, identity, epoch)?))
     };
-    let opened = links.filter(|record| record.epoch >= first).map(&mut open).collect::<Result<_, StartError>>()?;
+    let opened =
+        links.filter(|record| record.epoch >= first).map(&mut open).collect::<Result<_, StartError>>()?;
     Ok(FoundEpochs { chain, opened, is_new: first > started })
 }
 

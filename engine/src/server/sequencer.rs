@@ -217,7 +217,8 @@ impl Sequencer {
     /// Goes on with the next epoch, if its groups are there.
     fn begin_epoch(&mut self) -> Stretch {
         self.more = false;
-        let Some(NextEpoch { progress, stores }) = self.progress.succession.take(self.epoch.number.next()) else {
+        let Some(NextEpoch { progress, stores }) = self.progress.succession.take(self.epoch.number.next())
+        else {
             return Stretch::default();
         };
         let last_round = self.ending.last_round().expect("it has ended");
@@ -374,7 +375,8 @@ impl Sequencer {
         self.epoch.ends();
         let Some(NextEpoch { progress, stores }) = self.progress.succession.take(epoch) else {
             if !std::mem::replace(&mut self.leaps, true) {
-                let wanted = Wanted { chain: header.chain.clone(), after: Before::Replaced(Arc::clone(header)) };
+                let wanted =
+                    Wanted { chain: header.chain.clone(), after: Before::Replaced(Arc::clone(header)) };
                 self.progress.succession.want(wanted);
                 self.progress.snapshots.wake();
             }

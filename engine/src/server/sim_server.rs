@@ -181,7 +181,8 @@ impl<S: StateMachine> SimServer<S> {
         config.check()?;
         let parts = ServerParts::open(config, environment, state)?;
         parts.begin(config)?;
-        let ServerParts { identity, shared, groups, sequencer, application, manager, opener, room, bell: _ } = parts;
+        let ServerParts { identity, shared, groups, sequencer, application, manager, opener, room, bell: _ } =
+            parts;
         let mut server = SimServer {
             config: config.clone(),
             identity,
@@ -364,7 +365,11 @@ impl<S: StateMachine> SimServer<S> {
     fn end_group(&mut self, group: usize) {
         let SimGroup { parts, .. } = self.groups[group].take().expect("the server has the group");
         let GroupParts { replica, .. } = parts;
-        replica.leaves(Held { segment: 0, last: replica.driver.last_entry(), hard_state: replica.driver.hard_state() });
+        replica.leaves(Held {
+            segment: 0,
+            last: replica.driver.last_entry(),
+            hard_state: replica.driver.hard_state(),
+        });
     }
 
     /// Whether a group has something to write.
@@ -378,7 +383,8 @@ impl<S: StateMachine> SimServer<S> {
     /// If the log cannot be written. The server's process would end then, so the machine must not be used any
     /// more.
     pub fn write_log(&mut self, group: usize) -> Result<(), LogError> {
-        let Some(Some(SimGroup { parts: GroupParts { replica, writer, .. }, writes })) = self.groups.get_mut(group)
+        let Some(Some(SimGroup { parts: GroupParts { replica, writer, .. }, writes })) =
+            self.groups.get_mut(group)
         else {
             return Ok(());
         };
@@ -399,7 +405,9 @@ impl<S: StateMachine> SimServer<S> {
         for group in (0..self.groups.len()).filter(|group| self.has_group(*group)).collect::<Vec<_>>() {
             self.turn(group);
             self.write_log(group)?;
-            let Some(SimGroup { parts: GroupParts { replica, writer, .. }, writes }) = &mut self.groups[group] else {
+            let Some(SimGroup { parts: GroupParts { replica, writer, .. }, writes }) =
+                &mut self.groups[group]
+            else {
                 continue;
             };
             let hard_state = replica.driver.hard_state();

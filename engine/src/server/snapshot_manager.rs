@@ -19,8 +19,8 @@ use crate::metrics::Metrics;
 use crate::planted::{self, Bug};
 use crate::progress::{Bell, EpochProgress, Mail, SharedProgress};
 use crate::snapshot::{
-    Handover, Header, Kept, OverNews, Received, Saved, Saving, SnapshotError, SnapshotFailed, SnapshotReceiver,
-    SnapshotSender, SnapshotStore, Snapshots, TakenSnapshot, Transfer,
+    Handover, Header, Kept, OverNews, Received, Saved, Saving, SnapshotError, SnapshotFailed,
+    SnapshotReceiver, SnapshotSender, SnapshotStore, Snapshots, TakenSnapshot, Transfer,
 };
 use crate::state_machine::StateMachine;
 use crate::status::Digest;
@@ -191,7 +191,10 @@ impl<S: StateMachine> SnapshotManager<S> {
 
     /// When there is something to do, unless something happens before.
     pub fn next_due(&self, now: Instant) -> Option<Instant> {
-        [self.saving.due(now), self.sender.due(now), self.receiver.due(), self.over.due()].into_iter().flatten().min()
+        [self.saving.due(now), self.sender.due(now), self.receiver.due(), self.over.due()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Does a little of everything that is due, and returns the messages to send.
@@ -328,8 +331,13 @@ impl<S: StateMachine> SnapshotManager<S> {
     /// was not received.
     fn logs_hold_what_is_saved(&self) -> bool {
         self.saving.header().is_none_or(|header| {
-            let epoch = self.epoch(header.cut().epoch).expect("global_prefix: a snapshot is of a known epoch");
-            epoch.groups.iter().zip(&header.floors).all(|(group, floor)| group.persisted.load(SeqCst) >= floor.entry.index)
+            let epoch =
+                self.epoch(header.cut().epoch).expect("global_prefix: a snapshot is of a known epoch");
+            epoch
+                .groups
+                .iter()
+                .zip(&header.floors)
+                .all(|(group, floor)| group.persisted.load(SeqCst) >= floor.entry.index)
         })
     }
 

@@ -175,7 +175,11 @@ fn open_group(
         hard_state.commit = hard_state.commit.max(committed[usize::from(group)]);
     }
     if hard_state.commit > store.last_index() {
-        return Err(StartError::LostEntries { group: number, last: store.last_index(), commit: hard_state.commit });
+        return Err(StartError::LostEntries {
+            group: number,
+            last: store.last_index(),
+            commit: hard_state.commit,
+        });
     }
     let voters = if config.alone { config.voters() } else { record.terms.members.clone() };
     let election = config.election_ticks;
@@ -214,7 +218,8 @@ const FIRST_SEGMENT_PART: u64 = 64;
 pub(crate) fn log_config(config: &Config, channel: u32) -> LogConfig {
     let id = crc32fast::hash(format!("{:032x}/{}/{channel}", config.cluster, config.server).as_bytes());
     let dir = config.data_dir.join(log_directory(channel));
-    let mut log_config = LogConfig::new(dir, config.durability, u64::from(id) << 16 | u64::from(channel & 0xffff));
+    let mut log_config =
+        LogConfig::new(dir, config.durability, u64::from(id) << 16 | u64::from(channel & 0xffff));
     log_config.segment_bytes = config.segment_bytes;
     log_config.first_segment_bytes = config.segment_bytes / FIRST_SEGMENT_PART;
     log_config.cache_bytes = config.log_cache_bytes;

@@ -45,8 +45,8 @@ mod writer;
 
 pub use error::SnapshotError;
 pub(crate) use handover::Handover;
-pub(crate) use over::OverNews;
 pub use header::{Header, HeaderError};
+pub(crate) use over::OverNews;
 pub(crate) use own_files::{directory as own_files_of, read_into};
 pub use reader::SnapshotReader;
 pub(crate) use receiver::{Received, SnapshotReceiver};

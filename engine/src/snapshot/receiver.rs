@@ -148,7 +148,8 @@ impl<R: Restoring> SnapshotReceiver<R> {
         }
         if !self.is_under_way()
             && self.paused_until.is_none_or(|until| until <= now)
-            && let Some((from, cut)) = self.needs.values().copied().chain(self.over).max_by_key(|(_, cut)| *cut)
+            && let Some((from, cut)) =
+                self.needs.values().copied().chain(self.over).max_by_key(|(_, cut)| *cut)
         {
             tracing::info!(server = from, %cut, "this server is too far behind: requesting a snapshot");
             self.paused_until = None;

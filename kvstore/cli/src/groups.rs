@@ -76,9 +76,8 @@ impl Cluster {
     fn find(arguments: &ClusterArgs, timeout: Duration) -> Result<Cluster, Failure> {
         let survey = Survey::take(endpoints(arguments)?, timeout);
         let known = survey.rows.iter();
-        let servers: Vec<(u64, Endpoint)> = known
-            .filter_map(|row| Some((row.status.as_ref()?.server, row.endpoint.clone())))
-            .collect();
+        let servers: Vec<(u64, Endpoint)> =
+            known.filter_map(|row| Some((row.status.as_ref()?.server, row.endpoint.clone()))).collect();
         if servers.is_empty() {
             let hint = "name running servers with --at URL,URL, or --config FILE";
             return Err(Failure::refused("no server answers", hint));
@@ -176,7 +175,12 @@ fn report(all: &[Standing], paint: Paint) -> String {
     let mut table = Table::new(["server", "epoch", "groups", "members"]);
     for Standing { server, epoch } in all {
         let members: Vec<String> = epoch.members.iter().map(u64::to_string).collect();
-        table.row([server.to_string(), epoch.number.to_string(), epoch.groups.to_string(), members.join(", ")]);
+        table.row([
+            server.to_string(),
+            epoch.number.to_string(),
+            epoch.groups.to_string(),
+            members.join(", "),
+        ]);
     }
     table.text(paint)
 }

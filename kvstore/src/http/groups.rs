@@ -51,7 +51,8 @@ mod tests {
     #[test]
     fn a_request_is_an_object_with_a_number() {
         assert_eq!(GroupsChange::parse(br#"{"groups": 8}"#).ok(), Some(GroupsChange { groups: 8 }));
-        for wrong in ["", "8", "{}", r#"{"groups":-1}"#, r#"{"groups":70000}"#, r#"{"groups":1,"now":true}"#] {
+        for wrong in ["", "8", "{}", r#"{"groups":-1}"#, r#"{"groups":70000}"#, r#"{"groups":1,"now":true}"#]
+        {
             let fault = GroupsChange::parse(wrong.as_bytes()).unwrap_err();
             assert_eq!((fault.status, fault.hint.as_ref()), (400, HINT), "{wrong}");
         }

@@ -7,7 +7,6 @@ use niagara_engine::Consistency;
 use super::description::OwnDescription;
 use super::fault::Fault;
 use super::lasting;
-use super::{groups, leaders};
 use super::listing::ListRequest;
 use super::media_type::Exposition;
 use super::parameters::{self, Freshness, parameters};
@@ -17,6 +16,7 @@ use super::respond::Framing;
 use super::target::{Target, target};
 use super::transaction::{self, Timed};
 use super::watch::WatchRequest;
+use super::{groups, leaders};
 use crate::command::{Condition, MAX_VALUE_BYTES};
 
 /// A valid request, apart from its body.

@@ -19,7 +19,9 @@ pub(super) fn wanted(what: &What) -> Option<Wanted<'_>> {
         What::Page { page: Page::Status | Page::Leaders | Page::Groups | Page::Metrics(_), .. } => {
             Some(Wanted::named("INFO", None))
         }
-        What::ChangeLeaders { .. } | What::ChangeGroups { .. } | What::Snapshot { .. } => Some(Wanted::named("CONFIG", Some("GET"))),
+        What::ChangeLeaders { .. } | What::ChangeGroups { .. } | What::Snapshot { .. } => {
+            Some(Wanted::named("CONFIG", Some("GET")))
+        }
         What::Page { page: Page::Healthz | Page::Readyz, .. }
         | What::Options(_)
         | What::Preflight(_)

@@ -1,8 +1,10 @@
 //! What the front ends need from the engine: the batch interface of one thread.
 
 use bytes::Bytes;
-use niagara_engine::{EpochView, Completion, Consistency, GlobalPosition, LaneId, Leaders, NotAttached, NotChanged, NotMoved, Port, Reads, Refused,
-    StateMachine, Status,};
+use niagara_engine::{
+    Completion, Consistency, EpochView, GlobalPosition, LaneId, Leaders, NotAttached, NotChanged, NotMoved,
+    Port, Reads, Refused, StateMachine, Status,
+};
 
 use crate::{KvReader, Reply};
 

@@ -53,7 +53,8 @@ pub fn transfer() -> Seeds {
 /// The header of a snapshot of the second epoch.
 fn header_of_later_epoch() -> Header {
     let mut header = header(2);
-    header.chain = Chain::genesis(Terms { groups: 3, ..header.record().terms.clone() }).expect("three groups");
+    header.chain =
+        Chain::genesis(Terms { groups: 3, ..header.record().terms.clone() }).expect("three groups");
     header.chain.extend(9, Terms { groups: 2, ..header.record().terms.clone() }).expect("two groups");
     header.sessions = LaneSessions::new(&[1, 2, 3], 3);
     header

@@ -186,7 +186,8 @@ impl<S: Observable> Simulation<S> {
                 self.note(&format!("server {id} ends: {error}"));
                 return self.process_ends(id, false);
             }
-            return self.broken("a_sound_log_opens", format!("server {id} cannot go on with an epoch: {error}"));
+            return self
+                .broken("a_sound_log_opens", format!("server {id} cannot go on with an epoch: {error}"));
         }
         self.drive_new_groups(id);
     }

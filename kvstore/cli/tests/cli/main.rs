@@ -3,6 +3,7 @@
 mod cluster;
 mod demo;
 mod exit_statuses;
+mod groups;
 mod log_sinks;
 mod new_cluster;
 mod process;
