@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::frame::{CUT, FrameError, HEAD_BYTES, Head, PIECE_HEAD_BYTES};
+use crate::frame::{CUT, FrameError, HEAD_BYTES, Head, LONG_HEAD_BYTES};
 
 /// Cuts a stream of bytes into frames.
 ///
@@ -44,6 +44,8 @@ pub struct FrameReader {
     /// The body whose pieces are arriving, as far as they have. While one of them is in `long`, so is the
     /// body.
     cut: Option<CutBody>,
+    /// Bytes of valid frames and pieces, heads included, that are not yet counted.
+    uncounted: usize,
     buffer_bytes: usize,
     max_frame_bytes: usize,
 }
@@ -76,17 +78,18 @@ struct CutBody {
 }
 
 impl FrameReader {
-    /// A reader with a buffer of `buffer_bytes` (at least the 12 bytes of a piece's head) that accepts bodies of up to
+    /// A reader with a buffer of `buffer_bytes` (at least the 12 bytes of a long head) that accepts bodies of up to
     /// `max_frame_bytes`. A small buffer takes more read calls, and bodies pin a large one longer; 64 to 256
     /// KiB is a good compromise.
     pub fn new(buffer_bytes: usize, max_frame_bytes: usize) -> FrameReader {
-        assert!(buffer_bytes >= PIECE_HEAD_BYTES, "the read buffer must hold the head of a piece");
+        assert!(buffer_bytes >= LONG_HEAD_BYTES, "the read buffer must hold a long head");
         let mut reader = FrameReader {
             buffer: BytesMut::new(),
             filled: 0,
             spent: VecDeque::new(),
             long: None,
             cut: None,
+            uncounted: 0,
             buffer_bytes,
             max_frame_bytes,
         };
@@ -141,7 +144,7 @@ impl FrameReader {
     fn read_up_to(&self) -> usize {
         match self.head() {
             Some(head) if head.length >= self.buffer_bytes / 8 => {
-                self.buffer.capacity().min(head.bytes() + head.length + HEAD_BYTES)
+                self.buffer.capacity().min(head.bytes() + head.length + LONG_HEAD_BYTES)
             }
             None if self.cut.is_some() => self.buffer.capacity().min(self.filled + BETWEEN_PIECES),
             _ => self.buffer.capacity().min(self.filled + READ_BYTES),
@@ -171,6 +174,7 @@ impl FrameReader {
         loop {
             if let Some(long) = self.long.take_if(|long| long.is_complete()) {
                 long.head.check(&long.bytes[long.begin..])?;
+                self.uncounted += long.head.bytes() + long.head.length;
                 match self.complete(long.head, long.bytes) {
                     Some(body) => return Ok(Some(body)),
                     None => continue,
@@ -187,6 +191,7 @@ impl FrameReader {
             self.filled -= wire_len;
             frame.advance(head.bytes());
             head.check(&frame)?;
+            self.uncounted += wire_len;
             if head.left.is_none() {
                 return Ok(Some(frame.freeze()));
             }
@@ -196,6 +201,11 @@ impl FrameReader {
                 return Ok(Some(body));
             }
         }
+    }
+
+    /// Bytes of the valid frames and pieces since the last call, heads included.
+    pub(crate) fn count(&mut self) -> u64 {
+        std::mem::take(&mut self.uncounted) as u64
     }
 
     /// Fails if no correct sender sends this head now.
@@ -218,7 +228,7 @@ impl FrameReader {
 
     /// Prepares for the rest of an incomplete frame, if that does not belong into the buffer.
     fn begin_long(&mut self, head: Head) {
-        if head.left.is_none() && HEAD_BYTES + head.length <= self.buffer_bytes {
+        if head.left.is_none() && head.bytes() + head.length <= self.buffer_bytes {
             return;
         }
         // Reserves all memory at once, so that nothing has to move as it grows; untouched memory costs

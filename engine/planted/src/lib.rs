@@ -173,6 +173,8 @@ pub enum Bug {
     PadsWhenIdle,
     /// Forwarded commands that are longer than what may wait are refused for ever.
     LargeForwardRefused,
+    /// The sum of an entry's data is that of its first sub-batch.
+    FirstBodySummed,
     /// A clean stop is recorded although a log was not synced.
     StopNotSynced,
     /// An HTTP client whose write has an unknown outcome gets no response.
@@ -338,6 +340,7 @@ impl Bug {
         Bug::HeartbeatEachTurn,
         Bug::PadsWhenIdle,
         Bug::LargeForwardRefused,
+        Bug::FirstBodySummed,
         Bug::StopNotSynced,
         Bug::HttpUnknownNotTold,
         Bug::TagCountIgnored,

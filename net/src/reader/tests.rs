@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::Frame;
-use crate::frame::{Cut, PIECE_HEAD_BYTES};
+use crate::frame::{Cut, LONG_HEAD_BYTES};
 
 const BUFFER: usize = 256;
 const LIMIT: usize = 2000;
@@ -86,15 +86,46 @@ proptest! {
     }
 }
 
+proptest! {
+    /// What the checksum covers is as it was sent, or does not arrive; the open end arrives as it came.
+    #[test]
+    fn an_open_end_is_left_to_its_receiver(
+        bodies in prop::collection::vec((prop::collection::vec(any::<u8>(), 1..LIMIT), any::<prop::sample::Index>()), 1..8),
+        piece in 1usize..600,
+        pieces in pieces(),
+        at in any::<prop::sample::Index>(),
+    ) {
+        for whole in [0, LIMIT] {
+            let frames = bodies.iter().map(|(body, covered)| {
+                Frame::seal([Bytes::from(body.clone())].into(), covered.index(body.len()), Cut { whole, piece })
+            });
+            let mut wire = frames.map(|frame| frame.slices().collect::<Vec<_>>().concat()).collect::<Vec<_>>().concat();
+            let mut sent = bodies.iter().map(|(body, _)| Bytes::from(body.clone())).collect::<Vec<_>>();
+            let (found, error) = read(&mut reader_of_pieces(), &wire, &pieces);
+            prop_assert_eq!((&found, error), (&sent, None));
+
+            let at = at.index(wire.len());
+            wire[at] ^= 0x10;
+            let (found, error) = read(&mut reader_of_pieces(), &wire, &pieces);
+            for (found, (sent, (_, covered))) in found.iter().zip(sent.iter_mut().zip(&bodies)) {
+                let covered = covered.index(sent.len());
+                prop_assert_eq!(&found[..covered], &sent[..covered]);
+                prop_assert_eq!(found.len(), sent.len());
+            }
+            prop_assert!(error.is_some() || found != sent);
+        }
+    }
+}
+
 fn reader_of_pieces() -> FrameReader {
     FrameReader::new(BUFFER, LIMIT)
 }
 
 /// The frames of a body cut into pieces of `piece` bytes, each on its own.
 fn cut(body: &[u8], piece: usize) -> Vec<Vec<u8>> {
-    let frame = Frame::seal([Bytes::from(body.to_vec())].into(), Cut { whole: 0, piece });
+    let frame = Frame::seal([Bytes::from(body.to_vec())].into(), usize::MAX, Cut { whole: 0, piece });
     let wire = frame.slices().collect::<Vec<_>>().concat();
-    wire.chunks(PIECE_HEAD_BYTES + piece).map(<[u8]>::to_vec).collect()
+    wire.chunks(LONG_HEAD_BYTES + piece).map(<[u8]>::to_vec).collect()
 }
 
 proptest! {
@@ -189,12 +220,13 @@ fn the_buffer_is_used_again_once_its_bodies_are_gone() {
     }
 }
 
-/// Consecutive large bodies are not moved: from the third on (the first read call knows nothing of what
+/// Consecutive large bodies, which are appends, are not moved: from the third on (the first read call knows nothing of what
 /// follows), each stays where its first byte was read.
 #[test]
 fn in_a_stream_of_large_frames_no_body_is_moved() {
     const LARGE: usize = 2048;
-    let stream = wire(&vec![vec![6; LARGE]; 50]);
+    let append = Frame::with_open_end([Bytes::from(vec![6; LARGE])], 0);
+    let stream = append.slices().collect::<Vec<_>>().concat().repeat(50);
     let mut reader = FrameReader::new(2 * LARGE, LARGE);
     // Where each byte of the stream was read to.
     let mut places = Vec::new();
@@ -211,7 +243,7 @@ fn in_a_stream_of_large_frames_no_body_is_moved() {
     }
     assert_eq!(bodies.len(), 50);
     for (number, body) in bodies.iter().enumerate().skip(3) {
-        let begin = number * (HEAD_BYTES + LARGE) + HEAD_BYTES;
+        let begin = number * (LONG_HEAD_BYTES + LARGE) + LONG_HEAD_BYTES;
         assert_eq!(body.as_ptr() as usize, places[begin], "body {number}");
     }
 }
@@ -227,9 +259,9 @@ fn a_body_that_is_kept_keeps_its_bytes() {
 #[test]
 fn a_length_above_the_limit_is_refused_before_a_byte_of_it_is_allocated() {
     let mut reader = FrameReader::new(BUFFER, LIMIT);
-    let (bodies, error) = read(&mut reader, &[0xff, 0xff, 0xff, 0x7f, 1, 2, 3, 4], &[HEAD_BYTES]);
+    let (bodies, error) = read(&mut reader, &[0xff, 0xff, 0xff, 0x3f, 1, 2, 3, 4], &[HEAD_BYTES]);
     assert!(bodies.is_empty());
-    assert_eq!(error, Some(FrameError::TooLong { length: i32::MAX as usize, limit: LIMIT }));
+    assert_eq!(error, Some(FrameError::TooLong { length: (1 << 30) - 1, limit: LIMIT }));
     let (bodies, error) = read(&mut reader_of_pieces(), &[0xff; 12], &[1]);
     assert!(bodies.is_empty());
     assert_eq!(error, Some(FrameError::TooLong { length: u32::MAX as usize, limit: LIMIT }));
