@@ -123,9 +123,10 @@ impl Connection {
     ) -> Result<Received, DownReason> {
         loop {
             while let Some(body) = self.reader.next_body()? {
+                let bytes = self.reader.count();
                 let Phase::Up { server, .. } = self.phase else { return Ok(Received::Greeting(body)) };
                 counters.frames_received += 1;
-                counters.bytes_received += self.reader.count();
+                counters.bytes_received += bytes;
                 events.push(Event::Frame { from: server, body });
             }
             if !self.readable {
