@@ -189,7 +189,8 @@ fn memory_for_a_body_in_pieces_is_reserved_once_and_touched_as_its_bytes_arrive(
     for (arrived, frame) in (1..).zip(cut(&vec![7; LONG], 64 << 10)).take(15) {
         read(&mut reader, &frame, &[777]);
         let cut = reader.cut.as_ref().unwrap();
-        assert_eq!((cut.bytes.len(), cut.bytes.capacity()), (arrived * (64 << 10), LONG));
+        let of_memory = (cut.received, cut.memory.capacity());
+        assert_eq!(of_memory, (arrived * (64 << 10), LONG + LONG_HEAD_BYTES));
     }
 }
 
@@ -210,7 +211,7 @@ fn a_body_points_into_the_read_buffer() {
 
 #[test]
 fn the_buffer_is_used_again_once_its_bodies_are_gone() {
-    let wire = wire([&vec![1; 150]]);
+    let wire = wire([&vec![1; BUFFER / 10]]);
     let mut reader = FrameReader::new(BUFFER, LIMIT);
     let at = reader.room().as_ptr() as usize;
     for _ in 0..1000 {
@@ -276,19 +277,50 @@ fn memory_for_a_long_body_is_touched_as_its_bytes_arrive() {
     read(&mut reader, head, &[HEAD_BYTES]);
     for arrived in [0, 100, 1000, 10_000] {
         let long = reader.long.as_ref().unwrap();
-        assert!(long.bytes.len() <= arrived + BUFFER, "{arrived} bytes touched {}", long.bytes.len());
+        let touched = long.body.memory.len();
+        assert!(touched <= arrived + BUFFER, "{arrived} bytes touched {touched}");
         read(&mut reader, &vec![0; 10 * arrived.max(10) - arrived], &[77]);
     }
 }
 
 #[test]
-fn a_long_body_ends_in_an_allocation_of_its_exact_length() {
-    let body = vec![3; LIMIT];
+fn memory_of_its_own_is_used_again_once_its_body_is_gone() {
+    let wire = |byte| wire([&vec![byte; BUFFER / 2]]);
     let mut reader = FrameReader::new(BUFFER, LIMIT);
-    let wire = wire([&body]);
-    read(&mut reader, &wire[..wire.len() - 1], &[BUFFER]);
-    assert_eq!(reader.long.as_ref().unwrap().bytes.capacity(), LIMIT);
-    assert_eq!(read(&mut reader, &wire[wire.len() - 1..], &[1]).0, [body]);
+    let (mut places, mut held) = (Vec::new(), Vec::new());
+    for byte in 0..50 {
+        let (bodies, error) = read(&mut reader, &wire(byte), &[50]);
+        assert_eq!((&bodies[..], error), (&[Bytes::from(vec![byte; BUFFER / 2])][..], None));
+        places.push(bodies[0].as_ptr());
+        held.extend(bodies);
+        if held.len() == 4 {
+            held.clear();
+        }
+    }
+    places.sort_unstable();
+    places.dedup();
+    assert!(places.len() <= 8, "{} places", places.len());
+}
+
+/// What comes behind a body, in the same read call, is the next frame's.
+#[test]
+fn a_body_and_the_next_head_come_with_one_read_call() {
+    let stream = wire([&vec![1; LIMIT], &vec![2; LIMIT], &b"short".to_vec(), &vec![3; LIMIT]]);
+    let mut reader = FrameReader::new(BUFFER, LIMIT);
+    let (mut at, mut calls, mut bodies) = (0, 0, Vec::new());
+    while at < stream.len() {
+        let room = reader.room();
+        let count = room.len().min(stream.len() - at);
+        room[..count].copy_from_slice(&stream[at..at + count]);
+        (at, calls) = (at + count, calls + 1);
+        reader.advance(count);
+        while let Some(body) = reader.next_body().unwrap() {
+            bodies.push(body);
+        }
+    }
+    assert_eq!(bodies.iter().map(Bytes::len).collect::<Vec<_>>(), [LIMIT, LIMIT, 5, LIMIT]);
+    // Memory that is new is touched in steps of the buffer.
+    assert!(calls <= 3 * (LIMIT / BUFFER + 1) + 3, "{calls} calls");
 }
 
 #[test]
