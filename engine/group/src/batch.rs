@@ -166,7 +166,8 @@ pub(crate) fn check_entry(
     mut visit: impl FnMut(&Span),
 ) -> Result<EntryFill, MalformedBatch> {
     let fill = EntryFill::of(context)?;
-    if data_sum(context).is_some_and(|sum| sum != crc32fast::hash(data)) {
+    let lies = |sum| sum != crc32fast::hash(data) && !planted::is(Bug::SumNotCompared);
+    if data_sum(context).is_some_and(lies) {
         return Err(MalformedBatch("an entry's data has another sum than its context says"));
     }
     match fill {

@@ -175,6 +175,8 @@ pub enum Bug {
     LargeForwardRefused,
     /// The sum of an entry's data is that of its first sub-batch.
     FirstBodySummed,
+    /// A server does not compare the data of another's entries with their sums.
+    SumNotCompared,
     /// A clean stop is recorded although a log was not synced.
     StopNotSynced,
     /// An HTTP client whose write has an unknown outcome gets no response.
@@ -341,6 +343,7 @@ impl Bug {
         Bug::PadsWhenIdle,
         Bug::LargeForwardRefused,
         Bug::FirstBodySummed,
+        Bug::SumNotCompared,
         Bug::StopNotSynced,
         Bug::HttpUnknownNotTold,
         Bug::TagCountIgnored,
