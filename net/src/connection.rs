@@ -10,7 +10,7 @@ use mio::net::TcpStream;
 use crate::config::LinkConfig;
 use crate::counters::Counters;
 use crate::event::{DownReason, Event};
-use crate::frame::{Frame, HEAD_BYTES, wire_len};
+use crate::frame::{Frame, HEAD_BYTES};
 use crate::hello::{Greeting, MAX_GREETING_BYTES};
 use crate::outbox::Outbox;
 use crate::reader::FrameReader;
@@ -123,9 +123,10 @@ impl Connection {
     ) -> Result<Received, DownReason> {
         loop {
             while let Some(body) = self.reader.next_body()? {
+                let bytes = self.reader.count();
                 let Phase::Up { server, .. } = self.phase else { return Ok(Received::Greeting(body)) };
                 counters.frames_received += 1;
-                counters.bytes_received += wire_len(body.len()) as u64;
+                counters.bytes_received += bytes;
                 events.push(Event::Frame { from: server, body });
             }
             if !self.readable {

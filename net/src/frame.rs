@@ -19,6 +19,18 @@
 //! The pieces of one body follow each other, with nothing but whole frames between them. What is left in the
 //! first piece is the length of the body.
 //!
+//! A body may hold checksums of what is at its end, which its receiver checks. Then the frame's checksum leaves that
+//! *open end* out, so that no byte is summed twice. The second highest bit of the length marks it:
+//!
+//! | offset | bytes | field |
+//! |---|---|---|
+//! | 0 | 4 | body length, u32 little endian, plus 2^30 |
+//! | 4 | 4 | CRC-32 (IEEE) of the four length bytes, the next four, and the covered bytes |
+//! | 8 | 4 | how many bytes at the body's front are covered, u32 little endian |
+//! | 12 | length | body |
+//!
+//! A piece with this bit is within the open end as a whole, and its checksum covers the rest of its head alone.
+//!
 //! The checksum covers the length, too: a frame of zeros, which is what a torn or zeroed stream looks like,
 //! is never valid. TCP's own 16-bit checksum lets about one in 65,536 damaged segments through, too many for
 //! a log that must be the same on every server.
@@ -32,11 +44,14 @@ use crc32fast::Hasher;
 /// Length of a frame's head, which precedes the body, in bytes.
 pub const HEAD_BYTES: usize = 8;
 
-/// Length of the head of a piece, in bytes.
-pub(crate) const PIECE_HEAD_BYTES: usize = 12;
+/// Length of the head of a piece, and of a body with an open end, in bytes.
+pub(crate) const LONG_HEAD_BYTES: usize = 12;
 
 /// Marks a piece in the length field.
 const PIECE: u32 = 1 << 31;
+
+/// Marks an open end in the length field.
+const OPEN: u32 = 1 << 30;
 
 /// How bodies are cut.
 #[derive(Debug, Clone, Copy)]
@@ -71,8 +86,10 @@ pub(crate) const CUT: Cut = Cut { whole: 128 << 10, piece: 64 << 10 };
 #[derive(Debug, Clone)]
 pub struct Frame {
     length: u32,
-    /// The head of a body that travels as a whole.
-    head: [u8; HEAD_BYTES],
+    /// How many bytes at the front of the body the checksum covers.
+    covered: usize,
+    /// The head of a body that travels as a whole. Without an open end, it is the shorter one.
+    head: [u8; LONG_HEAD_BYTES],
     pieces: Option<Pieces>,
     parts: Arc<[Bytes]>,
     is_urgent: bool,
@@ -94,14 +111,25 @@ impl Frame {
     ///
     /// If the body is longer than a `u32` can express (4 GiB). Nothing received can be that long.
     pub fn from_parts(parts: impl IntoIterator<Item = Bytes>) -> Frame {
-        Frame::seal(parts.into_iter().collect(), CUT)
+        Frame::seal(parts.into_iter().collect(), usize::MAX, CUT)
     }
 
-    pub(crate) fn seal(parts: Arc<[Bytes]>, cut: Cut) -> Frame {
+    /// The same, with a checksum that covers `covered` bytes at the front of the body. Whoever receives the body has
+    /// to check the others.
+    ///
+    /// # Panics
+    ///
+    /// If the body is longer than a `u32` can express.
+    pub fn with_open_end(parts: impl IntoIterator<Item = Bytes>, covered: usize) -> Frame {
+        Frame::seal(parts.into_iter().collect(), covered, CUT)
+    }
+
+    pub(crate) fn seal(parts: Arc<[Bytes]>, covered: usize, cut: Cut) -> Frame {
         let length: usize = parts.iter().map(Bytes::len).sum();
         let frame = Frame {
             length: u32::try_from(length).expect("a frame's body must be shorter than 4 GiB"),
-            head: [0; HEAD_BYTES],
+            covered: covered.min(length),
+            head: [0; LONG_HEAD_BYTES],
             pieces: None,
             parts,
             is_urgent: false,
@@ -110,29 +138,40 @@ impl Frame {
     }
 
     fn sealed_whole(mut self) -> Frame {
-        let length = self.length.to_le_bytes();
+        let covered = (self.covered as u32).to_le_bytes();
+        let length = (self.length | if self.has_open_end() { OPEN } else { 0 }).to_le_bytes();
         let mut checksum = Hasher::new();
         checksum.update(&length);
-        self.parts.iter().for_each(|part| checksum.update(part));
+        if self.has_open_end() {
+            checksum.update(&covered);
+        }
+        Slices::of_body(&self.parts).take_up_to(self.covered, |slice| checksum.update(slice));
         self.head[..4].copy_from_slice(&length);
-        self.head[4..].copy_from_slice(&checksum.finalize().to_le_bytes());
+        self.head[4..8].copy_from_slice(&checksum.finalize().to_le_bytes());
+        self.head[8..].copy_from_slice(&covered);
         self
     }
 
     fn sealed_in_pieces(mut self, each: usize) -> Frame {
-        let mut heads = Vec::with_capacity(self.len().div_ceil(each) * PIECE_HEAD_BYTES);
+        let mut heads = Vec::with_capacity(self.len().div_ceil(each) * LONG_HEAD_BYTES);
         let mut left = self.len();
         let mut body = Slices::of_body(&self.parts);
         while left > 0 {
             let piece = left.min(each);
-            let (length, left_bytes) = (piece as u32 | PIECE, left as u32);
+            let is_open = self.len() - left >= self.covered;
+            let length = (piece as u32 | PIECE | if is_open { OPEN } else { 0 }).to_le_bytes();
+            let left_bytes = (left as u32).to_le_bytes();
             let mut checksum = Hasher::new();
-            checksum.update(&length.to_le_bytes());
-            checksum.update(&left_bytes.to_le_bytes());
-            body.take_up_to(piece, |slice| checksum.update(slice));
-            heads.extend(length.to_le_bytes());
+            checksum.update(&length);
+            checksum.update(&left_bytes);
+            body.take_up_to(piece, |slice| {
+                if !is_open {
+                    checksum.update(slice);
+                }
+            });
+            heads.extend(length);
             heads.extend(checksum.finalize().to_le_bytes());
-            heads.extend(left_bytes.to_le_bytes());
+            heads.extend(left_bytes);
             left -= piece;
         }
         self.pieces = Some(Pieces { heads: heads.into(), each });
@@ -176,9 +215,19 @@ impl Frame {
         self.len() == 0
     }
 
+    /// Whether the checksum leaves an end of the body to its receiver.
+    pub fn has_open_end(&self) -> bool {
+        self.covered < self.len()
+    }
+
+    /// Length of the head of a body that travels as a whole, in bytes.
+    fn head_bytes(&self) -> usize {
+        if self.has_open_end() { LONG_HEAD_BYTES } else { HEAD_BYTES }
+    }
+
     /// Bytes on the wire: heads and body.
     pub(crate) fn wire_len(&self) -> usize {
-        self.len() + self.pieces.as_ref().map_or(HEAD_BYTES, |pieces| pieces.heads.len())
+        self.len() + self.pieces.as_ref().map_or(self.head_bytes(), |pieces| pieces.heads.len())
     }
 
     /// Of a frame that has been written in part: the bytes that must follow before another frame may.
@@ -187,7 +236,7 @@ impl Frame {
             _ if written == 0 => 0,
             None => self.wire_len() - written,
             Some(pieces) => {
-                let stride = PIECE_HEAD_BYTES + pieces.each;
+                let stride = LONG_HEAD_BYTES + pieces.each;
                 (written.next_multiple_of(stride)).min(self.wire_len()) - written
             }
         }
@@ -197,16 +246,13 @@ impl Frame {
     #[doc(hidden)]
     pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
         match &self.pieces {
-            None => Slices::new(&self.head, HEAD_BYTES, self.len(), &self.parts),
-            Some(pieces) => Slices::new(&pieces.heads, PIECE_HEAD_BYTES, pieces.each, &self.parts),
+            None => {
+                let head = &self.head[..self.head_bytes()];
+                Slices::new(head, head.len(), self.len(), &self.parts)
+            }
+            Some(pieces) => Slices::new(&pieces.heads, LONG_HEAD_BYTES, pieces.each, &self.parts),
         }
     }
-}
-
-/// Length on the wire of a frame with such a body, in bytes.
-pub(crate) fn wire_len(body: usize) -> usize {
-    let pieces = body.div_ceil(CUT.piece);
-    body + if body > CUT.whole { pieces * PIECE_HEAD_BYTES } else { HEAD_BYTES }
 }
 
 /// Heads, and between them the parts of a body.
@@ -268,7 +314,7 @@ impl<'a> Iterator for Slices<'a> {
 
 impl From<Bytes> for Frame {
     fn from(body: Bytes) -> Frame {
-        Frame::seal(Arc::new([body]), CUT)
+        Frame::seal(Arc::new([body]), usize::MAX, CUT)
     }
 }
 
@@ -317,6 +363,8 @@ pub(crate) struct Head {
     checksum: u32,
     /// Of a piece: bytes of the whole body from this piece on.
     pub(crate) left: Option<usize>,
+    /// Of a body or piece with an open end: how many bytes at its front the checksum covers.
+    covered: Option<usize>,
 }
 
 impl Head {
@@ -324,28 +372,34 @@ impl Head {
     pub(crate) fn parse(bytes: &[u8]) -> Option<Head> {
         let [a, b, c, d, e, f, g, h] = *bytes.first_chunk()?;
         let (length, checksum) = (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
-        let left = match length & PIECE {
-            0 => None,
-            _ => Some(u32::from_le_bytes(*bytes[HEAD_BYTES..].first_chunk()?) as usize),
+        let (is_piece, is_open) = (length & PIECE != 0, length & OPEN != 0);
+        let more = match is_piece || is_open {
+            false => 0,
+            true => u32::from_le_bytes(*bytes[HEAD_BYTES..].first_chunk()?) as usize,
         };
-        Some(Head { length: (length & !PIECE) as usize, checksum, left })
+        Some(Head {
+            length: (length & !PIECE & !OPEN) as usize,
+            checksum,
+            left: is_piece.then_some(more),
+            covered: is_open.then_some(if is_piece { 0 } else { more }),
+        })
     }
 
     /// Length of the head itself, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        if self.left.is_some() { PIECE_HEAD_BYTES } else { HEAD_BYTES }
+        if self.left.or(self.covered).is_some() { LONG_HEAD_BYTES } else { HEAD_BYTES }
     }
 
-    /// Fails unless `body` has the sender's checksum.
+    /// Fails unless the covered front of `body` has the sender's checksum.
     pub(crate) fn check(&self, body: &[u8]) -> Result<(), FrameError> {
         debug_assert_eq!(body.len(), self.length);
         let mut checksum = Hasher::new();
-        let mark = if self.left.is_some() { PIECE } else { 0 };
-        checksum.update(&(body.len() as u32 | mark).to_le_bytes());
-        if let Some(left) = self.left {
-            checksum.update(&(left as u32).to_le_bytes());
+        let marks = self.left.map_or(0, |_| PIECE) | self.covered.map_or(0, |_| OPEN);
+        checksum.update(&(body.len() as u32 | marks).to_le_bytes());
+        if let Some(more) = self.left.or(self.covered) {
+            checksum.update(&(more as u32).to_le_bytes());
         }
-        checksum.update(body);
+        checksum.update(&body[..self.covered.unwrap_or(body.len()).min(body.len())]);
         match checksum.finalize() {
             found if found == self.checksum => Ok(()),
             found => Err(FrameError::Checksum { expected: self.checksum, found }),
@@ -385,7 +439,7 @@ mod tests {
     #[test]
     fn a_long_body_is_cut_into_pieces_that_say_what_is_left() {
         let parts = ["on", "", "e me", "ssage"].map(Bytes::from);
-        let frame = Frame::seal(Arc::new(parts), Cut { whole: 10, piece: 4 });
+        let frame = Frame::seal(Arc::new(parts), usize::MAX, Cut { whole: 10, piece: 4 });
         let wire = wire(&frame);
         assert_eq!(wire.len(), frame.wire_len());
         let piece = |length: u8, left: u8, text: &str| {
@@ -401,11 +455,38 @@ mod tests {
     }
 
     #[test]
-    fn the_length_on_the_wire_is_known_from_the_body() {
-        for body in [0, 1, CUT.whole, CUT.whole + 1, 3 * CUT.piece, 1 << 20] {
-            let frame = Frame::from(Bytes::from(vec![7; body]));
-            assert_eq!((frame.wire_len(), wire(&frame).len()), (wire_len(body), wire_len(body)), "{body}");
-        }
+    fn an_open_end_is_not_summed_and_the_head_says_where_it_begins() {
+        let parts = || ["cov", "ered|", "open"].map(Bytes::from);
+        let frame = Frame::with_open_end(parts(), 8);
+        let wire = wire(&frame);
+        assert_eq!((wire.len(), frame.has_open_end()), (frame.wire_len(), true));
+        let head = [12, 0, 0, 0x40, 8, 0, 0, 0];
+        let summed = crc32fast::hash(&[&head, &b"covered|"[..]].concat());
+        assert_eq!(wire, [&head[..4], &summed.to_le_bytes(), &head[4..], b"covered|open"].concat());
+
+        let head = Head::parse(&wire).unwrap();
+        assert_eq!((head.length, head.bytes(), head.left), (12, LONG_HEAD_BYTES, None));
+        head.check(b"covered|else").unwrap();
+        assert!(head.check(b"Covered|open").is_err());
+
+        let whole = Frame::with_open_end(parts(), 12);
+        assert_eq!((whole.wire_len(), whole.has_open_end()), (HEAD_BYTES + 12, false));
+    }
+
+    #[test]
+    fn pieces_within_an_open_end_are_not_summed() {
+        let frame = |end: &'static str| {
+            let parts = [Bytes::from_static(b"covered"), Bytes::from_static(end.as_bytes())];
+            Frame::seal(Arc::new(parts), 7, Cut { whole: 10, piece: 4 })
+        };
+        let (one, other) = (wire(&frame("|an end")), wire(&frame("|ANeND")));
+        let heads = |wire: &[u8]| [0, 16, 32].map(|at| wire[at..at + 12].to_vec());
+        let (one, other) = (heads(&one), heads(&other));
+        assert_eq!(one.each_ref().map(|head| head[3]), [0x80, 0x80, 0xc0]);
+        assert_eq!((&one[0][..4], &one[2][..4]), (&other[0][..4], &[4, 0, 0, 0xc0][..]));
+        let head = Head::parse(&one[2]).unwrap();
+        assert_eq!((head.length, head.left), (4, Some(6)));
+        head.check(b"what").unwrap();
     }
 
     #[test]

@@ -33,7 +33,7 @@ use crate::frame::Frame;
 use crate::refusal::{Coded, MAX_REFUSAL_TEXT_BYTES, Refusal};
 
 /// Version of the wire format, frames and greetings. Servers of different versions refuse each other.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 
 /// The longest greeting, in bytes of body. No more than this is read from a connection that has not greeted
 /// yet.
@@ -337,7 +337,7 @@ mod tests {
             promise_us: 0,
         };
         let body = Greeting::Hello(hello).encode();
-        assert_eq!(body[..11], *b"NIAGARA\0\x03\0\x01");
+        assert_eq!(body[..11], *b"NIAGARA\0\x04\0\x01");
         assert_eq!((body[11], body[27], body[35], body[39], body[43]), (1, 2, 3, 4, 5));
         assert_eq!((body[59], body[67], body[123], body[131], body[147]), (6, 7, 8, 9, 2));
         assert_eq!((body[149], body[157], body.len()), (10, 11, 165));

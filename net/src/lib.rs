@@ -43,6 +43,7 @@ mod lobby;
 mod outbox;
 mod peer;
 mod reader;
+mod recycled;
 mod refusal;
 mod resolve;
 mod sleep;

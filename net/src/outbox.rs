@@ -214,7 +214,7 @@ mod tests {
     fn an_urgent_frame_waits_for_one_piece_of_a_long_one() {
         let cut = Cut { whole: 100, piece: 64 };
         let mut outbox = Outbox::new(1 << 20);
-        outbox.push(Frame::seal([Bytes::from(vec![1; 640])].into(), cut));
+        outbox.push(Frame::seal([Bytes::from(vec![1; 640])].into(), usize::MAX, cut));
         outbox.push(frame(5));
         outbox.advance(10);
         outbox.push(Frame::from(Bytes::from_static(b"urgent")).urgent());
@@ -242,7 +242,7 @@ mod tests {
             loop {
                 let arrival = arrivals.next();
                 if let Some(((is_urgent, length), number)) = arrival {
-                    let frame = Frame::seal([Bytes::from(vec![number; length])].into(), cut);
+                    let frame = Frame::seal([Bytes::from(vec![number; length])].into(), usize::MAX, cut);
                     let frame = if is_urgent { frame.urgent() } else { frame };
                     let order = if frame.is_urgent() { &mut urgent } else { &mut bulk };
                     order.push(vec![number; length]);

@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::frame::{CUT, FrameError, HEAD_BYTES, Head, PIECE_HEAD_BYTES};
+use crate::frame::{CUT, FrameError, HEAD_BYTES, Head, LONG_HEAD_BYTES};
+use crate::recycled::Recycled;
 
 /// Cuts a stream of bytes into frames.
 ///
@@ -14,10 +15,10 @@ use crate::frame::{CUT, FrameError, HEAD_BYTES, Head, PIECE_HEAD_BYTES};
 /// [`next_body`](FrameReader::next_body) until there are none. So one read call fills many frames.
 ///
 /// A body is a slice of the read buffer, which lives as long as any slice of it: copy a short body to keep it
-/// for long. When all slices are dropped the buffer is reused; a few buffers take turns. A body longer than
-/// the buffer gets its own allocation, whose memory is touched only as bytes arrive, so a length that was
-/// only claimed costs nothing. The pieces of a long body are read to where they belong in it, one body at a
-/// time.
+/// for long. When all slices are dropped the buffer is reused; a few buffers take turns. A body that takes much of
+/// the buffer, and is not there as a whole, is read to memory of its own, which is used again after it. New memory is
+/// touched only as bytes arrive, so a length that was only claimed costs nothing. The pieces of a long body are read to
+/// where they belong in it, one body at a time.
 ///
 /// ```
 /// use niagara_net::FrameReader;
@@ -40,10 +41,15 @@ pub struct FrameReader {
     filled: usize,
     /// Earlier buffers, oldest first, whose bodies may still be in use.
     spent: VecDeque<BytesMut>,
-    long: Option<LongBody>,
+    long: Option<Arriving>,
     /// The body whose pieces are arriving, as far as they have. While one of them is in `long`, so is the
     /// body.
-    cut: Option<CutBody>,
+    cut: Option<OwnBody>,
+    recycled: Recycled,
+    /// So many frames ago at most, the last body with memory of its own came.
+    long_lately: u8,
+    /// Bytes of valid frames and pieces, heads included, that are not yet counted.
+    uncounted: usize,
     buffer_bytes: usize,
     max_frame_bytes: usize,
 }
@@ -55,41 +61,49 @@ const READ_BYTES: usize = 128 << 10;
 /// and reused memory is still in the processor's caches: new memory took a fifth of a group thread's time.
 const MOST_SPENT: usize = 8;
 
-/// Between two pieces, this much is read at once: a head, and what usually passes.
-const BETWEEN_PIECES: usize = 256;
+/// Between two pieces, and where bodies have memory of their own, this much is read at once: a head, and what usually
+/// passes. What is read of the next body has to be moved.
+const BETWEEN: usize = 256;
 
-/// A partly received body that does not fit into the read buffer, or piece of a body.
+/// Behind a body with memory of its own, so many frames count as between two of them.
+const LATELY: u8 = 16;
+
+/// A body with memory of its own.
 #[derive(Debug)]
-struct LongBody {
-    head: Head,
-    /// Everything before `begin` are earlier pieces.
-    bytes: Vec<u8>,
-    begin: usize,
+struct OwnBody {
+    /// Initialized as far as it goes, which may be further than what has arrived.
+    memory: Vec<u8>,
     received: usize,
-}
-
-/// The pieces of a body that have arrived.
-#[derive(Debug)]
-struct CutBody {
-    bytes: Vec<u8>,
     length: usize,
 }
 
+/// A frame or piece that is being read to where it belongs in its body.
+#[derive(Debug)]
+struct Arriving {
+    head: Head,
+    body: OwnBody,
+    begin: usize,
+}
+
 impl FrameReader {
-    /// A reader with a buffer of `buffer_bytes` (at least the 12 bytes of a piece's head) that accepts bodies of up to
+    /// A reader with a buffer of `buffer_bytes` (at least the 12 bytes of a long head) that accepts bodies of up to
     /// `max_frame_bytes`. A small buffer takes more read calls, and bodies pin a large one longer; 64 to 256
     /// KiB is a good compromise.
     pub fn new(buffer_bytes: usize, max_frame_bytes: usize) -> FrameReader {
-        assert!(buffer_bytes >= PIECE_HEAD_BYTES, "the read buffer must hold the head of a piece");
+        assert!(buffer_bytes >= LONG_HEAD_BYTES, "the read buffer must hold a long head");
         let mut reader = FrameReader {
             buffer: BytesMut::new(),
             filled: 0,
             spent: VecDeque::new(),
             long: None,
             cut: None,
+            recycled: Recycled::new(0),
+            long_lately: 0,
+            uncounted: 0,
             buffer_bytes,
             max_frame_bytes,
         };
+        reader.recycled = reader.recycled_memory();
         reader.renew();
         reader
     }
@@ -103,8 +117,14 @@ impl FrameReader {
         );
         self.buffer_bytes = buffer_bytes;
         self.max_frame_bytes = max_frame_bytes;
+        self.recycled = self.recycled_memory();
         self.renew();
         self.spent.clear();
+    }
+
+    /// For bodies that are not longer than the buffer.
+    fn recycled_memory(&self) -> Recycled {
+        Recycled::new(self.buffer_bytes + LONG_HEAD_BYTES)
     }
 
     /// Where the next bytes of the stream belong. Never empty.
@@ -135,15 +155,12 @@ impl FrameReader {
         }
     }
 
-    /// The offset in the buffer that the next read call should not exceed. In a stream of large frames, each call
-    /// takes the rest of one and the next one's head: that tells whether the next one still fits behind it,
-    /// and if it does not, none of it has to be moved.
+    /// The offset in the buffer that the next read call should not exceed.
     fn read_up_to(&self) -> usize {
         match self.head() {
-            Some(head) if head.length >= self.buffer_bytes / 8 => {
-                self.buffer.capacity().min(head.bytes() + head.length + HEAD_BYTES)
+            None if self.cut.is_some() || self.long_lately > 0 => {
+                self.buffer.capacity().min(self.filled + BETWEEN)
             }
-            None if self.cut.is_some() => self.buffer.capacity().min(self.filled + BETWEEN_PIECES),
             _ => self.buffer.capacity().min(self.filled + READ_BYTES),
         }
     }
@@ -155,7 +172,10 @@ impl FrameReader {
     /// If `count` exceeds the room.
     pub fn advance(&mut self, count: usize) {
         let (received, room_end) = match &mut self.long {
-            Some(long) => (&mut long.received, long.bytes.len()),
+            Some(long) => {
+                let end = long.room_end();
+                (&mut long.body.received, end)
+            }
             None => (&mut self.filled, self.buffer.len()),
         };
         *received += count;
@@ -169,9 +189,13 @@ impl FrameReader {
     /// If the stream is damaged or a frame exceeds the limit. No frame can follow: close the connection.
     pub fn next_body(&mut self) -> Result<Option<Bytes>, FrameError> {
         loop {
-            if let Some(long) = self.long.take_if(|long| long.is_complete()) {
-                long.head.check(&long.bytes[long.begin..])?;
-                match self.complete(long.head, long.bytes) {
+            if let Some(Arriving { head, mut body, begin }) = self.long.take_if(|long| long.is_complete()) {
+                let end = begin + head.length;
+                self.unread(&body.memory[end..body.received]);
+                body.received = end;
+                head.check(&body.memory[begin..end])?;
+                self.uncounted += head.bytes() + head.length;
+                match self.complete(head, body) {
                     Some(body) => return Ok(Some(body)),
                     None => continue,
                 }
@@ -187,15 +211,22 @@ impl FrameReader {
             self.filled -= wire_len;
             frame.advance(head.bytes());
             head.check(&frame)?;
+            self.uncounted += wire_len;
+            self.long_lately = self.long_lately.saturating_sub(1);
             if head.left.is_none() {
                 return Ok(Some(frame.freeze()));
             }
-            let mut bytes = self.begin_piece(&head);
-            bytes.extend_from_slice(&frame);
-            if let Some(body) = self.complete(head, bytes) {
+            let mut body = self.own_body(&head);
+            body.put(&frame);
+            if let Some(body) = self.complete(head, body) {
                 return Ok(Some(body));
             }
         }
+    }
+
+    /// Bytes of the valid frames and pieces since the last call, heads included.
+    pub(crate) fn count(&mut self) -> u64 {
+        std::mem::take(&mut self.uncounted) as u64
     }
 
     /// Fails if no correct sender sends this head now.
@@ -205,7 +236,7 @@ impl FrameReader {
             let fits = head.length <= limit;
             return if fits { Ok(()) } else { Err(FrameError::TooLong { length: head.length, limit }) };
         };
-        let missing = self.cut.as_ref().map(|cut| cut.length - cut.bytes.len());
+        let missing = self.cut.as_ref().map(|cut| cut.length - cut.received);
         if missing.is_none() && left > limit {
             return Err(FrameError::TooLong { length: left, limit });
         }
@@ -218,43 +249,51 @@ impl FrameReader {
 
     /// Prepares for the rest of an incomplete frame, if that does not belong into the buffer.
     fn begin_long(&mut self, head: Head) {
-        if head.left.is_none() && HEAD_BYTES + head.length <= self.buffer_bytes {
+        let is_short = head.length < self.buffer_bytes / 8;
+        if head.left.is_none() && is_short && head.bytes() + head.length <= self.buffer_bytes {
             return;
         }
-        // Reserves all memory at once, so that nothing has to move as it grows; untouched memory costs
-        // nothing.
-        let mut bytes = match head.left {
-            Some(_) => self.begin_piece(&head),
-            None => Vec::with_capacity(head.length),
-        };
-        let begin = bytes.len();
-        bytes.extend_from_slice(&self.buffer[head.bytes()..self.filled]);
-        self.long = Some(LongBody { head, begin, received: bytes.len(), bytes });
+        let mut body = self.own_body(&head);
+        let begin = body.received;
+        body.put(&self.buffer[head.bytes()..self.filled]);
+        self.long = Some(Arriving { head, body, begin });
+        self.long_lately = LATELY;
         self.buffer.advance(self.filled);
         self.filled = 0;
     }
 
-    /// The earlier pieces of a body, to which this one is added.
-    fn begin_piece(&mut self, head: &Head) -> Vec<u8> {
-        let length = head.left.unwrap_or(head.length);
-        let cut = self.cut.get_or_insert_with(|| CutBody { bytes: Vec::with_capacity(length), length });
-        std::mem::take(&mut cut.bytes)
+    /// The earlier pieces of the body to which this frame belongs, or memory for a new one. All of it is reserved at
+    /// once, so that nothing has to move as it grows; untouched memory costs nothing.
+    fn own_body(&mut self, head: &Head) -> OwnBody {
+        let begun = if head.left.is_some() { self.cut.take() } else { None };
+        begun.unwrap_or_else(|| {
+            let length = head.left.unwrap_or(head.length);
+            OwnBody { memory: self.recycled.take(length + LONG_HEAD_BYTES), received: 0, length }
+        })
     }
 
     /// The body that ends with this frame, unless more pieces follow.
-    fn complete(&mut self, head: Head, bytes: Vec<u8>) -> Option<Bytes> {
-        match (&mut self.cut, head.left) {
-            (Some(cut), Some(left)) if left > head.length => {
-                cut.bytes = bytes;
-                None
-            }
-            (_, left) => {
-                if left.is_some() {
-                    self.cut = None;
-                }
-                Some(Bytes::from(bytes))
-            }
+    fn complete(&mut self, head: Head, body: OwnBody) -> Option<Bytes> {
+        if head.left.is_some_and(|left| left > head.length) {
+            self.cut = Some(body);
+            return None;
         }
+        Some(self.recycled.lend(body.memory, body.length))
+    }
+
+    /// Starts the buffer, which is empty, with these bytes.
+    fn unread(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        if self.buffer.capacity() < bytes.len() {
+            self.renew();
+        }
+        self.filled = bytes.len();
+        if self.buffer.len() < self.filled {
+            self.buffer.resize(self.filled, 0);
+        }
+        self.buffer[..self.filled].copy_from_slice(bytes);
     }
 
     /// The head at the front of the buffer, if it has arrived and no long body must be filled first.
@@ -288,21 +327,35 @@ impl FrameReader {
     }
 }
 
-impl LongBody {
-    fn end(&self) -> usize {
-        self.begin + self.head.length
+impl OwnBody {
+    /// Adds bytes that were read to somewhere else.
+    fn put(&mut self, bytes: &[u8]) {
+        let initialized = (self.memory.len() - self.received).min(bytes.len());
+        let (first, second) = bytes.split_at(initialized);
+        self.memory[self.received..][..initialized].copy_from_slice(first);
+        self.memory.extend_from_slice(second);
+        self.received += bytes.len();
+    }
+}
+
+impl Arriving {
+    fn is_complete(&self) -> bool {
+        self.body.received >= self.begin + self.head.length
     }
 
-    fn is_complete(&self) -> bool {
-        self.received == self.end()
+    /// The head of the next frame may come with the end of this one, which saves a read call.
+    fn room_end(&self) -> usize {
+        self.body.memory.len().min(self.begin + self.head.length + LONG_HEAD_BYTES)
     }
 
     /// Touches the next step of the memory when the last one is full.
     fn room(&mut self, step: usize) -> &mut [u8] {
-        if self.received == self.bytes.len() {
-            self.bytes.resize((self.received + step).min(self.end()), 0);
+        if self.body.received == self.body.memory.len() {
+            let end = self.begin + self.head.length + LONG_HEAD_BYTES;
+            self.body.memory.resize((self.body.received + step).min(end), 0);
         }
-        &mut self.bytes[self.received..]
+        let end = self.room_end();
+        &mut self.body.memory[self.body.received..end]
     }
 }
 

@@ -4,13 +4,19 @@
 //! to make room for a header.
 //!
 //! ```text
-//! context  kind u8 (1 commands, 2 skip, 3 the end of an epoch) | slot u64 | per sub-batch: 40-byte header
+//! context  2 u8 (a skip) | slot u64
+//!          3 u8 (commands) | slot u64 | CRC-32 (IEEE) of the data u32 | per sub-batch: 40-byte header
+//!          1 u8 (commands of an older release, without a sum) | slot u64 | per sub-batch: 40-byte header
+//!          4 u8 (the end of an epoch) | slot u64
 //! header   server u64 | incarnation u64 | first u64 | count u32 | bytes u32 | attempt u32 | lane u16 | framing u8 | 0 u8
 //! data     the bodies of the sub-batches, one after the other
 //! body     framing 0: per command a LEB128 length and its bytes; framing 1: one command, whole
 //! ```
 //!
 //! Integers are little-endian. Raft's own entries have an empty context: they fill no slot.
+//!
+//! The *sum* of the data is made once, where a leader cuts the entry. A server that receives the entry compares the
+//! two before anything else looks at it. Whoever needs a checksum of the data later takes the sum.
 
 use std::ops::Range;
 
@@ -18,10 +24,13 @@ use bytes::{BufMut, Bytes, BytesMut};
 use niagara_sequencer::MAX_PLACE;
 
 use crate::epoch_end::{self, decode_end, is_end};
+use crate::planted::{self, Bug};
 
-const KIND_COMMANDS: u8 = 1;
+const KIND_COMMANDS_WITHOUT_SUM: u8 = 1;
 const KIND_SKIP: u8 = 2;
+const KIND_COMMANDS: u8 = 3;
 const CONTEXT_HEAD: usize = 9;
+const SUM_BYTES: usize = 4;
 /// Length of a sub-batch's header, in bytes.
 pub const SUB_BATCH_HEAD: usize = 40;
 
@@ -96,7 +105,7 @@ impl EntryFill {
             return Err(MalformedBatch("there is no such place"));
         }
         match context[0] {
-            KIND_COMMANDS | epoch_end::KIND => Ok(EntryFill::Commands { place }),
+            KIND_COMMANDS | KIND_COMMANDS_WITHOUT_SUM | epoch_end::KIND => Ok(EntryFill::Commands { place }),
             KIND_SKIP => Ok(EntryFill::Skip { place }),
             _ => Err(MalformedBatch("unknown kind of entry")),
         }
@@ -124,12 +133,6 @@ pub fn encode_skip(place: u64) -> Bytes {
 /// Context and data of an entry that holds `batches` in the slot of `place`. A single body is used as it is;
 /// several are joined.
 pub fn encode_commands(place: u64, batches: &[SubBatch]) -> (Bytes, Bytes) {
-    let mut context = BytesMut::with_capacity(CONTEXT_HEAD + batches.len() * SUB_BATCH_HEAD);
-    context.put_u8(KIND_COMMANDS);
-    context.put_u64_le(place);
-    for batch in batches {
-        put_sub_batch_head(&mut context, batch);
-    }
     let data = match batches {
         [only] => only.body.clone(),
         _ => {
@@ -140,7 +143,21 @@ pub fn encode_commands(place: u64, batches: &[SubBatch]) -> (Bytes, Bytes) {
             data.freeze()
         }
     };
+    let summed = if planted::is(Bug::FirstBodySummed) { &batches[0].body } else { &data };
+    let mut context = BytesMut::with_capacity(CONTEXT_HEAD + SUM_BYTES + batches.len() * SUB_BATCH_HEAD);
+    context.put_u8(KIND_COMMANDS);
+    context.put_u64_le(place);
+    context.put_u32_le(crc32fast::hash(summed));
+    for batch in batches {
+        put_sub_batch_head(&mut context, batch);
+    }
     (context.freeze(), data)
+}
+
+/// The sum of an entry's data, as its context says; `None` if it says none.
+pub fn data_sum(context: &[u8]) -> Option<u32> {
+    let has_sum = context.first() == Some(&KIND_COMMANDS) && context.len() >= CONTEXT_HEAD + SUM_BYTES;
+    has_sum.then(|| read_u32(context, CONTEXT_HEAD))
 }
 
 /// Checks an entry from another server, down to the lengths of its commands, and calls `visit` with the span
@@ -151,6 +168,10 @@ pub(crate) fn check_entry(
     mut visit: impl FnMut(&Span),
 ) -> Result<EntryFill, MalformedBatch> {
     let fill = EntryFill::of(context)?;
+    let lies = |sum| sum != crc32fast::hash(data) && !planted::is(Bug::SumNotCompared);
+    if data_sum(context).is_some_and(lies) {
+        return Err(MalformedBatch("an entry's data has another sum than its context says"));
+    }
     match fill {
         EntryFill::Commands { .. } if is_end(context) => {
             if context.len() > CONTEXT_HEAD {
@@ -194,11 +215,11 @@ fn walk_heads(
     data: usize,
     mut visit: impl FnMut(Span, bool, Range<usize>),
 ) -> Result<(), MalformedBatch> {
-    if context.len() < CONTEXT_HEAD || !(context.len() - CONTEXT_HEAD).is_multiple_of(SUB_BATCH_HEAD) {
-        return Err(MalformedBatch("context has a broken length"));
-    }
+    let fixed = CONTEXT_HEAD + if context.first() == Some(&KIND_COMMANDS) { SUM_BYTES } else { 0 };
+    let heads = context.get(fixed..).filter(|heads| heads.len().is_multiple_of(SUB_BATCH_HEAD));
+    let heads = heads.ok_or(MalformedBatch("context has a broken length"))?;
     let mut at = 0;
-    for head in context[CONTEXT_HEAD..].chunks_exact(SUB_BATCH_HEAD) {
+    for head in heads.chunks_exact(SUB_BATCH_HEAD) {
         let (span, lone, bytes) = read_sub_batch_head(head)?;
         if bytes > data - at {
             return Err(MalformedBatch("bodies are longer than the data"));
@@ -445,6 +466,37 @@ mod tests {
                 prop_assert_eq!(crate::Commands::new(&batch, 0).count(), count as usize);
             }
         }
+    }
+
+    /// As an older release wrote it.
+    fn without_sum(context: &[u8]) -> Vec<u8> {
+        [&[KIND_COMMANDS_WITHOUT_SUM], &context[1..CONTEXT_HEAD], &context[CONTEXT_HEAD + SUM_BYTES..]]
+            .concat()
+    }
+
+    #[test]
+    fn entries_of_an_older_release_are_read() {
+        let batches = [sub_batch(&[vec![1; 50], vec![2; 3]], 1), sub_batch(&[vec![3]], 9)];
+        let (context, data) = encode_commands(7, &batches);
+        let old = without_sum(&context);
+        assert_eq!((data_sum(&context), data_sum(&old)), (Some(crc32fast::hash(&data)), None));
+        assert_eq!(decode_commands(&old, &data).unwrap(), batches);
+        assert_eq!(check_entry(&old, &data, |_| ()), Ok(EntryFill::Commands { place: 7 }));
+    }
+
+    #[test]
+    fn an_entry_whose_sum_is_wrong_is_refused() {
+        let (context, data) = encode_commands(7, &[sub_batch(&[vec![1; 50]], 1)]);
+        assert_eq!(check_entry(&context, &data, |_| ()), Ok(EntryFill::Commands { place: 7 }));
+        let mut lie = context.to_vec();
+        lie[CONTEXT_HEAD] ^= 1;
+        let error = check_entry(&lie, &data, |_| ()).unwrap_err();
+        assert_eq!(error.0, "an entry's data has another sum than its context says");
+        let mut damaged = data.to_vec();
+        damaged[20] ^= 1;
+        assert_eq!(check_entry(&context, &damaged.into(), |_| ()), Err(error));
+        let cut = &context[..CONTEXT_HEAD + SUM_BYTES - 1];
+        assert_eq!((data_sum(cut), check_entry(cut, &Bytes::new(), |_| ()).is_err()), (None, true));
     }
 
     #[test]

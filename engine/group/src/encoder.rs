@@ -8,7 +8,7 @@ use crate::wire::Wire;
 /// Encodes messages in the order in which they are sent.
 ///
 /// A leader sends the same entries to each follower that keeps up. Such appends share one frame: their
-/// payloads are copied and summed once, however many followers there are. Drop the encoder at the end of the
+/// payloads are copied once, however many followers there are. Drop the encoder at the end of the
 /// turn, since it keeps what it has encoded.
 ///
 /// ```

@@ -13,7 +13,7 @@ use niagara_net::Frame;
 use niagara_sequencer::MAX_PLACE;
 use raft::eraftpb::{Entry, EntryType, Message, MessageType};
 
-use crate::batch::{MalformedBatch, SubBatch, put_sub_batch_head, read_sub_batch};
+use crate::batch::{MalformedBatch, SubBatch, data_sum, put_sub_batch_head, read_sub_batch};
 use crate::digest_mark::DigestMark;
 
 /// Payloads of at least this size go to the socket as they are. Smaller ones are copied behind their headers,
@@ -98,6 +98,8 @@ impl From<MalformedBatch> for MalformedMessage {
 struct FrameParts {
     done: Vec<Bytes>,
     scratch: BytesMut,
+    /// How many bytes at the front the frame's checksum covers.
+    covered: usize,
 }
 
 impl FrameParts {
@@ -110,22 +112,27 @@ impl FrameParts {
         }
     }
 
+    /// Leaves what follows to the sums that the message holds.
+    fn covered_up_to_here(&mut self) {
+        self.covered = self.scratch.len() + self.done.iter().map(Bytes::len).sum::<usize>();
+    }
+
     fn frame(mut self) -> Frame {
         if self.done.is_empty() {
-            return Frame::from(self.scratch.freeze());
+            return Frame::with_open_end([self.scratch.freeze()], self.covered);
         }
         if !self.scratch.is_empty() {
             self.done.push(self.scratch.freeze());
         }
-        Frame::from_parts(self.done)
+        Frame::with_open_end(self.done, self.covered)
     }
 }
 
 impl Wire {
     /// Encodes the message as a frame.
     pub fn encode(&self) -> Frame {
-        let mut parts =
-            FrameParts { done: Vec::new(), scratch: BytesMut::with_capacity(self.scratch_bytes()) };
+        let scratch = BytesMut::with_capacity(self.scratch_bytes());
+        let mut parts = FrameParts { done: Vec::new(), scratch, covered: usize::MAX };
         match self {
             Wire::Raft(message) => encode_raft(TAG_RAFT, message, &mut parts),
             Wire::Notice(message) => encode_raft(TAG_NOTICE, message, &mut parts),
@@ -339,6 +346,10 @@ fn encode_raft(tag: u8, message: &Message, parts: &mut FrameParts) {
         out.put_u32_le(u32::try_from(entry.data.len()).expect("config bounds an entry far below 4 GiB"));
         out.extend_from_slice(&entry.context);
     }
+    // The receiver compares each entry's data with its sum. Entries of an older release have none.
+    if message.entries.iter().all(|entry| entry.data.is_empty() || data_sum(&entry.context).is_some()) {
+        parts.covered_up_to_here();
+    }
     for entry in &message.entries {
         parts.payload(&entry.data);
     }
@@ -460,6 +471,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::batch::{Span, encode_commands, encode_skip};
 
     fn joined(frame: &Frame) -> Bytes {
         frame
@@ -527,6 +539,41 @@ mod tests {
         let body = joined(&frame);
         let Wire::Raft(back) = Wire::decode(&body).unwrap() else { unreachable!() };
         assert!(body.as_ptr_range().contains(&back.entries[0].data.as_ptr()));
+    }
+
+    /// The frame leaves data to sums that it covers, and covers data of entries that have none.
+    #[test]
+    fn only_summed_data_is_left_to_its_sum() {
+        let span = Span { server: 2, incarnation: 1, lane: 0, attempt: 0, first: 1, count: 1 };
+        let commands = |bytes| {
+            let body = Bytes::from(vec![5; bytes]);
+            let (context, data) = encode_commands(7, &[SubBatch { span, lone: true, body }]);
+            Entry { term: 7, context, data, ..Entry::default() }
+        };
+        let frame = |entries: Vec<Entry>| {
+            let message =
+                Message { msg_type: MessageType::MsgAppend, entries: entries.into(), ..Message::default() };
+            Wire::Raft(Box::new(message)).encode()
+        };
+        let skip = Entry { context: encode_skip(9), ..Entry::default() };
+        let old = Entry {
+            context: Bytes::from_static(&[1; 49]),
+            data: Bytes::from_static(b"old"),
+            ..Entry::default()
+        };
+        for bytes in [1, SHARE_FROM] {
+            let length = |frame: &Frame| frame.slices().map(<[u8]>::len).sum::<usize>();
+            let new = frame(vec![commands(bytes), skip.clone()]);
+            assert!(new.has_open_end());
+            assert_eq!(length(&new), new.len() + 12);
+            assert!(!frame(vec![commands(bytes), old.clone()]).has_open_end());
+        }
+        assert!(!frame(vec![skip]).has_open_end());
+        assert!(
+            !Wire::Forward(SubBatch { span, lone: true, body: Bytes::from_static(b"x") })
+                .encode()
+                .has_open_end()
+        );
     }
 
     /// Without entries, nothing follows the message's own index.

@@ -61,10 +61,11 @@ impl FrameBuilder {
         self.shared_bytes = 0;
     }
 
-    /// Adds an entry. Returns where in the frame its record starts, in bytes.
-    pub fn entry(&mut self, entry: &LogEntry) -> u64 {
+    /// Adds an entry. `sum` is the CRC of its data, if it is known. Returns where in the frame its record starts, in
+    /// bytes.
+    pub fn entry(&mut self, entry: &LogEntry, sum: Option<u32>) -> u64 {
         let at = self.bytes();
-        let head = entry_head(self.seal, entry);
+        let head = entry_head(self.seal, entry, sum);
         self.digest.update(&head[..4]);
         self.copied.extend_from_slice(&head);
         for payload in [&entry.context, &entry.data] {

@@ -100,7 +100,7 @@ pub fn open(
         hard_state: replay.hard_state,
     };
     let store = LogStore::new(replay.table, in_use, tail.hard_state, Some(config.cache_bytes as u64));
-    let writer = LogWriter::on_disk(store.clone(), directory, preparer, tail)?;
+    let writer = LogWriter::on_disk(store.clone(), directory, preparer, tail, config.data_sum)?;
     Ok((store, writer))
 }
 

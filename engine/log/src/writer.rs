@@ -49,6 +49,7 @@ struct Disk {
     /// The current frame. It is kept for its buffers, as is the list below.
     frame: FrameBuilder,
     written: Vec<Written>,
+    data_sum: fn(&[u8]) -> Option<u32>,
 }
 
 impl LogWriter {
@@ -63,6 +64,7 @@ impl LogWriter {
         directory: Arc<Directory>,
         preparer: Preparer,
         tail: Tail,
+        data_sum: fn(&[u8]) -> Option<u32>,
     ) -> Result<Self, LogError> {
         let active = &tail.active().segment;
         let frame = FrameBuilder::new(active.seal, active.block, tail.sequence);
@@ -78,6 +80,7 @@ impl LogWriter {
             taken: None,
             frame,
             written: Vec::new(),
+            data_sum,
         };
         Ok(LogWriter { store, disk: Some(disk), failed: false })
     }
@@ -193,7 +196,7 @@ impl Disk {
     /// Writes one frame. A frame is synced before the next is written, so that at most one can ever be torn.
     fn put(&mut self, entries: &[LogEntry], note: Option<Note>) -> Result<(), LogError> {
         let opening = self.notes_due() > 0;
-        let Disk { durable, direct, store, tail, frame, written, .. } = self;
+        let Disk { durable, direct, store, tail, frame, written, data_sum, .. } = self;
         let segment = &tail.active().segment;
         let number = NonZeroU64::new(segment.number).expect("segments are numbered from 1");
 
@@ -205,8 +208,9 @@ impl Disk {
         }
         written.clear();
         for entry in entries {
+            let start = tail.position + frame.entry(entry, data_sum(&entry.context));
             // Both fit: a segment's length fits 32 bits.
-            let (offset, length) = ((tail.position + frame.entry(entry)) as u32, entry_bytes(entry) as u32);
+            let (offset, length) = (start as u32, entry_bytes(entry) as u32);
             let at = Location { segment: number, offset, length };
             written.push(Written { id: entry.id(), at });
         }

@@ -173,6 +173,10 @@ pub enum Bug {
     PadsWhenIdle,
     /// Forwarded commands that are longer than what may wait are refused for ever.
     LargeForwardRefused,
+    /// The sum of an entry's data is that of its first sub-batch.
+    FirstBodySummed,
+    /// A server does not compare the data of another's entries with their sums.
+    SumNotCompared,
     /// A clean stop is recorded although a log was not synced.
     StopNotSynced,
     /// An HTTP client whose write has an unknown outcome gets no response.
@@ -350,6 +354,8 @@ impl Bug {
         Bug::HeartbeatEachTurn,
         Bug::PadsWhenIdle,
         Bug::LargeForwardRefused,
+        Bug::FirstBodySummed,
+        Bug::SumNotCompared,
         Bug::StopNotSynced,
         Bug::HttpUnknownNotTold,
         Bug::TagCountIgnored,

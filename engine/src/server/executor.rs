@@ -5,7 +5,7 @@ use std::mem::take;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
-use niagara_group::batch::{SubBatch, decode_commands};
+use niagara_group::batch::{SubBatch, data_sum, decode_commands};
 use niagara_group::{Commands, GroupFloor};
 use niagara_log::LogEntry;
 use niagara_sequencer::GlobalPosition;
@@ -189,8 +189,8 @@ impl<S: StateMachine> Executor<S> {
         let batches = decode_commands(&entry.context, &entry.data).unwrap_or_else(|error| {
             panic!("global_prefix: the entry at position {position} is damaged: {error}")
         });
-        let mut content =
-            u64::from(crc32fast::hash(&entry.data)) << 32 | u64::from(crc32fast::hash(&entry.context));
+        let data = data_sum(&entry.context).unwrap_or_else(|| crc32fast::hash(&entry.data));
+        let mut content = u64::from(data) << 32 | u64::from(crc32fast::hash(&entry.context));
         for batch in &batches {
             let mine = batch.span.server == self.server && batch.span.incarnation == self.incarnation;
             let lane = usize::from(batch.span.lane);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use niagara_group::batch::EntryFill;
+use niagara_group::batch::{EntryFill, data_sum};
 use niagara_group::{Driver, DriverConfig, SlotIndex, SnapshotFloor};
 use niagara_log::{
     Durability, EntryId, Files, HardState, LogConfig, LogStore, LogWriter, MemoryFiles, Replayed,
@@ -223,6 +223,7 @@ pub(crate) fn log_config(config: &Config, channel: u32) -> LogConfig {
     log_config.segment_bytes = config.segment_bytes;
     log_config.first_segment_bytes = config.segment_bytes / FIRST_SEGMENT_PART;
     log_config.cache_bytes = config.log_cache_bytes;
+    log_config.data_sum = data_sum;
     log_config
 }
 

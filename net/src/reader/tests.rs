@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::Frame;
-use crate::frame::{Cut, PIECE_HEAD_BYTES};
+use crate::frame::{Cut, LONG_HEAD_BYTES};
 
 const BUFFER: usize = 256;
 const LIMIT: usize = 2000;
@@ -86,15 +86,46 @@ proptest! {
     }
 }
 
+proptest! {
+    /// What the checksum covers is as it was sent, or does not arrive; the open end arrives as it came.
+    #[test]
+    fn an_open_end_is_left_to_its_receiver(
+        bodies in prop::collection::vec((prop::collection::vec(any::<u8>(), 1..LIMIT), any::<prop::sample::Index>()), 1..8),
+        piece in 1usize..600,
+        pieces in pieces(),
+        at in any::<prop::sample::Index>(),
+    ) {
+        for whole in [0, LIMIT] {
+            let frames = bodies.iter().map(|(body, covered)| {
+                Frame::seal([Bytes::from(body.clone())].into(), covered.index(body.len()), Cut { whole, piece })
+            });
+            let mut wire = frames.map(|frame| frame.slices().collect::<Vec<_>>().concat()).collect::<Vec<_>>().concat();
+            let mut sent = bodies.iter().map(|(body, _)| Bytes::from(body.clone())).collect::<Vec<_>>();
+            let (found, error) = read(&mut reader_of_pieces(), &wire, &pieces);
+            prop_assert_eq!((&found, error), (&sent, None));
+
+            let at = at.index(wire.len());
+            wire[at] ^= 0x10;
+            let (found, error) = read(&mut reader_of_pieces(), &wire, &pieces);
+            for (found, (sent, (_, covered))) in found.iter().zip(sent.iter_mut().zip(&bodies)) {
+                let covered = covered.index(sent.len());
+                prop_assert_eq!(&found[..covered], &sent[..covered]);
+                prop_assert_eq!(found.len(), sent.len());
+            }
+            prop_assert!(error.is_some() || found != sent);
+        }
+    }
+}
+
 fn reader_of_pieces() -> FrameReader {
     FrameReader::new(BUFFER, LIMIT)
 }
 
 /// The frames of a body cut into pieces of `piece` bytes, each on its own.
 fn cut(body: &[u8], piece: usize) -> Vec<Vec<u8>> {
-    let frame = Frame::seal([Bytes::from(body.to_vec())].into(), Cut { whole: 0, piece });
+    let frame = Frame::seal([Bytes::from(body.to_vec())].into(), usize::MAX, Cut { whole: 0, piece });
     let wire = frame.slices().collect::<Vec<_>>().concat();
-    wire.chunks(PIECE_HEAD_BYTES + piece).map(<[u8]>::to_vec).collect()
+    wire.chunks(LONG_HEAD_BYTES + piece).map(<[u8]>::to_vec).collect()
 }
 
 proptest! {
@@ -158,7 +189,8 @@ fn memory_for_a_body_in_pieces_is_reserved_once_and_touched_as_its_bytes_arrive(
     for (arrived, frame) in (1..).zip(cut(&vec![7; LONG], 64 << 10)).take(15) {
         read(&mut reader, &frame, &[777]);
         let cut = reader.cut.as_ref().unwrap();
-        assert_eq!((cut.bytes.len(), cut.bytes.capacity()), (arrived * (64 << 10), LONG));
+        let of_memory = (cut.received, cut.memory.capacity());
+        assert_eq!(of_memory, (arrived * (64 << 10), LONG + LONG_HEAD_BYTES));
     }
 }
 
@@ -179,7 +211,7 @@ fn a_body_points_into_the_read_buffer() {
 
 #[test]
 fn the_buffer_is_used_again_once_its_bodies_are_gone() {
-    let wire = wire([&vec![1; 150]]);
+    let wire = wire([&vec![1; BUFFER / 10]]);
     let mut reader = FrameReader::new(BUFFER, LIMIT);
     let at = reader.room().as_ptr() as usize;
     for _ in 0..1000 {
@@ -189,12 +221,13 @@ fn the_buffer_is_used_again_once_its_bodies_are_gone() {
     }
 }
 
-/// Consecutive large bodies are not moved: from the third on (the first read call knows nothing of what
+/// Consecutive large bodies, which are appends, are not moved: from the third on (the first read call knows nothing of what
 /// follows), each stays where its first byte was read.
 #[test]
 fn in_a_stream_of_large_frames_no_body_is_moved() {
     const LARGE: usize = 2048;
-    let stream = wire(&vec![vec![6; LARGE]; 50]);
+    let append = Frame::with_open_end([Bytes::from(vec![6; LARGE])], 0);
+    let stream = append.slices().collect::<Vec<_>>().concat().repeat(50);
     let mut reader = FrameReader::new(2 * LARGE, LARGE);
     // Where each byte of the stream was read to.
     let mut places = Vec::new();
@@ -211,7 +244,7 @@ fn in_a_stream_of_large_frames_no_body_is_moved() {
     }
     assert_eq!(bodies.len(), 50);
     for (number, body) in bodies.iter().enumerate().skip(3) {
-        let begin = number * (HEAD_BYTES + LARGE) + HEAD_BYTES;
+        let begin = number * (LONG_HEAD_BYTES + LARGE) + LONG_HEAD_BYTES;
         assert_eq!(body.as_ptr() as usize, places[begin], "body {number}");
     }
 }
@@ -227,9 +260,9 @@ fn a_body_that_is_kept_keeps_its_bytes() {
 #[test]
 fn a_length_above_the_limit_is_refused_before_a_byte_of_it_is_allocated() {
     let mut reader = FrameReader::new(BUFFER, LIMIT);
-    let (bodies, error) = read(&mut reader, &[0xff, 0xff, 0xff, 0x7f, 1, 2, 3, 4], &[HEAD_BYTES]);
+    let (bodies, error) = read(&mut reader, &[0xff, 0xff, 0xff, 0x3f, 1, 2, 3, 4], &[HEAD_BYTES]);
     assert!(bodies.is_empty());
-    assert_eq!(error, Some(FrameError::TooLong { length: i32::MAX as usize, limit: LIMIT }));
+    assert_eq!(error, Some(FrameError::TooLong { length: (1 << 30) - 1, limit: LIMIT }));
     let (bodies, error) = read(&mut reader_of_pieces(), &[0xff; 12], &[1]);
     assert!(bodies.is_empty());
     assert_eq!(error, Some(FrameError::TooLong { length: u32::MAX as usize, limit: LIMIT }));
@@ -244,19 +277,50 @@ fn memory_for_a_long_body_is_touched_as_its_bytes_arrive() {
     read(&mut reader, head, &[HEAD_BYTES]);
     for arrived in [0, 100, 1000, 10_000] {
         let long = reader.long.as_ref().unwrap();
-        assert!(long.bytes.len() <= arrived + BUFFER, "{arrived} bytes touched {}", long.bytes.len());
+        let touched = long.body.memory.len();
+        assert!(touched <= arrived + BUFFER, "{arrived} bytes touched {touched}");
         read(&mut reader, &vec![0; 10 * arrived.max(10) - arrived], &[77]);
     }
 }
 
 #[test]
-fn a_long_body_ends_in_an_allocation_of_its_exact_length() {
-    let body = vec![3; LIMIT];
+fn memory_of_its_own_is_used_again_once_its_body_is_gone() {
+    let wire = |byte| wire([&vec![byte; BUFFER / 2]]);
     let mut reader = FrameReader::new(BUFFER, LIMIT);
-    let wire = wire([&body]);
-    read(&mut reader, &wire[..wire.len() - 1], &[BUFFER]);
-    assert_eq!(reader.long.as_ref().unwrap().bytes.capacity(), LIMIT);
-    assert_eq!(read(&mut reader, &wire[wire.len() - 1..], &[1]).0, [body]);
+    let (mut places, mut held) = (Vec::new(), Vec::new());
+    for byte in 0..50 {
+        let (bodies, error) = read(&mut reader, &wire(byte), &[50]);
+        assert_eq!((&bodies[..], error), (&[Bytes::from(vec![byte; BUFFER / 2])][..], None));
+        places.push(bodies[0].as_ptr());
+        held.extend(bodies);
+        if held.len() == 4 {
+            held.clear();
+        }
+    }
+    places.sort_unstable();
+    places.dedup();
+    assert!(places.len() <= 8, "{} places", places.len());
+}
+
+/// What comes behind a body, in the same read call, is the next frame's.
+#[test]
+fn a_body_and_the_next_head_come_with_one_read_call() {
+    let stream = wire([&vec![1; LIMIT], &vec![2; LIMIT], &b"short".to_vec(), &vec![3; LIMIT]]);
+    let mut reader = FrameReader::new(BUFFER, LIMIT);
+    let (mut at, mut calls, mut bodies) = (0, 0, Vec::new());
+    while at < stream.len() {
+        let room = reader.room();
+        let count = room.len().min(stream.len() - at);
+        room[..count].copy_from_slice(&stream[at..at + count]);
+        (at, calls) = (at + count, calls + 1);
+        reader.advance(count);
+        while let Some(body) = reader.next_body().unwrap() {
+            bodies.push(body);
+        }
+    }
+    assert_eq!(bodies.iter().map(Bytes::len).collect::<Vec<_>>(), [LIMIT, LIMIT, 5, LIMIT]);
+    // Memory that is new is touched in steps of the buffer.
+    assert!(calls <= 3 * (LIMIT / BUFFER + 1) + 3, "{calls} calls");
 }
 
 #[test]

@@ -1,15 +1,18 @@
 //! What Raft's entries hold.
 
 use bytes::Bytes;
-use niagara_group::batch::{EntryFill, SubBatch, decode_commands, encode_commands, encode_skip};
+use niagara_group::batch::{EntryFill, SubBatch, data_sum, decode_commands, encode_commands, encode_skip};
 
 use super::script::Script;
 
 const HEAD: usize = 9;
+const SUM: usize = 4;
+/// The kind of an entry with commands and a sum.
+const COMMANDS: u8 = 3;
 const SUB_BATCH_HEAD: usize = 40;
 
 /// **Whatever an entry's context and data, reading them gives a skip, sub-batches or an error, and what was read is
-/// encoded to the same bytes.** A sub-batch that passes its check has as many commands as it says, and nothing behind them.
+/// encoded to the same bytes, with the sum of the data.** A sub-batch that passes its check has as many commands as it says, and nothing behind them.
 ///
 /// ```text
 /// length of the context u16 | context | data
@@ -36,8 +39,13 @@ pub(super) fn check(context: &[u8], data: &Bytes) {
     if let Ok(EntryFill::Skip { place }) = fill {
         return assert_eq!(encode_skip(place), context[..HEAD]);
     }
-    let mut expected = context.to_vec();
-    for head in expected[HEAD..].chunks_exact_mut(SUB_BATCH_HEAD) {
+    let sum = crc32fast::hash(data);
+    let said = data_sum(context);
+    assert_eq!(said.is_some(), context[0] == COMMANDS);
+    let heads = if said.is_some() { &context[HEAD + SUM..] } else { &context[HEAD..] };
+    // An older release wrote no sum.
+    let mut expected = [&[COMMANDS], &context[1..HEAD], &sum.to_le_bytes(), heads].concat();
+    for head in expected[HEAD + SUM..].chunks_exact_mut(SUB_BATCH_HEAD) {
         head[SUB_BATCH_HEAD - 1] = 0;
     }
     assert_eq!(encode_commands(*place, &batches), (expected.into(), data.clone()));

@@ -5,12 +5,14 @@ use niagara_net::{Frame, FrameError, FrameReader, HEAD_BYTES};
 
 use super::script::{Cuts, Script};
 
-/// Sizes of the read buffer; the least is the head's of a piece.
-const BUFFERS: [usize; 4] = [PIECE_HEAD_BYTES, 24, 100, 4096];
-/// Length of the head of a piece, in bytes.
-const PIECE_HEAD_BYTES: usize = HEAD_BYTES + 4;
+/// Sizes of the read buffer; the least is that of a long head.
+const BUFFERS: [usize; 4] = [LONG_HEAD_BYTES, 24, 100, 4096];
+/// Length of the head of a piece, and of a body with an open end, in bytes.
+const LONG_HEAD_BYTES: usize = HEAD_BYTES + 4;
 /// Marks a piece in the length field.
 const PIECE: u32 = 1 << 31;
+/// Marks an open end in the length field.
+const OPEN: u32 = 1 << 30;
 /// The longest piece, in bytes.
 const LONGEST_PIECE: usize = 64 << 10;
 
@@ -27,7 +29,7 @@ type Read = (Vec<Bytes>, Option<FrameError>);
 /// ```text
 /// sizes u8 | count of cuts u8 | cuts | stream
 /// sizes: 2 bits for the buffer, 2 for the limit, 1 whether the stream is sealed, 1 whether the reader grows on the way,
-///        1 whether a sealed stream's bodies are cut into pieces
+///        1 whether a sealed stream's bodies are cut into pieces, 1 whether they have open ends, behind the first third
 /// ```
 ///
 /// A sealed stream is made of bodies, each behind a 16-bit length (and, if they are cut, 8 bits for that of a piece), and gets its checksums here: no fuzzer guesses them. What
@@ -41,9 +43,10 @@ pub fn frame(data: &[u8]) {
     let buffer = BUFFERS[usize::from(sizes & 3)];
     let limit = LIMITS[usize::from(sizes >> 2 & 3)];
     let cuts = Cuts(script.sized(false));
+    let has_open_ends = sizes & 0x80 != 0;
     let stream = match sizes & 0x50 {
-        0x10 => sealed(&mut script),
-        0x50 => sealed_in_pieces(&mut script),
+        0x10 => sealed(&mut script, has_open_ends),
+        0x50 => sealed_in_pieces(&mut script, has_open_ends),
         _ => script.0.to_vec(),
     };
 
@@ -55,18 +58,27 @@ pub fn frame(data: &[u8]) {
 }
 
 /// The stream of these bodies; what is left of the script's last body goes in as it is, like a frame that never ends.
-fn sealed(script: &mut Script<'_>) -> Vec<u8> {
+fn sealed(script: &mut Script<'_>, has_open_ends: bool) -> Vec<u8> {
     let mut stream = Vec::new();
     while !script.is_empty() {
         let length = script.short();
         let body = script.take(length);
+        let covered = if has_open_ends { length / 3 } else { length };
         let at = stream.len();
-        stream.extend_from_slice(&(length as u32).to_le_bytes());
-        stream.extend_from_slice(&checksum(length as u32, body).to_le_bytes());
+        if covered < length {
+            let (marked, more) = (length as u32 | OPEN, (covered as u32).to_le_bytes());
+            stream.extend_from_slice(&marked.to_le_bytes());
+            let front = &body[..covered.min(body.len())];
+            stream.extend_from_slice(&checksum(marked, &[&more, front].concat()).to_le_bytes());
+            stream.extend_from_slice(&more);
+        } else {
+            stream.extend_from_slice(&(length as u32).to_le_bytes());
+            stream.extend_from_slice(&checksum(length as u32, body).to_le_bytes());
+        }
         stream.extend_from_slice(body);
         if body.len() == length {
             let (first, second) = body.split_at(length / 3);
-            let frame = Frame::from_parts([first, second].map(Bytes::copy_from_slice));
+            let frame = Frame::with_open_end([first, second].map(Bytes::copy_from_slice), covered);
             let wire: Vec<u8> = frame.slices().flatten().copied().collect();
             assert_eq!(wire, stream[at..], "a frame's bytes are its length, its checksum and its body");
         }
@@ -75,16 +87,18 @@ fn sealed(script: &mut Script<'_>) -> Vec<u8> {
 }
 
 /// The same with each body in pieces; now and then a whole body of one byte passes between two of them.
-fn sealed_in_pieces(script: &mut Script<'_>) -> Vec<u8> {
+fn sealed_in_pieces(script: &mut Script<'_>, has_open_ends: bool) -> Vec<u8> {
     let mut stream = Vec::new();
     while !script.is_empty() {
         let (length, each) = (script.short(), 1 + usize::from(script.byte()));
         let body = script.take(length);
         let mut left = length;
         for piece in body.chunks(each) {
-            let (marked, rest) = (piece.len() as u32 | PIECE, (left as u32).to_le_bytes());
+            let is_open = has_open_ends && length - left >= length / 3;
+            let (mark, covered) = if is_open { (PIECE | OPEN, &[][..]) } else { (PIECE, piece) };
+            let (marked, rest) = (piece.len() as u32 | mark, (left as u32).to_le_bytes());
             stream.extend_from_slice(&marked.to_le_bytes());
-            stream.extend_from_slice(&checksum(marked, &[&rest, piece].concat()).to_le_bytes());
+            stream.extend_from_slice(&checksum(marked, &[&rest, covered].concat()).to_le_bytes());
             stream.extend_from_slice(&rest);
             stream.extend_from_slice(piece);
             left -= piece.len();
@@ -113,6 +127,8 @@ fn defined(stream: &[u8], limit: usize) -> Read {
     let mut cut: Option<(Vec<u8>, usize)> = None;
     while let Some((&[a, b, c, d, e, f, g, h], behind)) = rest.split_first_chunk() {
         let (length, expected) = (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
+        let (marked, is_open) = (length, length & OPEN != 0);
+        let length = length & !OPEN;
         if length & PIECE != 0 {
             let Some((&left_bytes, behind)) = behind.split_first_chunk() else { break };
             let (length, left) = ((length - PIECE) as usize, u32::from_le_bytes(left_bytes) as usize);
@@ -127,7 +143,7 @@ fn defined(stream: &[u8], limit: usize) -> Read {
                 return (bodies, Some(FrameError::Piece { length, left, expected }));
             }
             let Some((piece, behind)) = behind.split_at_checked(length) else { break };
-            let found = checksum(length as u32 | PIECE, &[&left_bytes, piece].concat());
+            let found = checksum(marked, &[&left_bytes[..], if is_open { &[] } else { piece }].concat());
             if found != expected {
                 return (bodies, Some(FrameError::Checksum { expected, found }));
             }
@@ -141,11 +157,17 @@ fn defined(stream: &[u8], limit: usize) -> Read {
             rest = behind;
             continue;
         }
+        let (more, behind) = match behind.split_first_chunk::<4>() {
+            Some((more, behind)) if is_open => (&more[..], behind),
+            None if is_open => break,
+            _ => (&[][..], behind),
+        };
         if length as usize > limit {
             return (bodies, Some(FrameError::TooLong { length: length as usize, limit }));
         }
         let Some((body, behind)) = behind.split_at_checked(length as usize) else { break };
-        let found = checksum(length, body);
+        let covered = more.try_into().map_or(u32::MAX, u32::from_le_bytes);
+        let found = checksum(marked, &[more, &body[..body.len().min(covered as usize)]].concat());
         if found != expected {
             return (bodies, Some(FrameError::Checksum { expected, found }));
         }

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use niagara_group::batch::EntryFill;
+use niagara_group::batch::{EntryFill, data_sum};
 use niagara_log::{EntryId, LogEntry, LogStore};
 
 use super::{Broken, hold};
@@ -95,6 +95,14 @@ fn compare(committed: &mut Vec<Record>, server: u64, group: usize, entry: &LogEn
     checksum.update(&entry.data);
     let fill =
         EntryFill::of(&entry.context).map_err(|error| Broken::new("log_matching", error.to_string()))?;
+    let sum = data_sum(&entry.context);
+    hold(sum.is_none_or(|sum| sum == crc32fast::hash(&entry.data)), "sum_is_true", || {
+        format!(
+            "server {server}, group {}, entry {}: the sum {sum:?} is not its data's",
+            group + 1,
+            entry.index
+        )
+    })?;
     let record = Record { term: entry.term, checksum: checksum.finalize(), fill };
     match committed.get(entry.index as usize - 1) {
         None => committed.push(record),

@@ -24,6 +24,7 @@ pub const EXPECTED: &[(&str, &[&str])] = &[
             "message overtaken",
             "message damaged",
             "connection broken by damage",
+            "damage left to a sum",
             "servers cut apart",
             "servers cut apart one way",
             "server cut off",

@@ -18,7 +18,7 @@ fn joined(frame: &FrameBuilder) -> Bytes {
 fn frame(sequence: u64, entries: &[LogEntry]) -> Bytes {
     let mut frame = FrameBuilder::new(header().seal(), 8, sequence);
     for entry in entries {
-        frame.entry(entry);
+        frame.entry(entry, None);
     }
     frame.note(Note::HardState(HardState { term: 1, vote: 2, commit: 3 }));
     let bytes = frame.finish();
@@ -104,7 +104,7 @@ fn large_payloads_are_written_from_where_they_are_and_small_ones_are_gathered() 
     let (small, large) = (entry(1, 1, 4095), entry(2, 1, 4096));
     let mut frame = FrameBuilder::new(header().seal(), 8, 1);
     for entry in [&small, &large, &small] {
-        frame.entry(entry);
+        frame.entry(entry, None);
     }
     frame.finish();
     let slices = frame.slices();
@@ -121,7 +121,7 @@ fn a_frame_of_small_payloads_starts_at_a_page_and_needs_no_copy_for_direct_io() 
         for _ in 0..2 {
             frame.begin(header().seal(), 4096, 1);
             for index in 1..=9 {
-                frame.entry(&entry(index, 1, size));
+                frame.entry(&entry(index, 1, size), None);
             }
             frame.finish();
         }
@@ -174,7 +174,7 @@ fn a_later_frame_is_found_wherever_it_is_aligned() {
 fn a_frame_fills_whole_blocks_with_zeros() {
     for block in [64, 512, 4096] {
         let mut frame = FrameBuilder::new(header().seal(), block, 9);
-        frame.entry(&entry(1, 1, 5000));
+        frame.entry(&entry(1, 1, 5000), None);
         let bytes = frame.finish();
         assert_eq!(bytes, 5058_u64.next_multiple_of(block));
         let mut bytes = joined(&frame).to_vec();
@@ -206,6 +206,23 @@ proptest! {
             .filter_map(|(_, _, record)| match record { Record::Entry(entry) => Some(entry), Record::Note(_) => None })
             .collect();
         prop_assert_eq!(found, entries);
+    }
+
+    /// The bytes on disk are the same, whether the sum of an entry's data was known or not, and a wrong one shows.
+    #[test]
+    fn a_known_sum_changes_no_byte_and_a_wrong_one_is_noticed(size in 0usize..40_000, salt: u64, wrong in 1u32..) {
+        let header = SegmentHeader { salt, ..header() };
+        let entry = entry(1, 3, size);
+        let sum = crc32fast::hash(&entry.data);
+        let with = |sum| {
+            let mut frame = FrameBuilder::new(header.seal(), 8, 1);
+            frame.entry(&entry, sum);
+            frame.finish();
+            joined(&frame)
+        };
+        prop_assert_eq!(with(Some(sum)), with(None));
+        let lie = with(Some(sum ^ wrong));
+        prop_assert!(lie == with(None) || decode_frame(header.seal(), 8, &lie, 0).is_none());
     }
 
     #[test]

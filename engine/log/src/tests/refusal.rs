@@ -119,7 +119,7 @@ fn forge(number: u64, first_sequence: u64, frames: &[&[Record]]) -> (String, Vec
         for record in *records {
             match record {
                 Record::Entry(entry) => {
-                    frame.entry(entry);
+                    frame.entry(entry, None);
                 }
                 Record::Note(note) => frame.note(*note),
             }

@@ -69,8 +69,8 @@ pub struct Flight {
 pub enum Cargo {
     /// The whole body of a frame.
     Body(Bytes),
-    /// A frame's bytes, head and body, with some of them changed.
-    Damaged(Vec<u8>),
+    /// A frame's bytes, heads and body, with some of them changed, and the frame as it was sent.
+    Damaged(Vec<u8>, Frame),
 }
 
 /// A direction of a link that takes few bytes.
@@ -249,7 +249,7 @@ impl Network {
         });
         let cargo = if self.chance.per_myriad(self.weather.damaged) {
             counter.count("message damaged");
-            Cargo::Damaged(self.damage(frame))
+            Cargo::Damaged(self.damage(frame), frame.clone())
         } else {
             Cargo::Body(body)
         };

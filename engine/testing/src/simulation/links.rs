@@ -30,7 +30,7 @@ impl<S: Observable> Simulation<S> {
         match flight.cargo {
             Cargo::Body(body) => self.put_into_inbox(to, link, NetEvent::Frame { from, body }),
             // The receiver notices, and closes the connection.
-            Cargo::Damaged(_) => self.break_connection(from, to, link),
+            Cargo::Damaged(..) => self.break_connection(from, to, link),
         }
     }
 

@@ -131,6 +131,13 @@ fn wrong() -> Vec<(&'static str, Message)> {
             append(|entry| entry.context = Bytes::from_static(&[1, 9, 0, 0, 0, 0, 0, 0, 0, 5])),
         ),
         ("data without commands", append(|entry| entry.data = Bytes::from_static(b"x"))),
+        (
+            "data with another sum",
+            append(|entry| {
+                (entry.context, _) = encode_commands(9, &[batch(2, 1, b"\x01x", 1)]);
+                entry.data = Bytes::from_static(b"\x01y");
+            }),
+        ),
         ("a command that is cut", append_commands(batch(2, 1, b"\x05x", 1))),
         ("fewer commands", append_commands(batch(2, 1, b"\x01x", 2))),
         ("more commands", append_commands(batch(2, 1, b"\x01x\x01x", 1))),
