@@ -39,6 +39,7 @@ mod attributes;
 mod changes;
 pub mod command;
 pub mod config;
+mod database;
 mod decimal;
 mod description;
 mod front;
@@ -67,6 +68,7 @@ pub mod sim {
 }
 
 pub use access::{AccessConfig, NotASecret, Secret};
+pub use database::Database;
 pub use description::{Description, MAX_CONTENT_ENCODING_BYTES, MAX_CONTENT_TYPE_BYTES};
 #[doc(hidden)]
 pub use front::fuzzing;

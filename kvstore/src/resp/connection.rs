@@ -24,7 +24,6 @@ use super::site::RedisSite;
 use super::skip::Skip;
 use super::subscribing;
 use super::transaction::{Conversation, Part, is_quick};
-use crate::Reply;
 use crate::access::Entrance;
 use crate::command;
 use crate::protocol::{
@@ -34,6 +33,7 @@ use crate::pubsub::{Message, Subscriber};
 use crate::script::Scripts;
 use crate::table::Spec;
 use crate::users::{Context, Denied, User, Wanted};
+use crate::{Database, Reply};
 
 /// The Redis protocol's part of a session.
 #[derive(Debug)]
@@ -238,14 +238,16 @@ impl RespConnection {
     /// Executes a read.
     fn look(&mut self, read: Read, input: &Input, view: &View<'_>, replies: &mut Replies<'_>) {
         let arguments = self.parser.arguments(input.bytes());
+        let database = self.conversation.database();
         match read {
             Read::Get => {
-                view.reader
-                    .with(arguments.get(1), |found| replies.value_or_null(found.map(|found| found.value)));
+                view.reader.with_in(database, arguments.get(1), |found| {
+                    replies.value_or_null(found.map(|found| found.value))
+                });
             }
             Read::Call(_) => {
                 let mut query = Vec::new();
-                let for_whom = (self.entrance.carried(), self.time.unwrap_or(0));
+                let for_whom = (self.entrance.carried(), database, self.time.unwrap_or(0));
                 encode_query(read, arguments, for_whom, &mut query);
                 printing::answer(&view.reader.answer(&query).expect("it was made here"), replies);
             }
@@ -255,7 +257,8 @@ impl RespConnection {
             }
             Read::Watch => {
                 for key in arguments.from(1).iter() {
-                    let version = view.reader.with(key, |found| found.map(|found| found.version));
+                    let version =
+                        view.reader.with_in(database, key, |found| found.map(|found| found.version));
                     self.conversation.watch(key, version);
                 }
                 replies.simple("OK");
@@ -359,6 +362,11 @@ impl Protocol for RespConnection {
                 }
             }
         }
+        let database = self.conversation.database();
+        let is_of_database = !matches!(write, Write::SetUser { .. } | Write::RemoveUsers | Write::FlushAll);
+        if database != Database::FIRST && is_of_database {
+            command::encode_in(command, database);
+        }
         let shape = match write {
             Write::Transaction => Shape::Transaction(self.conversation.take(command)),
             write => Shape::One(encode(&write, self.parser.arguments(input.bytes()), command)),
@@ -407,7 +415,7 @@ impl Protocol for RespConnection {
 
     fn attach(&mut self, input: &mut Input, query: &mut Vec<u8>) -> bool {
         let Plan::Read(read) = self.take_plan() else { panic!("only a read is attached") };
-        let for_whom = (self.entrance.carried(), self.time.unwrap_or(0));
+        let for_whom = (self.entrance.carried(), self.conversation.database(), self.time.unwrap_or(0));
         encode_query(read, self.parser.arguments(input.bytes()), for_whom, query);
         self.consume(input);
         !self.replying.is_silent_once()
@@ -505,7 +513,7 @@ impl Protocol for RespConnection {
                     Local::Role | Local::Sentinel | Local::Wait | Local::Cluster | Local::Asking => {
                         understood = self.tell_of_servers(*what, arguments, engine, &mut replies);
                     }
-                    Local::Select | Local::Multi | Local::Discard | Local::Unwatch => {
+                    Local::Select(_) | Local::Multi | Local::Discard | Local::Unwatch => {
                         replies.simple("OK");
                     }
                     Local::Queued => replies.simple("QUEUED"),

@@ -7,13 +7,13 @@ use bytes::Bytes;
 use super::containers;
 use super::parse::Arguments;
 use super::words::{is, shown};
-use crate::Description;
 use crate::command::{Condition, MAX_KEY_BYTES};
 use crate::decimal::decimal;
 use crate::pubsub::{TooMany, Topic};
 use crate::script::Scripts;
 use crate::table::{self, Does, Op, Spec};
 use crate::users::prepare;
+use crate::{Database, Description};
 
 /// A valid request. Keys and values stay in the arguments, at places that the command's name implies.
 #[derive(Debug)]
@@ -112,8 +112,7 @@ pub(super) enum Local {
     /// The client is turned away.
     Deny,
     Quit,
-    /// The only database was selected.
-    Select,
+    Select(Database),
     /// About rights, without a look at the state.
     Acl,
     Command,
@@ -240,7 +239,7 @@ fn compact(op: Op, arguments: Arguments<'_>) -> Plan {
             Plan::Refuse("ERR decrement would overflow".into())
         }
         Op::DecrBy => increment(decimal(arguments.get(2)).map(i64::wrapping_neg)),
-        Op::FlushAll | Op::FlushDb => match arguments.len() {
+        Op::FlushAll => match arguments.len() {
             1 => Plan::Write(Write::FlushAll),
             2 if ["ASYNC", "SYNC"].iter().any(|how| is(arguments.get(1), how)) => {
                 Plan::Write(Write::FlushAll)
@@ -258,11 +257,13 @@ fn understand_local(name: &'static str, local: table::Local, arguments: Argument
         Of::Acl => return about_users(arguments),
         Of::Hello => Local::Hello,
         Of::Quit => Local::Quit,
-        Of::Select => match decimal(arguments.get(1)) {
-            Some(0) => Local::Select,
-            Some(_) => return Plan::Refuse("ERR DB index is out of range".into()),
-            None => return Plan::Refuse(NOT_AN_INTEGER.into()),
-        },
+        Of::Select => {
+            match decimal(arguments.get(1)).map(|number| number.try_into().ok().and_then(Database::new)) {
+                Some(Some(database)) => Local::Select(database),
+                Some(None) => return Plan::Refuse("ERR DB index is out of range".into()),
+                None => return Plan::Refuse(NOT_AN_INTEGER.into()),
+            }
+        }
         Of::Auth if given > 2 => return SYNTAX,
         Of::Auth => Local::Auth,
         Of::Command if given == 0 => Local::Command,

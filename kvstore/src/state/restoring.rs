@@ -82,7 +82,7 @@ impl Restoring for KvRestoring {
         self.users.extend_from_slice(users);
         for entry in snapshot_entries(chunk) {
             let entry = entry?;
-            let place = self.map.place(entry.key);
+            let place = self.map.place(entry.key).within(self.ledger.spaces.of(entry.database));
             let tables = &mut self.shards[place.shard()];
             if tables.get(place, entry.key).is_some() {
                 return Err(MalformedState("a key occurs twice"));
@@ -99,6 +99,6 @@ impl Restoring for KvRestoring {
 
     fn digest(&self) -> Option<u128> {
         let Stamp { life, clock } = self.stamp.unwrap_or_default();
-        Some(self.ledger.digest.of_state(life, clock).wrapping_add(of_users(&self.users)))
+        Some(self.ledger.digest(life, clock).wrapping_add(of_users(&self.users)))
     }
 }

@@ -15,6 +15,7 @@ use crate::{Description, Reply, Version};
 
 mod changes;
 mod choices;
+mod databases;
 mod digest;
 mod expiry;
 mod messages;

@@ -17,10 +17,11 @@ use super::versions::Versions;
 use crate::attributes::{Attributes, Describer};
 use crate::changes::Kind;
 use crate::command::{Condition, MAX_VALUE_BYTES};
+use crate::database::Space;
 use crate::decimal::decimal;
 use crate::pubsub::Staged;
 use crate::reply::{CommandError, Reply};
-use crate::{Description, StoredValue, Version};
+use crate::{Database, Description, StoredValue, Version};
 
 /// A value of at least this size stays in the buffer that it arrived in. A smaller one is copied, since
 /// otherwise it would keep tens of KiB of other commands alive.
@@ -49,6 +50,8 @@ pub(super) struct Writer<'w, S: ?Sized> {
     pub(super) map: &'w Map,
     pub(super) core: &'w mut Core,
     pub(super) shards: &'w mut S,
+    /// The database that the command is for.
+    pub(super) database: Database,
     pub(super) share: Share<'w>,
 }
 
@@ -115,14 +118,28 @@ impl<S: Change + ?Sized> Writer<'_, S> {
         self.remove(place, key, Kind::Delete)
     }
 
-    /// Removes a key, whatever its deadline.
-    pub(super) fn expire(&mut self, key: &[u8]) -> Option<Entry> {
-        self.remove(self.map.place(key), key, Kind::Expire)
+    /// Removes a key at a place, whatever its deadline.
+    pub(super) fn expire(&mut self, place: Place, key: &[u8]) -> Option<Entry> {
+        self.remove(place, key, Kind::Expire)
     }
 
-    /// Removes all keys; all shards are locked. Returns what takes long to free.
-    pub(super) fn flush(&mut self) -> Vec<Tables> {
-        self.core.ledger.clear();
+    /// The space of the database.
+    pub(super) fn space(&self) -> Space {
+        self.core.ledger.spaces.of(self.database)
+    }
+
+    /// Does something in another database.
+    pub(super) fn within<T>(&mut self, database: Database, act: impl FnOnce(&mut Self) -> T) -> T {
+        let before = std::mem::replace(&mut self.database, database);
+        let done = act(self);
+        self.database = before;
+        done
+    }
+
+    /// Removes all keys of all databases; all shards are locked. Watchers are told, unless the first database had none. Returns what
+    /// takes long to free.
+    pub(super) fn flush(&mut self, tells: bool) -> Vec<Tables> {
+        self.core.ledger.clear(tells);
         self.core.versions.forget_all();
         let shards = 0..1 << SHARD_BITS;
         shards
@@ -132,7 +149,7 @@ impl<S: Change + ?Sized> Writer<'_, S> {
             .collect()
     }
 
-    fn remove(&mut self, place: Place, key: &[u8], why: Kind) -> Option<Entry> {
+    pub(super) fn remove(&mut self, place: Place, key: &[u8], why: Kind) -> Option<Entry> {
         let entry = self.shards.shard_mut(place).remove(place, key, why, &mut self.core.ledger)?;
         self.core.versions.forget(entry.version);
         Some(entry)
@@ -140,7 +157,7 @@ impl<S: Change + ?Sized> Writer<'_, S> {
 
     /// Removes a key that has expired. Returns its place.
     fn purge(&mut self, key: &[u8]) -> Place {
-        let place = self.map.place(key);
+        let place = self.map.place(key).within(self.space());
         // Where nothing expires, this is all that expiry costs.
         if !self.core.ledger.deadlines.is_empty() {
             let clock = self.map.clock();

@@ -84,6 +84,8 @@ ops! {
     DbSize = 81,
     FlushAll = 82,
     FlushDb = 83,
+    Move = 84,
+    SwapDb = 85,
     Eval = 90,
     EvalRo = 91,
     EvalSha = 92,

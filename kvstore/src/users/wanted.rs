@@ -2,7 +2,7 @@
 
 use super::ids::Id;
 use super::patterns::Access;
-use crate::command::{Call, Choice, Command};
+use crate::command::{self, Call, Choice, Command};
 use crate::table::{Does, Local, Op, Spec, is};
 
 /// A command on keys and channels.
@@ -77,6 +77,10 @@ impl<'a> Wanted<'a> {
             Command::SetUser { .. } => Wanted::named("ACL", Some("SETUSER")),
             Command::RemoveUsers { .. } => Wanted::named("ACL", Some("DELUSER")),
             Command::Block(_) | Command::Choice(_) => Wanted::named("EXEC", None),
+            Command::In { command, .. } => {
+                let command = command::decode(command).expect("decode has checked it");
+                Wanted::command(&command, called)
+            }
             // Servers propose these by themselves. What another command carries is asked for by itself.
             Command::NameLife { .. }
             | Command::Timed { .. }

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use super::words::{SYNTAX, integer, is};
+use super::databases::database;
+use super::words::{SYNTAX, is};
 use super::{Answer, Reading, Words, Writing};
 use crate::Data;
 use crate::decimal::decimal;
@@ -52,29 +53,29 @@ fn move_to(writing: &mut Writing<'_>, from: &[u8], to: &[u8]) {
 
 pub(super) fn copy(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
     let (from, to) = (words[0], words[1]);
-    let mut replace = false;
+    let (mut replace, mut into) = (false, writing.database);
     let mut options = words[2..].iter();
     while let Some(option) = options.next() {
         if is(option, "REPLACE") {
             replace = true;
         } else if is(option, "DB") {
-            if integer(options.next().ok_or(SYNTAX)?)? != 0 {
-                return Err("ERR DB index is out of range".into());
-            }
+            into = database(options.next().ok_or(SYNTAX)?)?;
         } else {
             return Err(SYNTAX);
         }
     }
-    if from == to {
+    if from == to && into == writing.database {
         return Err("ERR source and destination objects are the same".into());
     }
     let Some(entry) = writing.get(from) else { return Ok(Data::flag(false)) };
     let (value, attributes) = (entry.value.clone(), entry.attributes.clone());
-    if writing.get(to).is_some() && !replace {
-        return Ok(Data::flag(false));
-    }
-    writing.put(to, value, attributes);
-    Ok(Data::flag(true))
+    Ok(Data::flag(writing.within(into, |there| {
+        let is_free = replace || there.get(to).is_none();
+        if is_free {
+            there.put(to, value, attributes);
+        }
+        is_free
+    })))
 }
 
 /// The longest value that Redis keeps beside its head.

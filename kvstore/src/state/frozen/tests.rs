@@ -88,7 +88,7 @@ fn walk(frozen: &mut KvFrozen, chunk: &mut Vec<u8>, steps: usize) {
     for _ in 0..steps {
         frozen.walk(chunk, 1);
         while let Some(entry) = frozen.ready.pop() {
-            chunk::write_entry(chunk, &SnapshotEntry::of(&entry));
+            chunk::write_entry(chunk, &SnapshotEntry::of(&entry, Spaces::default()));
         }
     }
 }
@@ -311,7 +311,7 @@ fn keys_of_equal_place_are_walked_together() {
     loop {
         let mut chunk = Vec::new();
         chunk::begin(&mut chunk, Stamp::default(), b"");
-        let next = copy_out(&view, &tables, at, &mut chunk, 1, &mut Vec::new());
+        let next = copy_out((&view, Spaces::default()), &tables, at, &mut chunk, 1, &mut Vec::new());
         steps.push(read(&chunk).len());
         match next {
             Some(next) => at = next,
