@@ -45,6 +45,7 @@ mod description;
 mod front;
 mod glob;
 pub mod http;
+mod notices;
 pub mod open_files;
 mod protocol;
 mod pubsub;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::containers;
 use super::parse::Arguments;
+use super::settings::{self, Change};
 use super::words::{is, shown};
 use crate::command::{Condition, MAX_KEY_BYTES};
 use crate::decimal::decimal;
@@ -120,6 +121,9 @@ pub(super) enum Local {
     /// Help on the subcommands of this command.
     Help(&'static str),
     ConfigGet,
+    /// Settings that are in the server's file.
+    ConfigSet,
+    ResetStatistics,
     Info,
     /// Whether reads may be weak from now on.
     ReadOnly(bool),
@@ -182,6 +186,7 @@ pub(super) fn plan(arguments: Arguments<'_>, scripts: &Scripts) -> Plan {
             scripts.clear();
             Plan::Write(Write::Call { op: Op::Script, timed: false })
         }
+        Does::Write(Op::Config) => config(arguments),
         Does::TimedWrite(Op::EvalSha) => script(Op::Eval, arguments, scripts),
         Does::TimedWrite(Op::EvalShaRo) => script(Op::EvalRo, arguments, scripts),
         Does::TimedWrite(op) => Plan::Write(Write::Call { op, timed: true }),
@@ -267,12 +272,7 @@ fn understand_local(name: &'static str, local: table::Local, arguments: Argument
         Of::Auth if given > 2 => return SYNTAX,
         Of::Auth => Local::Auth,
         Of::Command if given == 0 => Local::Command,
-        Of::Config if ["SET", "REWRITE", "RESETSTAT"].iter().any(|name| is(arguments.get(1), name)) => {
-            return Plan::Refuse(
-                "ERR only CONFIG GET is supported; the configuration is in the server's file".into(),
-            );
-        }
-        Of::Command | Of::Client | Of::Cluster | Of::Config | Of::PubSub | Of::Sentinel => {
+        Of::Command | Of::Client | Of::Cluster | Of::PubSub | Of::Sentinel => {
             match containers::check(name, arguments) {
                 Err(wrong) => return Plan::Refuse(wrong.into()),
                 Ok(()) if is(arguments.get(1), "HELP") => Local::Help(name),
@@ -280,8 +280,7 @@ fn understand_local(name: &'static str, local: table::Local, arguments: Argument
                 Ok(()) if local == Of::Client => Local::Client,
                 Ok(()) if local == Of::Cluster => Local::Cluster,
                 Ok(()) if local == Of::PubSub => Local::PubSub,
-                Ok(()) if local == Of::Sentinel => Local::Sentinel,
-                Ok(()) => Local::ConfigGet,
+                Ok(()) => Local::Sentinel,
             }
         }
         Of::Info => Local::Info,
@@ -303,6 +302,23 @@ fn understand_local(name: &'static str, local: table::Local, arguments: Argument
         Of::Unwatch => Local::Unwatch,
         Of::Reset => Local::Reset,
     })
+}
+
+/// `CONFIG GET` and so on. Settings of the state are changed through the log.
+fn config(arguments: Arguments<'_>) -> Plan {
+    let asks = |name| is(arguments.get(1), name);
+    match containers::check("CONFIG", arguments) {
+        Err(wrong) => Plan::Refuse(wrong.into()),
+        Ok(()) if asks("HELP") => Plan::Local(Local::Help("CONFIG")),
+        Ok(()) if asks("GET") => Plan::Local(Local::ConfigGet),
+        Ok(()) if asks("SET") => match settings::check(arguments.from(2)) {
+            Ok(Change::OfTheState) => Plan::Write(Write::Call { op: Op::Config, timed: false }),
+            Ok(Change::OfThisServer) => Plan::Local(Local::ConfigSet),
+            Err(wrong) => Plan::Refuse(wrong.into()),
+        },
+        Ok(()) if asks("RESETSTAT") => Plan::Local(Local::ResetStatistics),
+        Ok(()) => Plan::Refuse(settings::REWRITE.into()),
+    }
 }
 
 /// `ACL SETUSER` and so on.

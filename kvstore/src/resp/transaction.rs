@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use super::encoding::encode;
 use super::parse::Arguments;
 use super::plan::{self, Local, Plan, Print, Read, Write};
+use super::settings;
 use super::words::{is, shown};
 use crate::command::{self, MAX_BLOCK_COMMANDS, MAX_VALUE_BYTES, Watch};
 use crate::script::Scripts;
@@ -113,6 +114,9 @@ impl Conversation {
                 transaction.add(Part::Word("OK"))
             }
             Plan::Local(Local::Unwatch) => transaction.add(Part::Word("OK")),
+            Plan::Local(Local::ConfigSet) => {
+                transaction.add(Part::Error(settings::NOT_IN_A_TRANSACTION.into()))
+            }
             Plan::Local(_)
             | Plan::Write(Write::SetUser { .. } | Write::RemoveUsers)
             | Plan::Read(Read::Users) => {
@@ -195,6 +199,11 @@ impl Conversation {
         if !self.watched.iter().any(|watched| watched.key == key && watched.database == database) {
             self.watched.push(Watched { key: key.to_vec(), database, version });
         }
+    }
+
+    /// How many commands the transaction has; -1 if there is none.
+    pub(super) fn queued(&self) -> isize {
+        self.transaction.as_ref().map_or(-1, |transaction| transaction.parts.len() as isize)
     }
 
     /// The database that was selected.

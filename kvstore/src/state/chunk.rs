@@ -1,7 +1,8 @@
 //! Entries as the chunks of a snapshot carry them.
 //!
 //! ```text
-//! chunk    format u8 = 5 | life u64, 0 if it has no name | clock u64, 0 if it has not been set | users | entry ..
+//! chunk    format u8 = 5 | life u64, 0 if it has no name | clock u64, 0 if it has not been set | notices | users | entry ..
+//! notices  which ones of changes are sent: a bit for each letter of CONFIG SET notify-keyspace-events
 //! users    length | a line for each, as ACL LIST shows it; in one chunk, or in none if nobody has changed them
 //! entry    database | key length | value length | version: position, further | content type length |
 //!          content encoding length | deadline, 0 for none | key | value | content type | content encoding
@@ -10,7 +11,8 @@
 //! Life and clock are little-endian; other numbers are varints: LEB128 of at most 64 bits. Every chunk can be read
 //! by itself, and the order of chunks and entries means nothing. Equal entries have equal bytes.
 //!
-//! Clock and deadline are in milliseconds since 1970. Formats 1 to 4 can still be read. All their entries are in database 0.
+//! Clock and deadline are in milliseconds since 1970. Formats 1 to 4 can still be read. They send no notices, and all their
+//! entries are in database 0.
 //! Formats 1 to 3 have no users, formats 1 and 2 have neither clock nor deadlines, and format 1 has no life and no content types:
 //!
 //! ```text
@@ -29,10 +31,12 @@
 //! ```
 
 use niagara_engine::MalformedState;
+use niagara_planted::{self as planted, Bug};
 
 use super::entry::Entry;
 use crate::command::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
 use crate::database::Spaces;
+use crate::notices::Notices;
 use crate::varint::{NotAVarint, put_varint, take_varint};
 use crate::{Database, Description, Life, Version};
 
@@ -76,7 +80,11 @@ pub struct SnapshotEntry<'c> {
 impl<'c> SnapshotEntry<'c> {
     pub(super) fn of(entry: &'c Entry, spaces: Spaces) -> SnapshotEntry<'c> {
         SnapshotEntry {
-            database: spaces.database(entry.place.space()),
+            database: if planted::is(Bug::SpaceForDatabase) {
+                Spaces::default().database(entry.place.space())
+            } else {
+                spaces.database(entry.place.space())
+            },
             key: &entry.key,
             value: &entry.value,
             version: entry.version,
@@ -121,12 +129,13 @@ pub fn snapshot_entries(chunk: &[u8]) -> impl Iterator<Item = Result<SnapshotEnt
     })
 }
 
-/// What all chunks of a state begin with: its life, if it has a name, and its clock, in milliseconds since 1970; 0
-/// before any command with a time.
+/// What all chunks of a state begin with: its life, if it has a name, its clock, in milliseconds since 1970, 0
+/// before any command with a time, and which notices it sends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Stamp {
     pub(super) life: Option<Life>,
     pub(super) clock: u64,
+    pub(super) notices: Notices,
 }
 
 impl Stamp {
@@ -146,6 +155,7 @@ pub(super) fn begin(chunk: &mut Vec<u8>, stamp: Stamp, users: &[u8]) {
     chunk.push(FORMAT);
     chunk.extend_from_slice(&stamp.life.map_or(0, Life::get).to_le_bytes());
     chunk.extend_from_slice(&stamp.clock.to_le_bytes());
+    put_varint(chunk, stamp.notices.bits());
     put_varint(chunk, users.len() as u64);
     chunk.extend_from_slice(users);
 }
@@ -180,12 +190,18 @@ fn take_head(chunk: &[u8]) -> Result<Head<'_>, MalformedState> {
         Some((&format @ TIMELESS_FORMAT..=FORMAT, mut rest)) => {
             let life = Life::new(take_u64(&mut rest)?);
             let clock = if format == TIMELESS_FORMAT { 0 } else { take_u64(&mut rest)? };
+            let notices = if format == FORMAT { take_notices(&mut rest)? } else { Notices::default() };
             let users = if format >= UNDIVIDED_FORMAT { take_users(&mut rest)? } else { &[] };
-            Ok(Head { format, stamp: Stamp { life, clock }, users, rest })
+            Ok(Head { format, stamp: Stamp { life, clock, notices }, users, rest })
         }
         Some(_) => Err(MalformedState("a chunk has another format")),
         None => Err(MalformedState("a chunk is empty")),
     }
+}
+
+fn take_notices(rest: &mut &[u8]) -> Result<Notices, MalformedState> {
+    let bits = take_number(rest)?;
+    Notices::of_bits(bits).ok_or(MalformedState("notices are sent that do not exist"))
 }
 
 fn take_users<'c>(rest: &mut &'c [u8]) -> Result<&'c [u8], MalformedState> {
@@ -259,7 +275,7 @@ mod tests {
             clock: u64,
         ) {
             let mut chunk = Vec::new();
-            let stamp = Stamp { life: Life::new(life), clock };
+            let stamp = Stamp { life: Life::new(life), clock, notices: Notices::of_bits(clock % (1 << 13)).unwrap() };
             begin(&mut chunk, stamp, b"");
             let entries: Vec<_> = entries.iter().map(|(key, value, (position, further), content_type, content_encoding, deadline, database)| SnapshotEntry {
                 database: Database::new(database % 16).unwrap(),
@@ -369,7 +385,7 @@ mod tests {
         assert!(snapshot_entries(&[]).next().unwrap().is_err());
         assert!(snapshot_entries(&[BARE_FORMAT]).next().is_none());
         for (format, stamp) in
-            [(TIMELESS_FORMAT, 8), (USERLESS_FORMAT, 16), (UNDIVIDED_FORMAT, 17), (FORMAT, 17)]
+            [(TIMELESS_FORMAT, 8), (USERLESS_FORMAT, 16), (UNDIVIDED_FORMAT, 17), (FORMAT, 18)]
         {
             let chunk = [vec![format], vec![0; stamp]].concat();
             assert!(snapshot_entries(&chunk[..stamp]).next().unwrap().is_err());
@@ -388,7 +404,7 @@ mod tests {
             entries.unwrap(),
             [SnapshotEntry { database, key: b"k", value: b"vw", version, description, deadline }]
         );
-        let nowhere = b"\x05\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x10\x01\x02\xac\x02\x07\0\0\x09kvw";
+        let nowhere = b"\x05\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x10\x01\x02\xac\x02\x07\0\0\x09kvw";
         assert!(snapshot_entries(nowhere).next().unwrap().is_err());
     }
 
@@ -410,6 +426,6 @@ mod tests {
                 deadline: None
             }]
         );
-        assert_eq!(Stamp::of(chunk), Ok(Stamp { life: Life::new(7), clock: 0 }));
+        assert_eq!(Stamp::of(chunk), Ok(Stamp { life: Life::new(7), ..Stamp::default() }));
     }
 }

@@ -17,6 +17,7 @@ use super::tables::Tables;
 use super::view::View;
 use crate::changes::Feed;
 use crate::database::{Space, Spaces};
+use crate::notices::Notices;
 use crate::pubsub::Hub;
 use crate::script::Scripts;
 use crate::users::Directory;
@@ -46,6 +47,8 @@ pub(super) struct Map {
     clock: AtomicU64,
     /// When the next key expires; `u64::MAX` if none does.
     next_deadline: AtomicU64,
+    /// Which notices of changes are sent.
+    notices: AtomicU64,
     pub(super) news: News,
     /// The scripts that this server knows, which are no part of the state.
     pub(super) scripts: Scripts,
@@ -86,6 +89,7 @@ impl Map {
             life: AtomicU64::new(0),
             clock: AtomicU64::new(0),
             next_deadline: AtomicU64::new(u64::MAX),
+            notices: AtomicU64::new(0),
             news: News::default(),
             scripts: Scripts::default(),
             hub: Arc::default(),
@@ -255,6 +259,15 @@ impl Map {
         if self.next_deadline.swap(deadline, Ordering::AcqRel) > deadline {
             self.news.ring();
         }
+    }
+
+    /// Which notices of changes are sent.
+    pub(super) fn notices(&self) -> Notices {
+        Notices::of_bits(self.notices.load(Ordering::Acquire)).unwrap_or_default()
+    }
+
+    pub(super) fn publish_notices(&self, notices: Notices) {
+        self.notices.store(notices.bits(), Ordering::Release);
     }
 
     pub(super) fn position(&self) -> u64 {

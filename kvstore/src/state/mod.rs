@@ -173,7 +173,8 @@ impl StateMachine for Kv {
 
     fn digest(&self) -> Option<u128> {
         let state = self.core.ledger.digest(self.map.life(), self.map.ordered_clock());
-        Some(state.wrapping_add(self.core.users_digest))
+        let notices = digest::of_notices(self.core.notices);
+        Some(state.wrapping_add(notices).wrapping_add(self.core.users_digest))
     }
 
     fn apply(&mut self, position: GlobalPosition, commands: Commands<'_>, replies: &mut Vec<Reply>) {
@@ -211,7 +212,7 @@ impl StateMachine for Kv {
     fn restore(&mut self, position: GlobalPosition, state: KvRestoring) -> Result<(), MalformedState> {
         let position = position.get();
         assert!(position >= self.core.versions.position(), "slots_rise: a restore does not lead back");
-        let Restored { stamp: Stamp { life, clock }, users, contents, ledger } =
+        let Restored { stamp: Stamp { life, clock, notices }, users, contents, ledger } =
             state.finish(&self.map, position)?;
         if position > self.core.versions.position() {
             self.map.hub.lose();
@@ -220,6 +221,8 @@ impl StateMachine for Kv {
         self.map.set_life(life);
         self.put_users(Arc::new(users));
         self.map.move_clock(clock);
+        self.core.notices = notices;
+        self.map.publish_notices(notices);
         self.core.garbage.free(Box::new(self.map.replace_all(contents, &ledger)));
         self.core.ledger.replace(ledger, position);
         self.core.versions = Versions::after(position);

@@ -15,6 +15,7 @@ use super::news::ClockNews;
 use super::place::Place;
 use super::scan::{self, Cursor};
 use crate::changes::Feed;
+use crate::notices::Notices;
 use crate::pubsub::Hub;
 use crate::query::{self, Asker, MalformedQuery, Query};
 use crate::script::Scripts;
@@ -81,6 +82,11 @@ impl KvReader {
 
     pub(super) fn map(&self) -> &Arc<Map> {
         &self.map
+    }
+
+    /// Which notices of changes are sent.
+    pub(crate) fn notices(&self) -> Notices {
+        self.map.notices()
     }
 
     /// The scripts that this server knows.

@@ -79,7 +79,7 @@ pub(super) fn page(
         }
         // One table at a time, so that nobody waits long.
         whole.visit(from.shard(), &mut |shard| {
-            next = copy_table(shard, (space, clock), from, &mut room, &mut keys)
+            next = copy_table(shard, (space, clock), from, &mut room, &mut keys);
         });
         next = next.or_else(|| from.next_shard());
         for key in keys.drain(..) {

@@ -19,6 +19,7 @@ mod databases;
 mod digest;
 mod expiry;
 mod messages;
+mod notices;
 mod scripts;
 mod users;
 

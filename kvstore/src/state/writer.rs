@@ -19,7 +19,8 @@ use crate::changes::Kind;
 use crate::command::{Condition, MAX_VALUE_BYTES};
 use crate::database::Space;
 use crate::decimal::decimal;
-use crate::pubsub::Staged;
+use crate::notices::{About, Notices};
+use crate::pubsub::{Staged, Topic};
 use crate::reply::{CommandError, Reply};
 use crate::{Database, Description, StoredValue, Version};
 
@@ -41,6 +42,8 @@ pub(super) struct Core {
     pub(super) rubbish: Vec<Bytes>,
     /// The digest of all users; 0 if nobody has changed them.
     pub(super) users_digest: u128,
+    /// Which notices of changes are sent.
+    pub(super) notices: Notices,
     /// Messages of this batch for subscribers of this server.
     pub(super) staged: Staged,
 }
@@ -92,6 +95,7 @@ impl<S: Change + ?Sized> Writer<'_, S> {
             None => {
                 let version = versions.next(None);
                 shard.insert_absent(Entry::new(place, key, value, version, attributes), ledger);
+                self.tell(About::New, "new", key);
                 (version, true)
             }
         }
@@ -120,7 +124,21 @@ impl<S: Change + ?Sized> Writer<'_, S> {
 
     /// Removes a key at a place, whatever its deadline.
     pub(super) fn expire(&mut self, place: Place, key: &[u8]) -> Option<Entry> {
-        self.remove(place, key, Kind::Expire)
+        self.database = self.core.ledger.spaces.database(place.space());
+        let gone = self.remove(place, key, Kind::Expire);
+        self.tell(About::Expired, "expired", key);
+        gone
+    }
+
+    /// Tells subscribers of this server what has happened to a key, if they are to be told of such.
+    pub(super) fn tell(&mut self, about: About, event: &str, key: &[u8]) {
+        let Core { notices, staged, .. } = &mut *self.core;
+        if notices.tell(about) && self.map.hub.subscriptions() > 0 {
+            for (channel, message) in notices.of(self.database, event, key) {
+                let message = (&channel[..], &message[..]);
+                self.map.hub.publish(staged, Topic::Channel, message, Bytes::copy_from_slice);
+            }
+        }
     }
 
     /// The space of the database.
@@ -164,6 +182,7 @@ impl<S: Change + ?Sized> Writer<'_, S> {
             if self.shards.shard(place).get(place, key).is_some_and(|entry| entry.is_expired(clock)) {
                 let entry = self.remove(place, key, Kind::Expire).expect("it was there a moment ago");
                 free_later(&mut self.core.rubbish, entry.value);
+                self.tell(About::Expired, "expired", key);
             }
         }
         place
@@ -188,6 +207,28 @@ impl<S: Change + ?Sized> Writer<'_, S> {
     }
 
     pub(super) fn set(
+        &mut self,
+        key: &[u8],
+        value: &[u8],
+        attributes: Attributes,
+        condition: &Condition,
+        want_old: bool,
+    ) -> Reply {
+        let expires = attributes.deadline().is_some();
+        let reply = self.set_value(key, value, attributes, condition, want_old);
+        if let Reply::Stored { created, .. } = reply {
+            if created {
+                self.tell(About::New, "new", key);
+            }
+            self.tell(About::String, "set", key);
+            if expires {
+                self.tell(About::Key, "expire", key);
+            }
+        }
+        reply
+    }
+
+    fn set_value(
         &mut self,
         key: &[u8],
         value: &[u8],
@@ -237,6 +278,7 @@ impl<S: Change + ?Sized> Writer<'_, S> {
             if let Some(entry) = self.take(key) {
                 free_later(&mut self.core.rubbish, entry.value);
                 removed += 1;
+                self.tell(About::Key, "del", key);
             } else if planted::is(Bug::DeleteStopsAtMissing) {
                 break;
             }
@@ -265,6 +307,7 @@ impl<S: Change + ?Sized> Writer<'_, S> {
             }
             let value = self.kept(value);
             last = Some(self.put(key, value, Attributes::default()));
+            self.tell(About::String, "set", key);
             planted::pause();
         }
         let (version, created) = last.expect("decode refuses an mset without a key");
@@ -272,6 +315,14 @@ impl<S: Change + ?Sized> Writer<'_, S> {
     }
 
     pub(super) fn append(&mut self, key: &[u8], value: &[u8]) -> Reply {
+        let reply = self.append_value(key, value);
+        if matches!(reply, Reply::Appended { .. }) {
+            self.tell(About::String, "append", key);
+        }
+        reply
+    }
+
+    fn append_value(&mut self, key: &[u8], value: &[u8]) -> Reply {
         let place = self.purge(key);
         let Core { versions, ledger, .. } = &mut *self.core;
         let Some(mut present) = self.shards.shard_mut(place).find(place, key) else {
@@ -292,6 +343,14 @@ impl<S: Change + ?Sized> Writer<'_, S> {
     }
 
     pub(super) fn incr_by(&mut self, key: &[u8], delta: i64) -> Reply {
+        let reply = self.add(key, delta);
+        if matches!(reply, Reply::Counted { .. }) {
+            self.tell(About::String, "incrby", key);
+        }
+        reply
+    }
+
+    fn add(&mut self, key: &[u8], delta: i64) -> Reply {
         let place = self.purge(key);
         let Core { versions, ledger, .. } = &mut *self.core;
         let present = self.shards.shard_mut(place).find(place, key);

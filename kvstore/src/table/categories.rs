@@ -122,7 +122,8 @@ impl Categories {
         Categories(
             pace | match spec.name {
                 // What they do depends on the subcommand.
-                "ACL" | "CLIENT" | "CLUSTER" | "CONFIG" | "OBJECT" | "PUBSUB" | "SCRIPT" | "TIME" => 0,
+                "ACL" | "CLIENT" | "CLUSTER" | "CONFIG" | "MEMORY" | "OBJECT" | "PUBSUB" | "SCRIPT"
+                | "TIME" => 0,
                 "COMMAND" => CONNECTION,
                 "DBSIZE" => KEYSPACE | READ,
                 "FLUSHALL" | "FLUSHDB" => KEYSPACE | WRITE | DANGEROUS,
@@ -146,7 +147,7 @@ impl Categories {
         };
         let group = match command {
             "CLIENT" | "COMMAND" => CONNECTION,
-            "OBJECT" if subcommand != "HELP" => KEYSPACE | READ,
+            "MEMORY" | "OBJECT" if subcommand != "HELP" => KEYSPACE | READ,
             "PUBSUB" if subcommand != "HELP" => PUBSUB,
             "SCRIPT" => SCRIPTING,
             _ => 0,

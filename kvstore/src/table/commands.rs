@@ -22,7 +22,7 @@ const KEY: Keys = Keys::FIRST;
 
 /// All commands, the most frequent first.
 #[rustfmt::skip]
-pub(crate) static COMMANDS: [Spec; 95] = [
+pub(crate) static COMMANDS: [Spec; 96] = [
     spec("GET", 2, KEY, Group::String, Read(Op::Get), ("1.0.0", "key", "Returns the value of a key.")),
     spec("SET", -3, KEY, Group::String, TimedWrite(Op::Set), ("1.0.0", "key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]", "Sets the value of a key, and when it expires.")),
     spec("INCR", 2, KEY, Group::String, Compact(Op::Incr), ("1.0.0", "key", "Adds one to the integer value of a key.")),
@@ -75,6 +75,7 @@ pub(crate) static COMMANDS: [Spec; 95] = [
     spec("RENAMENX", 3, Keys::TWO, Group::Generic, Write(Op::RenameNx), ("1.0.0", "key newkey", "Renames a key, if the new name is free.")),
     spec("COPY", -3, Keys::TWO, Group::Generic, Write(Op::Copy), ("6.2.0", "source destination [DB destination-db] [REPLACE]", "Copies the value of a key to another one.")),
     spec("MOVE", 3, KEY, Group::Generic, Write(Op::Move), ("1.0.0", "key db", "Moves a key to another database.")),
+    spec("MEMORY", -2, Keys::SECOND, Group::Server, Read(Op::Memory), ("4.0.0", "subcommand [key] [argument ..]", "Tells how much memory a key takes.")),
     spec("OBJECT", -2, Keys::SECOND, Group::Generic, Read(Op::Object), ("2.2.3", "subcommand [key]", "Tells how a value is kept.")),
     spec("DBSIZE", 1, NO, Group::Server, Read(Op::DbSize), ("1.0.0", "", "Counts the keys of the database.")),
     spec("SWAPDB", 3, NO, Group::Server, Write(Op::SwapDb), ("4.0.0", "index1 index2", "Exchanges two databases.")),
@@ -109,7 +110,7 @@ pub(crate) static COMMANDS: [Spec; 95] = [
     spec("RESET", 1, NO, Group::Connection, By(Local::Reset), ("6.2.0", "", "Resets the connection.")),
     spec("ACL", -2, NO, Group::Server, By(Local::Acl), ("6.0.0", "subcommand [argument ..]", "Makes users, says what they may do, and who was refused.")),
     spec("COMMAND", -1, NO, Group::Server, By(Local::Command), ("2.8.13", "[subcommand [argument ..]]", "About the commands.")),
-    spec("CONFIG", -2, NO, Group::Server, By(Local::Config), ("2.0.0", "subcommand [argument ..]", "Shows some settings.")),
+    spec("CONFIG", -2, NO, Group::Server, Write(Op::Config), ("2.0.0", "subcommand [argument ..]", "Shows settings, and changes those that all servers share.")),
     spec("INFO", -1, NO, Group::Server, By(Local::Info), ("1.0.0", "[section ..]", "About the server.")),
     spec("ROLE", 1, NO, Group::Server, By(Local::Role), ("2.8.12", "", "Tells the server's role, and who its replicas are.")),
     spec("WAIT", 3, NO, Group::Generic, By(Local::Wait), ("3.0.0", "numreplicas timeout", "Tells how many other servers hold this connection's writes for sure.")),

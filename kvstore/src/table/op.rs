@@ -81,6 +81,7 @@ ops! {
     RenameNx = 78,
     Copy = 79,
     Object = 80,
+    Memory = 86,
     DbSize = 81,
     FlushAll = 82,
     FlushDb = 83,
@@ -96,4 +97,5 @@ ops! {
     Time = 102,
     Publish = 110,
     SPublish = 111,
+    Config = 120,
 }

@@ -164,7 +164,7 @@ fn access(op: Option<Op>, number: usize, words: &[&[u8]]) -> Access {
         | Op::PTtl
         | Op::ExpireTime
         | Op::PExpireTime => Access::READ,
-        Op::StrLen | Op::Exists | Op::Touch | Op::Type | Op::Object => Access::NONE,
+        Op::StrLen | Op::Exists | Op::Touch | Op::Type | Op::Object | Op::Memory => Access::NONE,
         Op::Set if !words.iter().skip(2).any(|word| is(word, "GET")) => Access::WRITE,
         Op::MSet
         | Op::MSetNx

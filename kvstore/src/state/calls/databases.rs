@@ -3,6 +3,7 @@
 use super::words::{SYNTAX, integer, is};
 use super::{Answer, Failure, Words, Writing};
 use crate::changes::Kind;
+use crate::notices::About;
 use crate::state::place::{Place, SHARD_BITS};
 use crate::{Data, Database};
 
@@ -26,6 +27,8 @@ pub(super) fn move_key(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
     }
     let entry = writing.take(key).expect("it was there a moment ago");
     writing.within(into, |there| there.put(key, entry.value, entry.attributes));
+    writing.tell(About::Key, "move_from", key);
+    writing.within(into, |there| there.tell(About::Key, "move_to", key));
     Ok(Data::flag(true))
 }
 

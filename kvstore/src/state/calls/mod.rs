@@ -7,6 +7,7 @@
 //! | `keys.rs`, `expiry.rs` | keys, and how long they last |
 //! | `databases.rs` | databases |
 //! | `whole.rs` | all keys |
+//! | `settings.rs` | settings that all servers share |
 //! | `scripts.rs` | any of them: scripts |
 //! | `compact.rs` | what the log carries otherwise, when a script calls it |
 //! | `messages.rs` | messages for subscribers |
@@ -27,6 +28,7 @@ mod lcs;
 #[expect(clippy::unnecessary_wraps, reason = "all commands have the same type, and most can fail")]
 mod messages;
 mod scripts;
+mod settings;
 #[expect(clippy::unnecessary_wraps, reason = "all commands have the same type, and most can fail")]
 mod strings;
 mod whole;
@@ -148,6 +150,7 @@ fn handler(op: Op) -> Handler {
         Op::SwapDb => Write(databases::swap),
         Op::FlushDb => Write(databases::flush),
         Op::Object => Read(keys::object),
+        Op::Memory => Read(keys::memory),
         Op::DbSize => Read(keys::db_size),
         Op::Expire => Write(expiry::expire),
         Op::PExpire => Write(expiry::pexpire),
@@ -164,6 +167,7 @@ fn handler(op: Op) -> Handler {
         Op::RandomKey => Whole(whole::random_key),
         Op::Eval | Op::EvalRo | Op::EvalSha | Op::EvalShaRo => Script,
         Op::Script => Write(scripts::script),
+        Op::Config => Write(settings::config),
         Op::Publish => Write(messages::publish),
         Op::SPublish => Write(messages::shard_publish),
         Op::Ping => Read(strings::ping),

@@ -65,8 +65,9 @@ fn declares(source: &[u8], flag: &str) -> Result<bool, super::Failure> {
     let line = source.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let line = String::from_utf8_lossy(line);
     let mut words = line[2..].split_whitespace();
-    if words.next() != Some("lua") {
-        return Err("ERR Could not find scripting engine: scripts are in lua".into());
+    let engine = words.next().unwrap_or_default();
+    if engine != "lua" {
+        return Err(format!("ERR Unexpected engine in script shebang: {engine}").into());
     }
     let mut declared = false;
     for word in words {
@@ -130,6 +131,9 @@ impl Caller<'_, '_, '_> {
             Does::Local(_) => return Err("ERR This Redis command is not allowed from script".into()),
             Does::Compact(op) | Does::Write(op) | Does::TimedWrite(op) | Does::Read(op) => op,
         };
+        if op == Op::Config {
+            return Err("ERR This Redis command is not allowed from script".into());
+        }
         if let Handler::Whole(_) = handler(op) {
             self.seed = self.seed.wrapping_add(1);
             let space = core.ledger.spaces.of(self.database);

@@ -413,7 +413,7 @@ fn a_life_without_keys_comes_back() {
 fn chunks_of_different_lives_are_no_state() {
     let [one, two] = [1, 2].map(|number| {
         let mut chunk = Vec::new();
-        chunk::begin(&mut chunk, Stamp { life: Life::new(number), clock: 0 }, b"");
+        chunk::begin(&mut chunk, Stamp { life: Life::new(number), ..Stamp::default() }, b"");
         Bytes::from(chunk)
     });
     let mut restoring = Kv::restoring(&Kv::new().reader());

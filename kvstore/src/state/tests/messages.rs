@@ -17,7 +17,7 @@ impl Wake for Nobody {
     fn wake(&self) {}
 }
 
-fn subscriber(kv: &Kv, topic: Topic, name: &[u8]) -> (Rc<RefCell<Audience>>, Subscriber) {
+pub(super) fn subscriber(kv: &Kv, topic: Topic, name: &[u8]) -> (Rc<RefCell<Audience>>, Subscriber) {
     let hub = Arc::clone(kv.reader().hub());
     let audience = Rc::new(RefCell::new(Audience::new(hub, Arc::new(Nobody))));
     let mut subscriber = Subscriber::new(Rc::clone(&audience), 1);
