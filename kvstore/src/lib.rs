@@ -50,6 +50,7 @@ pub mod open_files;
 mod protocol;
 mod pubsub;
 pub mod query;
+mod rdb;
 mod reply;
 pub mod resp;
 mod script;

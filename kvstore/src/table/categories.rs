@@ -43,7 +43,7 @@ const TRANSACTION: u32 = 1 << 19;
 const SCRIPTING: u32 = 1 << 20;
 
 /// Commands that take the same short time whatever they are given.
-const QUICK: [&str; 48] = [
+const QUICK: [&str; 50] = [
     "APPEND",
     "ASKING",
     "AUTH",
@@ -67,6 +67,7 @@ const QUICK: [&str; 48] = [
     "INCRBY",
     "INCRBYFLOAT",
     "MGET",
+    "MOVE",
     "MULTI",
     "PERSIST",
     "PEXPIRE",
@@ -85,6 +86,7 @@ const QUICK: [&str; 48] = [
     "SETNX",
     "SPUBLISH",
     "STRLEN",
+    "SWAPDB",
     "TIME",
     "TOUCH",
     "TTL",
@@ -126,9 +128,10 @@ impl Categories {
                 | "TIME" => 0,
                 "COMMAND" => CONNECTION,
                 "DBSIZE" => KEYSPACE | READ,
-                "FLUSHALL" | "FLUSHDB" => KEYSPACE | WRITE | DANGEROUS,
+                "FLUSHALL" | "FLUSHDB" | "SWAPDB" => KEYSPACE | WRITE | DANGEROUS,
                 "INFO" => DANGEROUS,
                 "KEYS" => KEYSPACE | READ | DANGEROUS,
+                "RESTORE" => KEYSPACE | WRITE | DANGEROUS,
                 "ROLE" | "SENTINEL" => ADMIN | DANGEROUS,
                 "WAIT" => BLOCKING | CONNECTION,
                 _ => of_group(spec.group, spec.does),

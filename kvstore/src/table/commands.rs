@@ -22,7 +22,7 @@ const KEY: Keys = Keys::FIRST;
 
 /// All commands, the most frequent first.
 #[rustfmt::skip]
-pub(crate) static COMMANDS: [Spec; 96] = [
+pub(crate) static COMMANDS: [Spec; 98] = [
     spec("GET", 2, KEY, Group::String, Read(Op::Get), ("1.0.0", "key", "Returns the value of a key.")),
     spec("SET", -3, KEY, Group::String, TimedWrite(Op::Set), ("1.0.0", "key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]", "Sets the value of a key, and when it expires.")),
     spec("INCR", 2, KEY, Group::String, Compact(Op::Incr), ("1.0.0", "key", "Adds one to the integer value of a key.")),
@@ -75,6 +75,8 @@ pub(crate) static COMMANDS: [Spec; 96] = [
     spec("RENAMENX", 3, Keys::TWO, Group::Generic, Write(Op::RenameNx), ("1.0.0", "key newkey", "Renames a key, if the new name is free.")),
     spec("COPY", -3, Keys::TWO, Group::Generic, Write(Op::Copy), ("6.2.0", "source destination [DB destination-db] [REPLACE]", "Copies the value of a key to another one.")),
     spec("MOVE", 3, KEY, Group::Generic, Write(Op::Move), ("1.0.0", "key db", "Moves a key to another database.")),
+    spec("DUMP", 2, KEY, Group::Generic, Read(Op::Dump), ("2.6.0", "key", "Returns a value as RESTORE takes it.")),
+    spec("RESTORE", -4, KEY, Group::Generic, TimedWrite(Op::Restore), ("2.6.0", "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]", "Sets a key to a value that DUMP has returned, here or in Redis.")),
     spec("MEMORY", -2, Keys::SECOND, Group::Server, Read(Op::Memory), ("4.0.0", "subcommand [key] [argument ..]", "Tells how much memory a key takes.")),
     spec("OBJECT", -2, Keys::SECOND, Group::Generic, Read(Op::Object), ("2.2.3", "subcommand [key]", "Tells how a value is kept.")),
     spec("DBSIZE", 1, NO, Group::Server, Read(Op::DbSize), ("1.0.0", "", "Counts the keys of the database.")),

@@ -82,6 +82,8 @@ ops! {
     Copy = 79,
     Object = 80,
     Memory = 86,
+    Dump = 87,
+    Restore = 88,
     DbSize = 81,
     FlushAll = 82,
     FlushDb = 83,

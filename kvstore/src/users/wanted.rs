@@ -163,7 +163,8 @@ fn access(op: Option<Op>, number: usize, words: &[&[u8]]) -> Access {
         | Op::Ttl
         | Op::PTtl
         | Op::ExpireTime
-        | Op::PExpireTime => Access::READ,
+        | Op::PExpireTime
+        | Op::Dump => Access::READ,
         Op::StrLen | Op::Exists | Op::Touch | Op::Type | Op::Object | Op::Memory => Access::NONE,
         Op::Set if !words.iter().skip(2).any(|word| is(word, "GET")) => Access::WRITE,
         Op::MSet
@@ -180,7 +181,8 @@ fn access(op: Option<Op>, number: usize, words: &[&[u8]]) -> Access {
         | Op::PExpire
         | Op::ExpireAt
         | Op::PExpireAt
-        | Op::Persist => Access::WRITE,
+        | Op::Persist
+        | Op::Restore => Access::WRITE,
         Op::BitOp | Op::Rename | Op::RenameNx | Op::Copy => of_several(op, number),
         // Whatever is new reads and writes until this list says otherwise.
         _ => Access::BOTH,

@@ -6,6 +6,7 @@
 //! | `bits.rs`, `bitfield.rs` | the bits of values |
 //! | `keys.rs`, `expiry.rs` | keys, and how long they last |
 //! | `databases.rs` | databases |
+//! | `dump.rs` | keys, as dumps |
 //! | `whole.rs` | all keys |
 //! | `settings.rs` | settings that all servers share |
 //! | `scripts.rs` | any of them: scripts |
@@ -19,6 +20,7 @@ mod bitfield;
 mod bits;
 mod compact;
 mod databases;
+mod dump;
 #[expect(clippy::unnecessary_wraps, reason = "all commands have the same type, and most can fail")]
 mod expiry;
 mod floats;
@@ -146,6 +148,8 @@ fn handler(op: Op) -> Handler {
         Op::Rename => Write(keys::rename),
         Op::RenameNx => Write(keys::rename_nx),
         Op::Copy => Write(keys::copy),
+        Op::Dump => Read(dump::dump),
+        Op::Restore => Write(dump::restore),
         Op::Move => Write(databases::move_key),
         Op::SwapDb => Write(databases::swap),
         Op::FlushDb => Write(databases::flush),

@@ -82,6 +82,7 @@ fn events_have_the_names_of_redis() {
         (Op::BitOp, vec![b"NOT", b"l", b"k"], &["new l", "set l"]),
         (Op::Copy, vec![b"k", b"m"], &["new m", "copy_to m"]),
         (Op::Expire, vec![b"m", b"-1"], &["del m"]),
+        (Op::Restore, vec![b"r", b"0", b"\0\xc0\n\n\0n\x9fWE\x0e\xaec\xbb"], &["new r", "restore r"]),
         (Op::GetDel, vec![b"k"], &["del k"]),
         (Op::GetDel, vec![b"k"], &[]),
     ];
