@@ -20,6 +20,7 @@ mod bitfield;
 mod bits;
 mod compact;
 mod databases;
+#[expect(clippy::unnecessary_wraps, reason = "all commands have the same type, and most can fail")]
 mod dump;
 #[expect(clippy::unnecessary_wraps, reason = "all commands have the same type, and most can fail")]
 mod expiry;
