@@ -14,8 +14,8 @@
 //! 8 name life  u64, not 0
 //! 9 timed      time u64 | a command other than 9 and 12
 //! 10 call      number of a command of Redis varint | count varint | count x word
-//! 11 block     count varint | count x (key, 0 u8, or 1 u8 with a version (u64, u32)) |
-//!              commands
+//! 11 block     count varint | count x (key | 2 u8 with its database u8, if it is in another one |
+//!              0 u8, or 1 u8 with a version (u64, u32)) | commands
 //! 12 advance   time u64
 //! 13 ask       server u64 | round u64
 //! 14 tell      server u64 | asker u64 | round u64 | time u64
@@ -27,6 +27,7 @@
 //! 19 choice    count varint | count x (key, test) | commands | commands
 //! 20 look      key
 //! 21 keep changes
+//! 22 in       database u8 | a command of a client other than 9, 16 and 22
 //! commands     count varint | count x (length varint | a command other than 9, 11 to 14, 16 to 19, and 21)
 //! test         kind u8: 0 condition, 1 its value is: value, 2 its value is not: value
 //! condition    kind u8: 0 always, 1 if absent, 2 if present, 3 if any version: count varint | count x (u64, u32),
@@ -34,7 +35,7 @@
 //! key, value, word, name, rule, content type, content encoding   length varint | bytes
 //! ```
 //!
-//! A command that a client sends is that of the user `default` unless it says otherwise. With the user, it says which command of
+//! A command is for database 0 unless it says otherwise. A command that a client sends is that of the user `default` unless it says otherwise. With the user, it says which command of
 //! Redis it was, since several have one form here: one number, or one for each command of a block. For a choice it says none, since
 //! each form stands for one command there. Rules hold passwords as their digests only.
 //!
@@ -51,15 +52,18 @@
 mod call;
 mod choice;
 mod condition;
+mod database;
 mod fields;
 mod user;
 
-pub use call::{Block, Call, MAX_BLOCK_COMMANDS, Watches, encode_block, encode_call};
+pub use call::{Block, Call, MAX_BLOCK_COMMANDS, Watch, Watches, encode_block, encode_call};
 use call::{decode_block, decode_call};
 use choice::decode_choice;
 pub use choice::{Choice, MAX_CHOICE_PARTS, Test, Tests, encode_choice};
 pub use condition::{Condition, MAX_CONDITION_VERSIONS};
 use condition::{LAST_CONDITION, put_condition, take_condition};
+pub use database::encode_in;
+use database::{decode_in, take_database};
 use fields::{put_count, put_list, take_array, take_count, take_flag, take_life, take_u8, take_u64};
 pub(crate) use fields::{put_sized, take_sized};
 pub(crate) use user::MAX_USER_NAME_BYTES;
@@ -68,7 +72,7 @@ use user::{decode_by, decode_remove_users, decode_set_user};
 
 use std::num::NonZeroU64;
 
-use crate::{Description, Life, MAX_CONTENT_ENCODING_BYTES, MAX_CONTENT_TYPE_BYTES};
+use crate::{Database, Description, Life, MAX_CONTENT_ENCODING_BYTES, MAX_CONTENT_TYPE_BYTES};
 
 /// Longest key, in bytes. A key may be empty.
 pub const MAX_KEY_BYTES: usize = 64 << 10;
@@ -97,11 +101,12 @@ const REMOVE_USERS: u8 = 18;
 const CHOICE: u8 = 19;
 const LOOK: u8 = 20;
 const KEEP_CHANGES: u8 = 21;
+const IN: u8 = 22;
 /// The highest opcode.
-const LAST_OPCODE: u8 = KEEP_CHANGES;
+const LAST_OPCODE: u8 = IN;
 
 /// Raised when a release executes an existing command with another result, or knows more calls.
-const RESULTS: u8 = 4;
+const RESULTS: u8 = 5;
 
 /// Names everything that decides what commands do, for
 /// [`Config::application`](niagara_engine::Config::application): servers that differ in any of it refuse each
@@ -166,7 +171,7 @@ pub enum Command<'a> {
         /// What to add.
         delta: i64,
     },
-    /// Removes every key.
+    /// Removes every key of every database.
     FlushAll,
     /// Names the life of a state without a name. If several do, the first one counts.
     NameLife {
@@ -202,6 +207,13 @@ pub enum Command<'a> {
         user: &'a [u8],
         /// What the user has called: one command, or those of a block.
         called: Called<'a>,
+        /// The command, checked.
+        command: &'a [u8],
+    },
+    /// A command for another database than the first one.
+    In {
+        /// The database.
+        database: Database,
         /// The command, checked.
         command: &'a [u8],
     },
@@ -489,6 +501,7 @@ pub fn decode(bytes: &[u8]) -> Result<Command<'_>, MalformedCommand> {
             Command::Timed { time, command }
         }
         BY => decode_by(&mut rest)?,
+        IN => decode_in(&mut rest)?,
         SET_USER => decode_set_user(&mut rest)?,
         REMOVE_USERS => decode_remove_users(&mut rest)?,
         CALL => decode_call(&mut rest)?,

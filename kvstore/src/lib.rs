@@ -39,15 +39,18 @@ mod attributes;
 mod changes;
 pub mod command;
 pub mod config;
+mod database;
 mod decimal;
 mod description;
 mod front;
 mod glob;
 pub mod http;
+mod notices;
 pub mod open_files;
 mod protocol;
 mod pubsub;
 pub mod query;
+mod rdb;
 mod reply;
 pub mod resp;
 mod script;
@@ -67,6 +70,7 @@ pub mod sim {
 }
 
 pub use access::{AccessConfig, NotASecret, Secret};
+pub use database::Database;
 pub use description::{Description, MAX_CONTENT_ENCODING_BYTES, MAX_CONTENT_TYPE_BYTES};
 #[doc(hidden)]
 pub use front::fuzzing;

@@ -5,9 +5,10 @@
 //! 2 call     time u64, 0 if it is not known | a call, as in [`command`](crate::command)
 //! 3 entry    key: all the rest
 //! 4 by       name of a user: length varint | bytes | a query other than 4
+//! 5 in       database u8 | a query other than 4 and 5
 //! ```
 //!
-//! A query is that of the user `default` unless it says otherwise.
+//! A query is that of the user `default`, and for database 0, unless it says otherwise.
 //!
 //! The time, in milliseconds since 1970, is for commands that tell how long a key will last. What exists is decided by the
 //! clock of the state alone.
@@ -24,6 +25,7 @@
 //! assert_eq!(kv.answer(&length), Reply::Data(Data::Integer(10)));
 //! ```
 
+use crate::Database;
 use crate::command::{self, Call, Command};
 use crate::table::{Op, Spec};
 
@@ -31,6 +33,7 @@ const VALUE: u8 = 1;
 const CALL: u8 = 2;
 const ENTRY: u8 = 3;
 const BY: u8 = 4;
+const IN: u8 = 5;
 const TIME_BYTES: usize = 8;
 
 /// A decoded query. Keys are parts of the encoded bytes.
@@ -84,14 +87,34 @@ pub(crate) fn encode_by(out: &mut Vec<u8>, user: &[u8]) {
     command::put_sized(out, user);
 }
 
-/// Decodes one query, and the user whose it is, if it says so.
+/// Begins a query for a database; the query follows. `encode_by` precedes it.
+pub(crate) fn encode_in(out: &mut Vec<u8>, database: Database) {
+    out.extend([IN, database.number()]);
+}
+
+/// Whose a query is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Asker<'q> {
+    /// The default user, if nobody is named.
+    pub(crate) user: Option<&'q [u8]>,
+    pub(crate) database: Database,
+}
+
+/// Decodes one query, and whose it is.
 ///
 /// # Errors
 /// If it is none.
-pub(crate) fn decode_for_user(bytes: &[u8]) -> Result<(Option<&[u8]>, Query<'_>), MalformedQuery> {
-    let Some(mut rest) = bytes.strip_prefix(&[BY]) else { return Ok((None, decode_plain(bytes)?)) };
-    let user = command::take_sized(&mut rest).or(Err(MalformedQuery))?;
-    Ok((Some(user), decode_plain(rest)?))
+pub(crate) fn decode_for(bytes: &[u8]) -> Result<(Asker<'_>, Query<'_>), MalformedQuery> {
+    let (mut rest, mut asker) = (bytes, Asker::default());
+    if let Some(behind) = rest.strip_prefix(&[BY]) {
+        rest = behind;
+        asker.user = Some(command::take_sized(&mut rest).or(Err(MalformedQuery))?);
+    }
+    if let [IN, number, behind @ ..] = rest {
+        rest = behind;
+        asker.database = Database::new((*number).into()).ok_or(MalformedQuery)?;
+    }
+    Ok((asker, decode_plain(rest)?))
 }
 
 /// Decodes one query, which must be all of `bytes`, whoever's it is.
@@ -99,7 +122,7 @@ pub(crate) fn decode_for_user(bytes: &[u8]) -> Result<(Option<&[u8]>, Query<'_>)
 /// # Errors
 /// If they are not a query.
 pub fn decode(bytes: &[u8]) -> Result<Query<'_>, MalformedQuery> {
-    decode_for_user(bytes).map(|(_, query)| query)
+    decode_for(bytes).map(|(_, query)| query)
 }
 
 fn decode_plain(bytes: &[u8]) -> Result<Query<'_>, MalformedQuery> {
@@ -135,7 +158,7 @@ mod tests {
         assert_eq!(decode(&bytes), Err(MalformedQuery), "it is cut short");
         let mut write = vec![CALL, 0, 0, 0, 0, 0, 0, 0, 0];
         command::encode_call(&mut write, Op::GetDel, keys.into_iter().take(1));
-        for bytes in [&b""[..], &[0], &[BY + 1], &write] {
+        for bytes in [&b""[..], &[0], &[IN + 1], &[IN, 16, VALUE], &write] {
             assert_eq!(decode(bytes), Err(MalformedQuery));
         }
         let mut bytes = Vec::new();

@@ -70,7 +70,6 @@ pub(crate) enum Local {
     Client,
     Cluster,
     Command,
-    Config,
     Discard,
     Exec,
     Hello,
@@ -208,6 +207,10 @@ impl Spec {
             return &["pubsub", "noscript", "loading", "stale"];
         }
         match self.does {
+            Does::Write(Op::Config) => &["admin", "noscript", "loading", "stale"],
+            Does::TimedWrite(Op::Eval | Op::EvalRo | Op::EvalSha | Op::EvalShaRo) => {
+                &["noscript", "stale", "no_mandatory_keys", "movablekeys"]
+            }
             Does::Compact(_) | Does::Write(_) | Does::TimedWrite(_) => &["write", "denyoom"],
             Does::Read(_) => &["readonly"],
             Does::Local(Local::Auth | Local::Hello | Local::Quit | Local::Reset) => {

@@ -197,6 +197,8 @@ pub enum Bug {
     ExpiryByLocalClock,
     /// Rights are decided by a front end's own view only, not again where a command is executed.
     RightsAtIntakeOnly,
+    /// A snapshot takes the space of a key for its database, though databases have been exchanged.
+    SpaceForDatabase,
     /// A server puts the time of its own clock into commands.
     OwnClockTrusted,
     /// An at-least read is answered one position too early, and claims that it is not.
@@ -366,6 +368,7 @@ impl Bug {
         Bug::ScanSkipsFrozen,
         Bug::ExpiryByLocalClock,
         Bug::RightsAtIntakeOnly,
+        Bug::SpaceForDatabase,
         Bug::OwnClockTrusted,
         Bug::AtLeastSaysItsWish,
         Bug::LooseReadBelowPosition,

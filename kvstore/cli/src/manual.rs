@@ -363,8 +363,9 @@ Exit status:
 pub const SNAPSHOT_EXPORT: &str = "\
 With --json, each line is an object such as {\"key\":\"greeting\",\"value\":\"hello\"}; bytes that are not \
 UTF-8 are given in base64, as `key_base64` or `value_base64`. The content type and encoding that HTTP \
-clients stored with a value are `content_type` and `content_encoding`. With --resp, each key is a SET \
-command of the Redis protocol, which has no place for them. Keys come in no particular order. Versions \
+clients stored with a value are `content_type` and `content_encoding`. The number of a key's database is \
+`database`, if it is not 0. With --resp, each key is a SET command of the Redis protocol, which has no place for \
+content types; a SELECT precedes keys of another database. Keys come in no particular order. Versions \
 (ETags) are not exported.
 
 The file is checked while it is exported. If the export fails, what is on standard output is incomplete; a \

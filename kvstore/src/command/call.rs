@@ -1,9 +1,11 @@
 //! Commands that consist of words, as a client of the Redis protocol sends them, and blocks of commands.
 
 use super::fields::{put_count, put_list, put_sized, take_array, take_count, take_op, take_sized, take_u8};
-use super::{BLOCK, CALL, Command, Keys, MAX_KEY_BYTES, MAX_VALUE_BYTES, MalformedCommand, decode};
-use crate::Version;
+use super::{
+    BLOCK, CALL, Command, Keys, MAX_KEY_BYTES, MAX_VALUE_BYTES, MalformedCommand, decode, take_database,
+};
 use crate::table::{Op, Spec};
+use crate::{Database, Version};
 
 /// Most commands of a block, and most keys that it watches.
 pub const MAX_BLOCK_COMMANDS: usize = 1 << 16;
@@ -36,6 +38,11 @@ impl<'a> Call<'a> {
         matches!(self.op, Op::Keys | Op::Scan | Op::RandomKey)
     }
 
+    /// Whether it may change any key, so that all shards must be locked.
+    pub fn changes_all(&self) -> bool {
+        matches!(self.op, Op::FlushDb | Op::SwapDb)
+    }
+
     /// Whether it calls other commands, on keys that nobody knows before.
     pub fn is_script(&self) -> bool {
         matches!(self.op, Op::Eval | Op::EvalRo)
@@ -66,6 +73,17 @@ impl<'a> Block<'a> {
     }
 }
 
+/// A key that a block watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watch<'a> {
+    /// The key.
+    pub key: &'a [u8],
+    /// Its database, if that is not the block's.
+    pub database: Option<Database>,
+    /// The version that it must be in; `None` if it must be absent.
+    pub version: Option<Version>,
+}
+
 /// The keys that a block watches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Watches<'a> {
@@ -74,7 +92,7 @@ pub struct Watches<'a> {
 }
 
 impl<'a> Iterator for Watches<'a> {
-    type Item = (&'a [u8], Option<Version>);
+    type Item = Watch<'a>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
@@ -90,6 +108,7 @@ impl ExactSizeIterator for Watches<'_> {}
 
 const ABSENT: u8 = 0;
 const PRESENT: u8 = 1;
+const ELSEWHERE: u8 = 2;
 
 /// Appends a call.
 ///
@@ -102,17 +121,20 @@ pub fn encode_call<'k>(out: &mut Vec<u8>, op: Op, words: impl ExactSizeIterator<
     put_list(out, words);
 }
 
-/// Appends a block: watched keys, each with its version, or absent, and encoded commands, which are neither
+/// Appends a block: watched keys, and encoded commands, which are neither
 /// blocks nor timed.
 pub fn encode_block<'k>(
     out: &mut Vec<u8>,
-    watches: impl ExactSizeIterator<Item = (&'k [u8], Option<Version>)>,
+    watches: impl ExactSizeIterator<Item = Watch<'k>>,
     commands: impl ExactSizeIterator<Item = &'k [u8]>,
 ) {
     out.push(BLOCK);
     put_count(out, watches.len());
-    for (key, version) in watches {
+    for Watch { key, database, version } in watches {
         put_sized(out, key);
+        if let Some(database) = database {
+            out.extend([ELSEWHERE, database.number()]);
+        }
         match version {
             None => out.push(ABSENT),
             Some(version) => {
@@ -161,7 +183,7 @@ pub(super) fn take_commands<'a>(rest: &mut &'a [u8]) -> Result<Keys<'a>, Malform
     let count = take_few(rest)?;
     let commands = Keys { rest, left: count };
     for _ in 0..count {
-        match decode(take_sized(rest)?)? {
+        match innermost(decode(take_sized(rest)?)?) {
             Command::Timed { .. }
             | Command::By { .. }
             | Command::SetUser { .. }
@@ -180,6 +202,14 @@ pub(super) fn take_commands<'a>(rest: &mut &'a [u8]) -> Result<Keys<'a>, Malform
     Ok(commands)
 }
 
+/// What is executed, in whichever database.
+fn innermost(command: Command<'_>) -> Command<'_> {
+    match command {
+        Command::In { command, .. } => decode(command).expect("decode has checked it"),
+        command => command,
+    }
+}
+
 fn take_few(rest: &mut &[u8]) -> Result<usize, MalformedCommand> {
     match take_count(rest)? {
         count @ 0..=MAX_BLOCK_COMMANDS => Ok(count),
@@ -187,9 +217,14 @@ fn take_few(rest: &mut &[u8]) -> Result<usize, MalformedCommand> {
     }
 }
 
-fn take_watch<'a>(rest: &mut &'a [u8]) -> Result<(&'a [u8], Option<Version>), MalformedCommand> {
+fn take_watch<'a>(rest: &mut &'a [u8]) -> Result<Watch<'a>, MalformedCommand> {
     let key = super::take_key(rest)?;
-    let version = match take_u8(rest)? {
+    let (mut kind, mut database) = (take_u8(rest)?, None);
+    if kind == ELSEWHERE {
+        database = Some(take_database(rest)?);
+        kind = take_u8(rest)?;
+    }
+    let version = match kind {
         ABSENT => None,
         PRESENT => {
             let position = u64::from_le_bytes(take_array(rest)?);
@@ -197,5 +232,5 @@ fn take_watch<'a>(rest: &mut &'a [u8]) -> Result<(&'a [u8], Option<Version>), Ma
         }
         _ => return Err(MalformedCommand("a watched key is neither absent nor present")),
     };
-    Ok((key, version))
+    Ok(Watch { key, database, version })
 }

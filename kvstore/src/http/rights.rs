@@ -43,7 +43,9 @@ pub(super) fn shows(entrance: &Entrance, key: &[u8]) -> bool {
 pub(super) fn denied_part(entrance: &Entrance, bytes: &[u8]) -> Option<Denied> {
     entrance.carried()?;
     match command::decode(bytes).ok()? {
-        Command::Timed { command, .. } | Command::By { command, .. } => denied_part(entrance, command),
+        Command::Timed { command, .. } | Command::By { command, .. } | Command::In { command, .. } => {
+            denied_part(entrance, command)
+        }
         Command::Choice(choice) => Wanted::parts(&choice).find_map(|part| entrance.denied(|| part)),
         _ => None,
     }

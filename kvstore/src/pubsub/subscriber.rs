@@ -108,11 +108,15 @@ impl Subscriber {
 
     /// The number that replies about a topic tell: of all channels and patterns, or of all channels of shards.
     pub(crate) fn count(&self, topic: Topic) -> usize {
-        let count = |topic: Topic| self.own.as_ref().map_or(0, |own| own.names[topic as usize].len());
         match topic {
-            Topic::Channel | Topic::Pattern => count(Topic::Channel) + count(Topic::Pattern),
-            Topic::Shard => count(Topic::Shard),
+            Topic::Channel | Topic::Pattern => self.names(Topic::Channel) + self.names(Topic::Pattern),
+            Topic::Shard => self.names(Topic::Shard),
         }
+    }
+
+    /// The number of its subscriptions of a kind.
+    pub(crate) fn names(&self, topic: Topic) -> usize {
+        self.own.as_ref().map_or(0, |own| own.names[topic as usize].len())
     }
 
     /// Whether it subscribes to anything.

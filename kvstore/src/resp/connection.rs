@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use niagara_engine::{Consistency, Refused};
 
-use super::about::About;
+use super::about::{About, Library, is_printable};
 use super::acl;
 use super::cluster;
 use super::described;
@@ -13,6 +13,7 @@ use super::encode::{Replies, Version};
 use super::encoding::{encode, encode_query};
 use super::entering::{self, MAX_BARRED_BYTES};
 use super::errors::{ProtocolError, TooLarge};
+use super::info;
 use super::local;
 use super::parse::{Arguments, Parser};
 use super::plan::{Local, Plan, Print, Read, Write};
@@ -20,20 +21,21 @@ use super::printing;
 use super::replication;
 use super::replying::Replying;
 use super::sentinel::{self, Watched};
+use super::settings;
 use super::site::RedisSite;
 use super::skip::Skip;
 use super::subscribing;
 use super::transaction::{Conversation, Part, is_quick};
-use crate::Reply;
 use crate::access::Entrance;
 use crate::command;
 use crate::protocol::{
     Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, Shown, Unread, View, Wire,
 };
-use crate::pubsub::{Message, Subscriber};
+use crate::pubsub::{Message, Subscriber, Topic};
 use crate::script::Scripts;
 use crate::table::Spec;
-use crate::users::{Context, Denied, User, Wanted};
+use crate::users::{Context, Denied, Wanted};
+use crate::{Database, Reply};
 
 /// The Redis protocol's part of a session.
 #[derive(Debug)]
@@ -74,20 +76,11 @@ enum Next {
 impl About {
     /// Sets the name, unless it could break a line of CLIENT LIST.
     pub(super) fn rename(&mut self, name: &[u8]) -> bool {
-        let printable = name.iter().all(|byte| (b'!'..=b'~').contains(byte));
+        let printable = is_printable(name);
         if printable {
             self.name = name.to_vec();
         }
         printable
-    }
-
-    /// A line as in CLIENT LIST.
-    pub(super) fn line(&self, version: Version, user: &User) -> String {
-        let name = String::from_utf8_lossy(&self.name);
-        let peer = self.peer.map(|peer| peer.to_string()).unwrap_or_default();
-        let resp = if version == Version::Two { 2 } else { 3 };
-        let user = String::from_utf8_lossy(user.name());
-        format!("id={} addr={peer} name={name} db=0 user={user} resp={resp}\n", self.id)
     }
 }
 
@@ -103,7 +96,7 @@ impl RespConnection {
         entrance: Entrance,
     ) -> RespConnection {
         RespConnection {
-            about: Box::new(About { id, peer, local, name: Vec::new() }),
+            about: Box::new(About { id, peer, local, name: Vec::new(), library: Library::default() }),
             site,
             subscriber,
             entrance,
@@ -118,6 +111,25 @@ impl RespConnection {
             over: false,
             foreign: None,
         }
+    }
+
+    /// A line as in CLIENT LIST.
+    fn line(&self) -> String {
+        let About { id, peer, name, library, .. } = &*self.about;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let [channels, patterns, shards] = Topic::ALL.map(|topic| self.subscriber.names(topic));
+        let resp = if self.version == Version::Two { 2 } else { 3 };
+        format!(
+            "id={id} addr={} name={} db={} sub={channels} psub={patterns} ssub={shards} multi={} user={} \
+             resp={resp} lib-name={} lib-ver={}\n",
+            peer.map(|peer| peer.to_string()).unwrap_or_default(),
+            text(name),
+            self.conversation.database().number(),
+            self.conversation.queued(),
+            text(self.entrance.user().name()),
+            text(&library.name),
+            text(&library.version),
+        )
     }
 
     /// Determines what the next request asks for. `false`: it is incomplete.
@@ -156,18 +168,13 @@ impl RespConnection {
                 return;
             }
             let barred = self.entrance.barred().and_then(|barred| entering::plan(barred, arguments));
-            let barred = barred.or_else(|| {
-                let denied = entering::denied(&self.entrance, arguments)?;
+            let denied = if barred.is_none() { entering::denied(&self.entrance, arguments) } else { None };
+            if let Some(denied) = denied {
                 let within = self.conversation.refused();
-                let context = if within { Context::Transaction } else { Context::Alone };
-                entering::note(
-                    &self.entrance,
-                    &denied,
-                    context,
-                    &self.about.line(self.version, self.entrance.user()),
-                );
-                Some(Plan::Refuse(entering::no_permission(&denied).into()))
-            });
+                self.note_denied(&denied, if within { Context::Transaction } else { Context::Alone });
+                self.next = Next::Planned(Plan::Refuse(entering::no_permission(&denied).into()));
+                return;
+            }
             let restricted = || {
                 let refused = if self.is_restricted() { subscribing::refuse_other(arguments) } else { None };
                 refused.map(|why| Plan::Refuse(why.into()))
@@ -179,7 +186,7 @@ impl RespConnection {
 
     /// Remembers for ACL LOG that a request was refused.
     fn note_denied(&self, denied: &Denied, context: Context) {
-        let client = self.about.line(self.version, self.entrance.user());
+        let client = self.line();
         entering::note(&self.entrance, denied, context, &client);
     }
 
@@ -238,14 +245,16 @@ impl RespConnection {
     /// Executes a read.
     fn look(&mut self, read: Read, input: &Input, view: &View<'_>, replies: &mut Replies<'_>) {
         let arguments = self.parser.arguments(input.bytes());
+        let database = self.conversation.database();
         match read {
             Read::Get => {
-                view.reader
-                    .with(arguments.get(1), |found| replies.value_or_null(found.map(|found| found.value)));
+                view.reader.with_in(database, arguments.get(1), |found| {
+                    replies.value_or_null(found.map(|found| found.value));
+                });
             }
             Read::Call(_) => {
                 let mut query = Vec::new();
-                let for_whom = (self.entrance.carried(), self.time.unwrap_or(0));
+                let for_whom = (self.entrance.carried(), database, self.time.unwrap_or(0));
                 encode_query(read, arguments, for_whom, &mut query);
                 printing::answer(&view.reader.answer(&query).expect("it was made here"), replies);
             }
@@ -255,7 +264,8 @@ impl RespConnection {
             }
             Read::Watch => {
                 for key in arguments.from(1).iter() {
-                    let version = view.reader.with(key, |found| found.map(|found| found.version));
+                    let version =
+                        view.reader.with_in(database, key, |found| found.map(|found| found.version));
                     self.conversation.watch(key, version);
                 }
                 replies.simple("OK");
@@ -359,6 +369,11 @@ impl Protocol for RespConnection {
                 }
             }
         }
+        let database = self.conversation.database();
+        let is_of_database = !matches!(write, Write::SetUser { .. } | Write::RemoveUsers | Write::FlushAll);
+        if database != Database::FIRST && is_of_database {
+            command::encode_in(command, database);
+        }
         let shape = match write {
             Write::Transaction => Shape::Transaction(self.conversation.take(command)),
             write => Shape::One(encode(&write, self.parser.arguments(input.bytes()), command)),
@@ -407,7 +422,7 @@ impl Protocol for RespConnection {
 
     fn attach(&mut self, input: &mut Input, query: &mut Vec<u8>) -> bool {
         let Plan::Read(read) = self.take_plan() else { panic!("only a read is attached") };
-        let for_whom = (self.entrance.carried(), self.time.unwrap_or(0));
+        let for_whom = (self.entrance.carried(), self.conversation.database(), self.time.unwrap_or(0));
         encode_query(read, self.parser.arguments(input.bytes()), for_whom, query);
         self.consume(input);
         !self.replying.is_silent_once()
@@ -476,12 +491,13 @@ impl Protocol for RespConnection {
                         let status = engine.status();
                         let topology = self.site.told(engine, &status, &self.about);
                         let role = if topology.is_master() { "master" } else { "replica" };
-                        let mode = (self.site.mode(), role);
+                        let client = self.line();
+                        let mode = (&*client, self.site.mode(), role);
                         let (about, entrance) = (&mut self.about, &mut self.entrance);
                         understood = local::hello(arguments, about, entrance, mode, &mut replies);
                     }
                     Local::Auth => {
-                        let client = self.about.line(self.version, self.entrance.user());
+                        let client = self.line();
                         understood = entering::auth(arguments, &mut self.entrance, &client, &mut replies);
                     }
                     Local::Acl => understood = acl::answer(arguments, &self.entrance, &mut replies),
@@ -491,21 +507,23 @@ impl Protocol for RespConnection {
                     }
                     Local::Command => described::command(arguments, &mut replies),
                     Local::Client => {
+                        let client = self.line();
                         let (about, replying) = (&mut self.about, &mut self.replying);
-                        understood =
-                            local::client(arguments, about, self.entrance.user(), replying, &mut replies);
+                        understood = local::client(arguments, about, &client, replying, &mut replies);
                     }
                     Local::Help(container) => local::help(container, &mut replies),
-                    Local::ConfigGet => local::config_get(arguments, engine, &mut replies),
+                    Local::ConfigGet => settings::tell(arguments.from(2), engine, &mut replies),
+                    Local::ConfigSet => understood = settings::keep(arguments.from(2), engine, &mut replies),
+                    Local::ResetStatistics => replies.simple("OK"),
                     Local::Info => {
                         let status = engine.status();
                         let topology = self.site.told(engine, &status, &self.about);
-                        local::info(engine, &status, &self.site, &topology, &mut replies);
+                        info::info(arguments, (engine, &status), (&self.site, &topology), &mut replies);
                     }
                     Local::Role | Local::Sentinel | Local::Wait | Local::Cluster | Local::Asking => {
                         understood = self.tell_of_servers(*what, arguments, engine, &mut replies);
                     }
-                    Local::Select | Local::Multi | Local::Discard | Local::Unwatch => {
+                    Local::Select(_) | Local::Multi | Local::Discard | Local::Unwatch => {
                         replies.simple("OK");
                     }
                     Local::Queued => replies.simple("QUEUED"),

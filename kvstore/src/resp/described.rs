@@ -9,7 +9,10 @@ use super::parse::Arguments;
 use super::printing::data;
 use super::words::is;
 use crate::Data;
-use crate::table::{Argument, COMMANDS, Categories, Kind, Spec};
+use crate::decimal::decimal;
+use crate::glob::Glob;
+use crate::table::{Argument, COMMANDS, Categories, Kind, Op, Spec};
+use crate::users::Id;
 
 /// `COMMAND`, `COMMAND COUNT`, `DOCS`, `GETKEYS`, `INFO` and `LIST`.
 pub(super) fn command(arguments: Arguments<'_>, replies: &mut Replies<'_>) {
@@ -20,7 +23,7 @@ pub(super) fn command(arguments: Arguments<'_>, replies: &mut Replies<'_>) {
     if is(what, "COUNT") {
         replies.count(COMMANDS.len() as u64);
     } else if is(what, "LIST") {
-        data(&Data::Array(COMMANDS.iter().map(|spec| text(&spec.name.to_lowercase())).collect()), replies);
+        data(&list(arguments.from(2)), replies);
     } else if is(what, "GETKEYS") {
         data(&keys(arguments.from(2)), replies);
     } else if is(what, "DOCS") {
@@ -125,6 +128,32 @@ fn described(name: &str, kind: &'static str, argument: &Argument) -> Data {
     Data::Map(all)
 }
 
+/// `COMMAND LIST [FILTERBY (MODULE name | ACLCAT category | PATTERN pattern)]`: commands and their subcommands.
+fn list(filter: Arguments<'_>) -> Data {
+    let chosen: Vec<Id> = match filter.iter().collect::<Vec<_>>()[..] {
+        [] => Id::all().collect(),
+        [by, what, name] if is(by, "FILTERBY") => {
+            if is(what, "MODULE") {
+                Vec::new()
+            } else if is(what, "ACLCAT") {
+                let category = Categories::named(name);
+                Id::all()
+                    .filter(|id| category.is_some_and(|category| id.categories().meet(category)))
+                    .collect()
+            } else if is(what, "PATTERN") {
+                let glob = Glob::new(&name.to_ascii_lowercase());
+                Id::all()
+                    .filter(|id| glob.as_ref().is_some_and(|glob| glob.matches(id.name().as_bytes())))
+                    .collect()
+            } else {
+                return Data::Error("ERR syntax error".into());
+            }
+        }
+        _ => return Data::Error("ERR syntax error".into()),
+    };
+    Data::Array(chosen.into_iter().map(|id| text(id.name())).collect())
+}
+
 /// The keys of a command.
 fn keys(arguments: Arguments<'_>) -> Data {
     let Some(spec) = Spec::find(arguments.get(0)) else {
@@ -133,9 +162,16 @@ fn keys(arguments: Arguments<'_>) -> Data {
     if !spec.takes(arguments.len()) || spec.lacks_value(arguments.len()) {
         return Data::Error("ERR Invalid number of arguments specified for command".into());
     }
-    let places = spec.keys.among(arguments.len());
-    let keys: Vec<Data> = places.map(|at| Data::Bulk(Bytes::copy_from_slice(arguments.get(at)))).collect();
-    if keys.is_empty() {
+    let is_script = matches!(spec.op(), Some(Op::Eval | Op::EvalRo | Op::EvalSha | Op::EvalShaRo));
+    let places: Vec<usize> = match is_script {
+        true => (3..arguments.len())
+            .take(decimal(arguments.get(2)).map_or(0, |keys| keys.max(0) as usize))
+            .collect(),
+        false => spec.keys.among(arguments.len()).collect(),
+    };
+    let keys: Vec<Data> =
+        places.into_iter().map(|at| Data::Bulk(Bytes::copy_from_slice(arguments.get(at)))).collect();
+    if keys.is_empty() && !is_script {
         Data::Error("ERR The command has no key arguments".into())
     } else {
         Data::Array(keys)

@@ -3,7 +3,7 @@
 use super::parse::Arguments;
 use super::plan::{self, Print, Read, Write};
 use crate::command::{self, Condition};
-use crate::query;
+use crate::{Database, query};
 
 /// Appends the command of a request, and returns how to print its reply.
 pub(super) fn encode(write: &Write, arguments: Arguments<'_>, command: &mut Vec<u8>) -> Print {
@@ -44,15 +44,18 @@ pub(super) fn encode(write: &Write, arguments: Arguments<'_>, command: &mut Vec<
     Print::Ok
 }
 
-/// Appends a read as a query of a user. `time` is what is left of keys' time told by.
+/// Appends a read as a query of a user for a database. `time` is what is left of keys' time told by.
 pub(super) fn encode_query(
     read: Read,
     arguments: Arguments<'_>,
-    (user, time): (Option<&[u8]>, u64),
+    (user, database, time): (Option<&[u8]>, Database, u64),
     out: &mut Vec<u8>,
 ) {
     if let Some(user) = user {
         query::encode_by(out, user);
+    }
+    if database != Database::FIRST {
+        query::encode_in(out, database);
     }
     match read {
         Read::Get => query::encode_value(out, arguments.get(1)),

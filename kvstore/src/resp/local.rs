@@ -1,27 +1,17 @@
 //! What a server answers by itself: about the connection, and about the server.
 
-use std::fmt::Write as _;
-
-use niagara_engine::{Durability, Status};
-
-use super::about::About;
+use super::about::{About, is_printable};
 use super::containers;
 use super::encode::{Replies, Version};
 use super::entering;
 use super::parse::Arguments;
-use super::replication;
 use super::replying::Replying;
-use super::site::RedisSite;
-use super::topology::Topology;
-use super::words::is;
+use super::words::{is, shown};
 use crate::access::Entrance;
-use crate::glob::Glob;
-use crate::protocol::Engine;
 use crate::script::Scripts;
-use crate::users::User;
 
 /// The Redis version that replies follow. Clients choose their behaviour by it.
-const REDIS_VERSION: &str = "7.2.0";
+pub(super) const REDIS_VERSION: &str = "7.2.0";
 
 /// Answers SCRIPT EXISTS.
 pub(super) fn known_scripts(arguments: Arguments<'_>, scripts: &Scripts, replies: &mut Replies<'_>) {
@@ -43,7 +33,7 @@ pub(super) fn hello(
     arguments: Arguments<'_>,
     about: &mut About,
     entrance: &mut Entrance,
-    (mode, role): (&str, &str),
+    (client, mode, role): (&str, &str, &str),
     replies: &mut Replies<'_>,
 ) -> bool {
     let version = match arguments.iter().nth(1) {
@@ -68,12 +58,7 @@ pub(super) fn hello(
         }
     }
     if let Some((user, password)) = entering
-        && !entering::enter(
-            (user, password),
-            entrance,
-            &about.line(replies.version, entrance.user()),
-            replies,
-        )
+        && !entering::enter((user, password), entrance, client, replies)
     {
         return false;
     }
@@ -124,7 +109,7 @@ const BAD_NAME: &str = "ERR Client names cannot contain spaces, newlines or spec
 pub(super) fn client(
     arguments: Arguments<'_>,
     about: &mut About,
-    user: &User,
+    client: &str,
     replying: &mut Replying,
     replies: &mut Replies<'_>,
 ) -> bool {
@@ -140,14 +125,12 @@ pub(super) fn client(
         }
         return true;
     } else if is(what, "INFO") || is(what, "LIST") {
-        replies.verbatim(&about.line(replies.version, user));
+        replies.verbatim(&client);
         return true;
     } else if is(what, "SETNAME") {
         about.rename(arguments.get(2)).then_some(()).ok_or(BAD_NAME)
     } else if is(what, "SETINFO") {
-        (says("LIB-NAME") || says("LIB-VER"))
-            .then_some(())
-            .ok_or("ERR unrecognized option: LIB-NAME or LIB-VER")
+        return set_info(arguments, about, replies);
     } else if is(what, "REPLY") {
         return reply(arguments.get(2), replying, replies);
     } else {
@@ -158,6 +141,27 @@ pub(super) fn client(
         Err(error) => replies.error(error),
     }
     understood.is_ok()
+}
+
+/// `CLIENT SETINFO`: what the client's library says of itself.
+fn set_info(arguments: Arguments<'_>, about: &mut About, replies: &mut Replies<'_>) -> bool {
+    let (option, text) = (arguments.get(2), arguments.get(3));
+    let library = &mut about.library;
+    let (name, kept) = if is(option, "LIB-NAME") {
+        ("lib-name", &mut library.name)
+    } else if is(option, "LIB-VER") {
+        ("lib-ver", &mut library.version)
+    } else {
+        replies.error(&format!("ERR Unrecognized option '{}'", shown(option, 128)));
+        return false;
+    };
+    if !is_printable(text) {
+        replies.error(&format!("ERR {name} cannot contain spaces, newlines or special characters."));
+        return false;
+    }
+    *kept = text.to_vec();
+    replies.simple("OK");
+    true
 }
 
 /// Whether this is `CLIENT REPLY ON`, which always gets a reply.
@@ -183,75 +187,4 @@ fn reply(which: &[u8], replying: &mut Replying, replies: &mut Replies<'_>) -> bo
         return false;
     }
     true
-}
-
-/// `CONFIG GET pattern...`: redis-benchmark asks for the first two, to show them with its figures.
-pub(super) fn config_get(arguments: Arguments<'_>, engine: &impl Engine, replies: &mut Replies<'_>) {
-    let keeps_a_log = engine.status().durability != Durability::Memory;
-    let known = [
-        ("save", ""),
-        ("appendonly", if keeps_a_log { "yes" } else { "no" }),
-        ("databases", "1"),
-        ("timeout", "0"),
-    ];
-    let mut asked = [false; 4];
-    // No name is as long as the longest pattern.
-    for pattern in arguments.from(2).iter().filter_map(|pattern| Glob::new(&pattern.to_ascii_lowercase())) {
-        for ((name, _), asked) in known.iter().zip(&mut asked) {
-            *asked |= pattern.matches(name.as_bytes());
-        }
-    }
-    let found = || known.iter().zip(asked).filter_map(|(setting, asked)| asked.then_some(setting));
-    replies.map(found().count());
-    for (name, value) in found() {
-        replies.bulk(name.as_bytes());
-        replies.bulk(value.as_bytes());
-    }
-}
-
-/// `INFO`, with everything, whatever the section.
-pub(super) fn info(
-    engine: &impl Engine,
-    status: &Status,
-    site: &RedisSite,
-    topology: &Topology,
-    replies: &mut Replies<'_>,
-) {
-    let mut text = String::new();
-    let keys = (engine.reader().len(), engine.reader().expiring());
-    describe(status, keys, site, topology, &mut text).expect("writing to a string never fails");
-    replies.verbatim(&text);
-}
-
-fn describe(
-    status: &Status,
-    (keys, expiring): (u64, u64),
-    site: &RedisSite,
-    topology: &Topology,
-    out: &mut String,
-) -> std::fmt::Result {
-    let (mode, cluster) = (site.mode(), u8::from(site.failover.cluster));
-    let version = env!("CARGO_PKG_VERSION");
-    write!(
-        out,
-        "# Server\r\nredis_version:{REDIS_VERSION}\r\nredis_mode:{mode}\r\nniagara_version:{version}\r\n"
-    )?;
-    replication::describe(topology, status.applied, out)?;
-    write!(out, "\r\n# Cluster\r\ncluster_enabled:{cluster}\r\n")?;
-    write!(out, "\r\n# Niagara\r\nserver:{}\r\ncluster:{}\r\n", status.server, status.cluster)?;
-    write!(out, "groups:{}\r\ndurability:{}\r\n", status.groups, status.durability)?;
-    write!(out, "applied:{}\r\ncommands:{}\r\nnoops:{}\r\n", status.applied, status.commands, status.noops)?;
-    for group in &status.local {
-        let (number, role, leader) = (group.group, group.role, group.leader);
-        write!(
-            out,
-            "group{number}:role={role},leader={leader},term={},commit={}\r\n",
-            group.term, group.commit
-        )?;
-    }
-    write!(out, "\r\n# Keyspace\r\n")?;
-    if keys > 0 {
-        write!(out, "db0:keys={keys},expires={expiring},avg_ttl=0\r\n")?;
-    }
-    Ok(())
 }

@@ -6,14 +6,15 @@ use bytes::Bytes;
 
 use super::containers;
 use super::parse::Arguments;
+use super::settings::{self, Change};
 use super::words::{is, shown};
-use crate::Description;
 use crate::command::{Condition, MAX_KEY_BYTES};
 use crate::decimal::decimal;
 use crate::pubsub::{TooMany, Topic};
 use crate::script::Scripts;
 use crate::table::{self, Does, Op, Spec};
 use crate::users::prepare;
+use crate::{Database, Description};
 
 /// A valid request. Keys and values stay in the arguments, at places that the command's name implies.
 #[derive(Debug)]
@@ -112,8 +113,7 @@ pub(super) enum Local {
     /// The client is turned away.
     Deny,
     Quit,
-    /// The only database was selected.
-    Select,
+    Select(Database),
     /// About rights, without a look at the state.
     Acl,
     Command,
@@ -121,6 +121,9 @@ pub(super) enum Local {
     /// Help on the subcommands of this command.
     Help(&'static str),
     ConfigGet,
+    /// Settings that are in the server's file.
+    ConfigSet,
+    ResetStatistics,
     Info,
     /// Whether reads may be weak from now on.
     ReadOnly(bool),
@@ -183,6 +186,7 @@ pub(super) fn plan(arguments: Arguments<'_>, scripts: &Scripts) -> Plan {
             scripts.clear();
             Plan::Write(Write::Call { op: Op::Script, timed: false })
         }
+        Does::Write(Op::Config) => config(arguments),
         Does::TimedWrite(Op::EvalSha) => script(Op::Eval, arguments, scripts),
         Does::TimedWrite(Op::EvalShaRo) => script(Op::EvalRo, arguments, scripts),
         Does::TimedWrite(op) => Plan::Write(Write::Call { op, timed: true }),
@@ -240,7 +244,7 @@ fn compact(op: Op, arguments: Arguments<'_>) -> Plan {
             Plan::Refuse("ERR decrement would overflow".into())
         }
         Op::DecrBy => increment(decimal(arguments.get(2)).map(i64::wrapping_neg)),
-        Op::FlushAll | Op::FlushDb => match arguments.len() {
+        Op::FlushAll => match arguments.len() {
             1 => Plan::Write(Write::FlushAll),
             2 if ["ASYNC", "SYNC"].iter().any(|how| is(arguments.get(1), how)) => {
                 Plan::Write(Write::FlushAll)
@@ -258,20 +262,17 @@ fn understand_local(name: &'static str, local: table::Local, arguments: Argument
         Of::Acl => return about_users(arguments),
         Of::Hello => Local::Hello,
         Of::Quit => Local::Quit,
-        Of::Select => match decimal(arguments.get(1)) {
-            Some(0) => Local::Select,
-            Some(_) => return Plan::Refuse("ERR DB index is out of range".into()),
-            None => return Plan::Refuse(NOT_AN_INTEGER.into()),
-        },
+        Of::Select => {
+            match decimal(arguments.get(1)).map(|number| number.try_into().ok().and_then(Database::new)) {
+                Some(Some(database)) => Local::Select(database),
+                Some(None) => return Plan::Refuse("ERR DB index is out of range".into()),
+                None => return Plan::Refuse(NOT_AN_INTEGER.into()),
+            }
+        }
         Of::Auth if given > 2 => return SYNTAX,
         Of::Auth => Local::Auth,
         Of::Command if given == 0 => Local::Command,
-        Of::Config if ["SET", "REWRITE", "RESETSTAT"].iter().any(|name| is(arguments.get(1), name)) => {
-            return Plan::Refuse(
-                "ERR only CONFIG GET is supported; the configuration is in the server's file".into(),
-            );
-        }
-        Of::Command | Of::Client | Of::Cluster | Of::Config | Of::PubSub | Of::Sentinel => {
+        Of::Command | Of::Client | Of::Cluster | Of::PubSub | Of::Sentinel => {
             match containers::check(name, arguments) {
                 Err(wrong) => return Plan::Refuse(wrong.into()),
                 Ok(()) if is(arguments.get(1), "HELP") => Local::Help(name),
@@ -279,8 +280,7 @@ fn understand_local(name: &'static str, local: table::Local, arguments: Argument
                 Ok(()) if local == Of::Client => Local::Client,
                 Ok(()) if local == Of::Cluster => Local::Cluster,
                 Ok(()) if local == Of::PubSub => Local::PubSub,
-                Ok(()) if local == Of::Sentinel => Local::Sentinel,
-                Ok(()) => Local::ConfigGet,
+                Ok(()) => Local::Sentinel,
             }
         }
         Of::Info => Local::Info,
@@ -302,6 +302,23 @@ fn understand_local(name: &'static str, local: table::Local, arguments: Argument
         Of::Unwatch => Local::Unwatch,
         Of::Reset => Local::Reset,
     })
+}
+
+/// `CONFIG GET` and so on. Settings of the state are changed through the log.
+fn config(arguments: Arguments<'_>) -> Plan {
+    let asks = |name| is(arguments.get(1), name);
+    match containers::check("CONFIG", arguments) {
+        Err(wrong) => Plan::Refuse(wrong.into()),
+        Ok(()) if asks("HELP") => Plan::Local(Local::Help("CONFIG")),
+        Ok(()) if asks("GET") => Plan::Local(Local::ConfigGet),
+        Ok(()) if asks("SET") => match settings::check(arguments.from(2)) {
+            Ok(Change::OfTheState) => Plan::Write(Write::Call { op: Op::Config, timed: false }),
+            Ok(Change::OfThisServer) => Plan::Local(Local::ConfigSet),
+            Err(wrong) => Plan::Refuse(wrong.into()),
+        },
+        Ok(()) if asks("RESETSTAT") => Plan::Local(Local::ResetStatistics),
+        Ok(()) => Plan::Refuse(settings::REWRITE.into()),
+    }
 }
 
 /// `ACL SETUSER` and so on.

@@ -17,7 +17,7 @@ use crate::decimal::decimal;
 pub(super) fn describe(topology: &Topology, applied: u64, out: &mut String) -> std::fmt::Result {
     let master = &topology.master.address;
     let role = if topology.is_master() { "master" } else { "slave" };
-    write!(out, "\r\n# Replication\r\nrole:{role}\r\n")?;
+    write!(out, "# Replication\r\nrole:{role}\r\n")?;
     if !topology.is_master() {
         write!(out, "master_host:{}\r\nmaster_port:{}\r\n", master.host, master.port)?;
         write!(out, "master_link_status:up\r\nslave_repl_offset:{applied}\r\nslave_read_only:0\r\n")?;

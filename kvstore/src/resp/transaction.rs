@@ -1,27 +1,35 @@
 //! What a connection has said about the commands that follow: MULTI, WATCH and SELECT.
 //!
-//! After MULTI, commands are collected, and EXEC sends them as one command of the log. After a SELECT that was
-//! refused, nothing is executed, since clients send more before they see that, and it would be executed in another
-//! database than they mean.
+//! After MULTI, commands are collected, and EXEC sends them as one command of the log, for the database that was selected
+//! before. Those behind a SELECT among them say that they are for another one.
 
 use std::borrow::Cow;
 
 use super::encoding::encode;
 use super::parse::Arguments;
 use super::plan::{self, Local, Plan, Print, Read, Write};
+use super::settings;
 use super::words::{is, shown};
-use crate::Version;
-use crate::command::{self, MAX_BLOCK_COMMANDS, MAX_VALUE_BYTES};
+use crate::command::{self, MAX_BLOCK_COMMANDS, MAX_VALUE_BYTES, Watch};
 use crate::script::Scripts;
 use crate::table::{Op, Spec};
+use crate::{Database, Version};
 
 /// See the [module](self).
 #[derive(Debug, Default)]
 pub(super) struct Conversation {
     transaction: Option<Transaction>,
-    watched: Vec<(Vec<u8>, Option<Version>)>,
-    /// The last SELECT was refused.
-    no_database: bool,
+    watched: Vec<Watched>,
+    /// The database that was selected.
+    database: Database,
+}
+
+/// A key that is watched.
+#[derive(Debug)]
+struct Watched {
+    key: Vec<u8>,
+    database: Database,
+    version: Option<Version>,
 }
 
 /// The commands between MULTI and EXEC.
@@ -33,6 +41,8 @@ struct Transaction {
     /// Which command of Redis each is.
     called: Vec<Op>,
     parts: Vec<Part>,
+    /// What a SELECT among them has selected.
+    database: Option<Database>,
     /// One of them carries the time.
     timed: bool,
     /// One of them was invalid.
@@ -53,8 +63,6 @@ pub(crate) enum Part {
 const MAX_TRANSACTION_BYTES: usize = MAX_VALUE_BYTES;
 
 const ABORTED: &str = "EXECABORT Transaction discarded because of previous errors.";
-const NO_DATABASE: &str =
-    "ERR not executed, since SELECT was refused: the only database is 0, send SELECT 0 first";
 
 impl Conversation {
     /// Interprets a request; `arguments` has at least one argument.
@@ -65,14 +73,12 @@ impl Conversation {
             *self = Conversation::default();
         } else if self.transaction.is_some() && !name("QUIT") {
             return self.within(arguments, scripts);
-        } else if self.no_database && !name("SELECT") && !name("QUIT") {
-            return Plan::Refuse(NO_DATABASE.into());
         }
         let plan = plan::plan(arguments, scripts);
         match &plan {
             Plan::Local(Local::Multi) => self.transaction = Some(Transaction::default()),
             Plan::Local(Local::Unwatch) => self.watched.clear(),
-            _ if name("SELECT") => self.no_database = matches!(plan, Plan::Refuse(_)),
+            Plan::Local(Local::Select(database)) => self.database = *database,
             _ => {}
         }
         plan.outside()
@@ -99,10 +105,18 @@ impl Conversation {
             Plan::Read(Read::Watch) => Plan::Refuse("ERR WATCH inside MULTI is not allowed".into()),
             Plan::Refuse(text) => transaction.add(Part::Error(text)),
             Plan::Local(Local::KnownScripts) => {
+                transaction.begin(self.database);
                 command::encode_call(&mut transaction.commands, Op::Script, arguments.from(1).iter());
                 transaction.add_command(called, Print::Ok)
             }
-            Plan::Local(Local::Select | Local::Unwatch) => transaction.add(Part::Word("OK")),
+            Plan::Local(Local::Select(database)) => {
+                transaction.database = Some(database);
+                transaction.add(Part::Word("OK"))
+            }
+            Plan::Local(Local::Unwatch) => transaction.add(Part::Word("OK")),
+            Plan::Local(Local::ConfigSet) => {
+                transaction.add(Part::Error(settings::NOT_IN_A_TRANSACTION.into()))
+            }
             Plan::Local(_)
             | Plan::Write(Write::SetUser { .. } | Write::RemoveUsers)
             | Plan::Read(Read::Users) => {
@@ -116,11 +130,13 @@ impl Conversation {
                 let op = if let Read::Call(op) = read { op } else { Op::Get };
                 let timed = matches!(op, Op::Ttl | Op::PTtl | Op::Time);
                 transaction.timed |= timed;
+                transaction.begin(self.database);
                 command::encode_call(&mut transaction.commands, op, arguments.from(1).iter());
                 transaction.add_command(called, Print::Ok)
             }
             Plan::Write(write) => {
                 transaction.timed |= write.is_timed();
+                transaction.begin(self.database);
                 let print = encode(&write, arguments, &mut transaction.commands);
                 transaction.add_command(called, print)
             }
@@ -161,21 +177,38 @@ impl Conversation {
 
     /// Appends the transaction as a command, and returns what its reply shows.
     pub(super) fn take(&mut self, out: &mut Vec<u8>) -> Vec<Part> {
-        let Transaction { commands, ends, parts, .. } =
+        let Transaction { commands, ends, parts, database, .. } =
             self.transaction.take().expect("a transaction has begun");
         let watched = std::mem::take(&mut self.watched);
+        let own = self.database;
+        self.database = database.unwrap_or(own);
         let starts = [0].into_iter().chain(ends.iter().copied());
         let each: Vec<&[u8]> = starts.zip(&ends).map(|(start, end)| &commands[start..*end]).collect();
-        let watched = watched.iter().map(|(key, version)| (key.as_slice(), *version));
+        let watched = watched.iter().map(|Watched { key, database, version }| Watch {
+            key,
+            database: Some(*database).filter(|database| *database != own),
+            version: *version,
+        });
         command::encode_block(out, watched, each.into_iter());
         parts
     }
 
     /// Watches a key in its present version. One that is watched already stays as it was.
     pub(super) fn watch(&mut self, key: &[u8], version: Option<Version>) {
-        if !self.watched.iter().any(|(watched, _)| watched == key) {
-            self.watched.push((key.to_vec(), version));
+        let database = self.database;
+        if !self.watched.iter().any(|watched| watched.key == key && watched.database == database) {
+            self.watched.push(Watched { key: key.to_vec(), database, version });
         }
+    }
+
+    /// How many commands the transaction has; -1 if there is none.
+    pub(super) fn queued(&self) -> isize {
+        self.transaction.as_ref().map_or(-1, |transaction| transaction.parts.len() as isize)
+    }
+
+    /// The database that was selected.
+    pub(super) fn database(&self) -> Database {
+        self.database
     }
 
     /// Whether no more keys can be watched.
@@ -185,6 +218,13 @@ impl Conversation {
 }
 
 impl Transaction {
+    /// Begins a command, in another database than the transaction's if that was selected.
+    fn begin(&mut self, own: Database) {
+        if let Some(database) = self.database.filter(|database| *database != own) {
+            command::encode_in(&mut self.commands, database);
+        }
+    }
+
     fn add(&mut self, part: Part) -> Plan {
         if self.parts.len() >= MAX_BLOCK_COMMANDS || self.commands.len() > MAX_TRANSACTION_BYTES {
             self.broken = true;

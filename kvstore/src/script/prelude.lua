@@ -124,7 +124,10 @@ redis = {
     if type_(text) ~= 'string' then error_('wrong number or type of arguments', 2) end
     return { ok = text }
   end,
-  sha1hex = host.sha1hex,
+  sha1hex = function(...)
+    if select_('#', ...) ~= 1 then error_('wrong number of arguments', 2) end
+    return host.sha1hex(...)
+  end,
   log = host.log,
   setresp = host.setresp,
   replicate_commands = function() return true end,
@@ -137,10 +140,13 @@ redis = {
 }
 KEYS, ARGV, bit, cjson, cmsgpack, struct = host.KEYS, host.ARGV, host.bit, host.cjson, host.cmsgpack, host.struct
 
+local globals = _G
+function setmetatable(table, meta)
+  if table == globals then error_('Attempt to modify a readonly table', 2) end
+  return setmetatable_(table, meta)
+end
 setmetatable_(_G, {
-  __newindex = function(_, name)
-    error_("Script attempted to create global variable '" .. tostring(name) .. "'", 2)
-  end,
+  __newindex = function() error_('Attempt to modify a readonly table', 2) end,
   __index = function(_, name)
     error_("Script attempted to access nonexistent global variable '" .. tostring(name) .. "'", 2)
   end,

@@ -11,6 +11,7 @@ use super::map::Map;
 use super::news::ClockNews;
 use super::place::Place;
 use super::writer::{Core, Share, Writer};
+use crate::Database;
 use crate::command::{self, Call, Command, Condition, Keys, Pairs};
 use crate::reply::{CommandError, Reply};
 use crate::table::Op;
@@ -27,13 +28,14 @@ pub(super) struct Caller<'c> {
     pub(super) user: Option<&'c [u8]>,
     /// What the user has called, if that is known: one command, or those of a block.
     pub(super) called: Vec<Op>,
+    pub(super) database: Database,
 }
 
 impl Kv {
     /// Executes one command at the current position.
     pub(super) fn execute_one(&mut self, bytes: &[u8], share: Share<'_>) -> Reply {
         match command::decode(bytes) {
-            Ok(command) => self.execute_command(command, share),
+            Ok(command) => self.execute_command(Caller::default(), command, share),
             Err(malformed) => {
                 self.unexecutable.get_or_insert(malformed);
                 Reply::Failed(CommandError::Malformed(malformed))
@@ -41,19 +43,19 @@ impl Kv {
         }
     }
 
-    fn execute_command(&mut self, command: Command<'_>, share: Share<'_>) -> Reply {
-        match command {
+    fn execute_command<'c>(&mut self, caller: Caller<'c>, command: Command<'c>, share: Share<'_>) -> Reply {
+        let (caller, command) = match command {
             Command::Timed { time, command } => {
                 self.map.move_clock(time);
-                let command = command::decode(command).expect("decode has checked it");
-                self.execute_command(command, share)
+                (caller, command)
             }
             Command::By { user, called, command } => {
-                let command = command::decode(command).expect("decode has checked it");
-                self.execute_for(&Caller { user: Some(user), called: called.collect() }, command, share)
+                (Caller { user: Some(user), called: called.collect(), ..caller }, command)
             }
-            command => self.execute_for(&Caller::default(), command, share),
-        }
+            Command::In { database, command } => (Caller { database, ..caller }, command),
+            command => return self.execute_for(&caller, command, share),
+        };
+        self.execute_command(caller, command::decode(command).expect("decode has checked it"), share)
     }
 
     /// Executes a command of a user, or of the default one, who may have lost rights since a server took it.
@@ -63,26 +65,31 @@ impl Kv {
         if let Some(denied) = denied.filter(|_| !planted::is(Bug::RightsAtIntakeOnly)) {
             return Reply::Denied(Box::new(denied));
         }
+        let database = caller.database;
         let reply = match command {
             Command::Set { key, value, description, condition, want_old, lasts } => {
-                self.at_key(key, share, |one| {
+                self.at_key(database, key, share, |one| {
                     let attributes = one.attributes(description, lasts);
                     one.set(key, value, attributes, &condition, want_old)
                 })
             }
-            Command::Append { key, value } => self.at_key(key, share, |one| one.append(key, value)),
-            Command::IncrBy { key, delta } => self.at_key(key, share, |one| one.incr_by(key, delta)),
-            Command::Delete { keys, condition } => self.delete(keys, &condition, share),
-            Command::MSet { pairs, if_absent } => self.mset(pairs, if_absent, share),
+            Command::Append { key, value } => self.at_key(database, key, share, |one| one.append(key, value)),
+            Command::IncrBy { key, delta } => {
+                self.at_key(database, key, share, |one| one.incr_by(key, delta))
+            }
+            Command::Delete { keys, condition } => self.delete(database, keys, &condition, share),
+            Command::MSet { pairs, if_absent } => self.mset(database, pairs, if_absent, share),
             Command::FlushAll => self.flush_all(),
             Command::NameLife { life } => Reply::Named { life: self.map.name_life(life) },
             Command::Call(call) => self.call(caller, &call, share),
             Command::Block(block) => self.block(caller, &block, share),
             Command::Choice(choice) => self.choice(caller, &choice, share),
-            Command::Look { key } => self.at_key(key, share, |one| one.look(key)),
+            Command::Look { key } => self.at_key(database, key, share, |one| one.look(key)),
             Command::SetUser { name, rules } => self.set_user(name, rules),
             Command::RemoveUsers { names } => self.remove_users(names),
-            Command::Timed { .. } | Command::By { .. } => unreachable!("decode refuses one within another"),
+            Command::Timed { .. } | Command::By { .. } | Command::In { .. } => {
+                unreachable!("decode refuses one within another")
+            }
             Command::Advance { time } => self.advance(time),
             Command::KeepChanges => {
                 self.core.ledger.changes.keep(&self.map.changes);
@@ -104,30 +111,37 @@ impl Kv {
     /// Locks the shard of a command's only key.
     fn at_key(
         &mut self,
+        database: Database,
         key: &[u8],
         share: Share<'_>,
         act: impl FnOnce(&mut Writer<'_, One<'_>>) -> Reply,
     ) -> Reply {
         let Kv { map, core, .. } = self;
         let mut one = One(map.write(map.place(key).shard()));
-        write(map, core, &mut one, share, act)
+        write((map, core), &mut one, (database, share), act)
     }
 
     pub(super) fn places<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) -> Vec<Place> {
         keys.map(|key| self.map.place(key)).collect()
     }
 
-    fn delete(&mut self, keys: Keys<'_>, condition: &Condition, share: Share<'_>) -> Reply {
+    fn delete(
+        &mut self,
+        database: Database,
+        keys: Keys<'_>,
+        condition: &Condition,
+        share: Share<'_>,
+    ) -> Reply {
         let places = self.places(keys.clone());
         let Kv { map, core, .. } = self;
         let mut shards = map.write_all(&places);
-        write(map, core, &mut shards, share, |writer| writer.delete(keys, condition))
+        write((map, core), &mut shards, (database, share), |writer| writer.delete(keys, condition))
     }
 
-    fn mset(&mut self, pairs: Pairs<'_>, if_absent: bool, share: Share<'_>) -> Reply {
+    fn mset(&mut self, database: Database, pairs: Pairs<'_>, if_absent: bool, share: Share<'_>) -> Reply {
         if planted::is(Bug::HalfAnMset) {
             for (key, value) in pairs {
-                self.at_key(key, share, |one| {
+                self.at_key(database, key, share, |one| {
                     let value = one.kept(value);
                     one.put(key, value, crate::attributes::Attributes::default());
                     Reply::Flushed
@@ -139,13 +153,14 @@ impl Kv {
         let places = self.places(pairs.clone().map(|(key, _)| key));
         let Kv { map, core, .. } = self;
         let mut shards = map.write_all(&places);
-        write(map, core, &mut shards, share, |writer| writer.mset(pairs, if_absent))
+        write((map, core), &mut shards, (database, share), |writer| writer.mset(pairs, if_absent))
     }
 
     fn flush_all(&mut self) -> Reply {
         let Kv { map, core, .. } = self;
         let mut shards = map.write_everything();
-        let before = write(map, core, &mut shards, &Bytes::copy_from_slice, Writer::flush);
+        let everywhere: (_, Share<'_>) = (Database::FIRST, &Bytes::copy_from_slice);
+        let before = write((map, core), &mut shards, everywhere, |writer| writer.flush(true));
         drop(shards);
         self.core.garbage.free(Box::new(before));
         Reply::Flushed
@@ -162,12 +177,13 @@ impl Kv {
             }
             let mut one = One(map.write(place.shard()));
             let key = one.0.due(place, deadline).expect("an entry has each deadline in the ledger").to_vec();
-            let removed = write(map, core, &mut one, &Bytes::copy_from_slice, |writer| writer.expire(&key));
+            let anywhere: (_, Share<'_>) = (Database::FIRST, &Bytes::copy_from_slice);
+            let removed = write((map, core), &mut one, anywhere, |writer| writer.expire(place, &key));
             // A value may take long to free: not while readers wait.
             drop(one);
             drop(removed);
         }
-        self.publish_deadlines();
+        self.publish_deadline();
         self.map.news.advanced();
         Reply::Timed
     }
@@ -177,34 +193,36 @@ impl Kv {
             // Nothing changes, so nobody else need wait.
             let clock = self.map.clock();
             let seed = self.core.versions.position();
-            return Reply::Data(calls::walk(&Walking { whole: &*self.map, clock, seed }, call));
+            let space = self.core.ledger.spaces.of(caller.database);
+            return Reply::Data(calls::walk(&Walking { whole: &*self.map, space, clock, seed }, call));
         }
         if call.is_script() {
             let limited = self.map.directory.limited(caller.user);
             let Kv { map, core, .. } = self;
             let (mut shards, seed) = (map.write_everything(), core.versions.position());
-            return Reply::Data(write(map, core, &mut shards, share, |writer| {
+            return Reply::Data(write((map, core), &mut shards, (caller.database, share), |writer| {
                 calls::eval(writer, call, seed, limited.as_deref())
             }));
         }
         let places = self.places(call.keys());
         let Kv { map, core, .. } = self;
-        let mut shards = map.write_all(&places);
+        let mut shards = if call.changes_all() { map.write_everything() } else { map.write_all(&places) };
         let shards = &mut shards as &mut dyn Change;
-        Reply::Data(write(map, core, shards, share, |writer| calls::execute(writer, call)))
+        Reply::Data(write((map, core), shards, (caller.database, share), |writer| {
+            calls::execute(writer, call)
+        }))
     }
 }
 
-/// Executes a command on the shards of its keys, and publishes how many keys there are then.
+/// Executes a command for a database on the shards of its keys, and publishes how many keys there are then.
 pub(super) fn write<'w, S: Change + ?Sized, T>(
-    map: &'w Map,
-    core: &'w mut Core,
+    (map, core): (&'w Map, &'w mut Core),
     shards: &'w mut S,
-    share: Share<'w>,
+    (database, share): (Database, Share<'w>),
     act: impl FnOnce(&mut Writer<'w, S>) -> T,
 ) -> T {
-    let mut writer = Writer { map, core, shards, share };
+    let mut writer = Writer { map, core, shards, database, share };
     let done = act(&mut writer);
-    map.publish_len(writer.core.ledger.keys);
+    map.publish_counts(&writer.core.ledger);
     done
 }

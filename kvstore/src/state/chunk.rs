@@ -1,19 +1,25 @@
 //! Entries as the chunks of a snapshot carry them.
 //!
 //! ```text
-//! chunk    format u8 = 4 | life u64, 0 if it has no name | clock u64, 0 if it has not been set | users | entry ..
+//! chunk    format u8 = 5 | life u64, 0 if it has no name | clock u64, 0 if it has not been set | notices | users | entry ..
+//! notices  which ones of changes are sent: a bit for each letter of CONFIG SET notify-keyspace-events
 //! users    length | a line for each, as ACL LIST shows it; in one chunk, or in none if nobody has changed them
-//! entry    key length | value length | version: position, further | content type length | content encoding length |
-//!          deadline, 0 for none | key | value | content type | content encoding
+//! entry    database | key length | value length | version: position, further | content type length |
+//!          content encoding length | deadline, 0 for none | key | value | content type | content encoding
 //! ```
 //!
 //! Life and clock are little-endian; other numbers are varints: LEB128 of at most 64 bits. Every chunk can be read
 //! by itself, and the order of chunks and entries means nothing. Equal entries have equal bytes.
 //!
-//! Clock and deadline are in milliseconds since 1970. Formats 1 to 3 can still be read. None of them has users, formats 1 and
-//! 2 have neither clock nor deadlines, and format 1 has no life and no content types:
+//! Clock and deadline are in milliseconds since 1970. Formats 1 to 4 can still be read. They send no notices, and all their
+//! entries are in database 0.
+//! Formats 1 to 3 have no users, formats 1 and 2 have neither clock nor deadlines, and format 1 has no life and no content types:
 //!
 //! ```text
+//! chunk    format u8 = 4 | life u64 | clock u64 | users | entry ..
+//! entry    key length | value length | version: position, further | content type length | content encoding length |
+//!          deadline, 0 for none | key | value | content type | content encoding
+//!
 //! chunk    format u8 = 3 | life u64 | clock u64 | entry ..
 //!
 //! chunk    format u8 = 2 | life u64 | entry ..
@@ -25,16 +31,22 @@
 //! ```
 
 use niagara_engine::MalformedState;
+use niagara_planted::{self as planted, Bug};
 
 use super::entry::Entry;
 use crate::command::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
+use crate::database::Spaces;
+use crate::notices::Notices;
 use crate::varint::{NotAVarint, put_varint, take_varint};
-use crate::{Description, Life, Version};
+use crate::{Database, Description, Life, Version};
 
 /// The first byte of a chunk. Another layout gets another number, so that a snapshot is never misread.
-const FORMAT: u8 = 4;
+const FORMAT: u8 = 5;
 
-/// The layout before, without users.
+/// The layout before, without databases.
+const UNDIVIDED_FORMAT: u8 = 4;
+
+/// An earlier layout, without users.
 const USERLESS_FORMAT: u8 = 3;
 
 /// An earlier layout, without clock and deadlines.
@@ -51,6 +63,8 @@ const TOO_LARGE: MalformedState = MalformedState("a number has more than 64 bits
 /// A key of a snapshot with its value. Both are parts of the chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SnapshotEntry<'c> {
+    /// The database that the key is in.
+    pub database: Database,
     /// The key.
     pub key: &'c [u8],
     /// Its value.
@@ -64,8 +78,13 @@ pub struct SnapshotEntry<'c> {
 }
 
 impl<'c> SnapshotEntry<'c> {
-    pub(super) fn of(entry: &'c Entry) -> SnapshotEntry<'c> {
+    pub(super) fn of(entry: &'c Entry, spaces: Spaces) -> SnapshotEntry<'c> {
         SnapshotEntry {
+            database: if planted::is(Bug::SpaceForDatabase) {
+                Spaces::default().database(entry.place.space())
+            } else {
+                spaces.database(entry.place.space())
+            },
             key: &entry.key,
             value: &entry.value,
             version: entry.version,
@@ -110,12 +129,13 @@ pub fn snapshot_entries(chunk: &[u8]) -> impl Iterator<Item = Result<SnapshotEnt
     })
 }
 
-/// What all chunks of a state begin with: its life, if it has a name, and its clock, in milliseconds since 1970; 0
-/// before any command with a time.
+/// What all chunks of a state begin with: its life, if it has a name, its clock, in milliseconds since 1970, 0
+/// before any command with a time, and which notices it sends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Stamp {
     pub(super) life: Option<Life>,
     pub(super) clock: u64,
+    pub(super) notices: Notices,
 }
 
 impl Stamp {
@@ -135,13 +155,15 @@ pub(super) fn begin(chunk: &mut Vec<u8>, stamp: Stamp, users: &[u8]) {
     chunk.push(FORMAT);
     chunk.extend_from_slice(&stamp.life.map_or(0, Life::get).to_le_bytes());
     chunk.extend_from_slice(&stamp.clock.to_le_bytes());
+    put_varint(chunk, stamp.notices.bits());
     put_varint(chunk, users.len() as u64);
     chunk.extend_from_slice(users);
 }
 
 /// Appends an entry to a chunk.
 pub(super) fn write_entry(chunk: &mut Vec<u8>, entry: &SnapshotEntry<'_>) {
-    let SnapshotEntry { key, value, version, description, deadline } = entry;
+    let SnapshotEntry { database, key, value, version, description, deadline } = entry;
+    put_varint(chunk, u64::from(database.number()));
     put_varint(chunk, key.len() as u64);
     put_varint(chunk, value.len() as u64);
     put_varint(chunk, version.position);
@@ -165,15 +187,21 @@ struct Head<'c> {
 fn take_head(chunk: &[u8]) -> Result<Head<'_>, MalformedState> {
     match chunk.split_first() {
         Some((&format @ BARE_FORMAT, rest)) => Ok(Head { format, stamp: Stamp::default(), users: &[], rest }),
-        Some((&format @ (TIMELESS_FORMAT | USERLESS_FORMAT | FORMAT), mut rest)) => {
+        Some((&format @ TIMELESS_FORMAT..=FORMAT, mut rest)) => {
             let life = Life::new(take_u64(&mut rest)?);
             let clock = if format == TIMELESS_FORMAT { 0 } else { take_u64(&mut rest)? };
-            let users = if format == FORMAT { take_users(&mut rest)? } else { &[] };
-            Ok(Head { format, stamp: Stamp { life, clock }, users, rest })
+            let notices = if format == FORMAT { take_notices(&mut rest)? } else { Notices::default() };
+            let users = if format >= UNDIVIDED_FORMAT { take_users(&mut rest)? } else { &[] };
+            Ok(Head { format, stamp: Stamp { life, clock, notices }, users, rest })
         }
         Some(_) => Err(MalformedState("a chunk has another format")),
         None => Err(MalformedState("a chunk is empty")),
     }
+}
+
+fn take_notices(rest: &mut &[u8]) -> Result<Notices, MalformedState> {
+    let bits = take_number(rest)?;
+    Notices::of_bits(bits).ok_or(MalformedState("notices are sent that do not exist"))
 }
 
 fn take_users<'c>(rest: &mut &'c [u8]) -> Result<&'c [u8], MalformedState> {
@@ -188,6 +216,8 @@ fn take_u64(rest: &mut &[u8]) -> Result<u64, MalformedState> {
 }
 
 fn take_entry<'c>(rest: &mut &'c [u8], format: u8) -> Result<SnapshotEntry<'c>, MalformedState> {
+    let database = if format == FORMAT { Database::new(take_number(rest)?) } else { Some(Database::FIRST) };
+    let database = database.ok_or(MalformedState("a key is in a database that does not exist"))?;
     let key_length = take_number(rest)?;
     let value_length = take_number(rest)?;
     if key_length > MAX_KEY_BYTES as u64 {
@@ -200,7 +230,7 @@ fn take_entry<'c>(rest: &mut &'c [u8], format: u8) -> Result<SnapshotEntry<'c>, 
     let further = u32::try_from(take_number(rest)?)
         .or(Err(MalformedState("a key has changed too often at one position")))?;
     let lengths = if format == BARE_FORMAT { [0, 0] } else { [take_number(rest)?, take_number(rest)?] };
-    let has_deadline = matches!(format, USERLESS_FORMAT | FORMAT);
+    let has_deadline = format >= USERLESS_FORMAT;
     let deadline = if has_deadline { take_number(rest)? } else { 0 };
     let key = take_bytes(rest, key_length)?;
     let value = take_bytes(rest, value_length)?;
@@ -213,7 +243,7 @@ fn take_entry<'c>(rest: &mut &'c [u8], format: u8) -> Result<SnapshotEntry<'c>, 
         return Err(MalformedState("a value's description is too long or not printable"));
     }
     let deadline = (deadline != 0).then_some(deadline);
-    Ok(SnapshotEntry { key, value, version: Version { position, further }, description, deadline })
+    Ok(SnapshotEntry { database, key, value, version: Version { position, further }, description, deadline })
 }
 
 fn take_bytes<'c>(rest: &mut &'c [u8], length: u64) -> Result<&'c [u8], MalformedState> {
@@ -240,14 +270,15 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_is_read(
-            entries in vec((vec(any::<u8>(), 0..200), vec(any::<u8>(), 0..200), any::<(u64, u32)>(), "[a-z/]{0,9}", "[a-z]{0,4}", any::<u64>()), 0..20),
+            entries in vec((vec(any::<u8>(), 0..200), vec(any::<u8>(), 0..200), any::<(u64, u32)>(), "[a-z/]{0,9}", "[a-z]{0,4}", any::<u64>(), any::<u64>()), 0..20),
             life: u64,
             clock: u64,
         ) {
             let mut chunk = Vec::new();
-            let stamp = Stamp { life: Life::new(life), clock };
+            let stamp = Stamp { life: Life::new(life), clock, notices: Notices::of_bits(clock % (1 << 13)).unwrap() };
             begin(&mut chunk, stamp, b"");
-            let entries: Vec<_> = entries.iter().map(|(key, value, (position, further), content_type, content_encoding, deadline)| SnapshotEntry {
+            let entries: Vec<_> = entries.iter().map(|(key, value, (position, further), content_type, content_encoding, deadline, database)| SnapshotEntry {
+                database: Database::new(database % 16).unwrap(),
                 key,
                 value,
                 version: Version { position: *position, further: *further },
@@ -260,9 +291,9 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_read_without_a_panic(mut bytes in vec(prop_oneof![0u8..4, any::<u8>()], 0..300), known: bool) {
+        fn any_bytes_are_read_without_a_panic(mut bytes in vec(prop_oneof![0u8..5, any::<u8>()], 0..300), known: bool) {
             if known && let Some(first) = bytes.first_mut() {
-                *first = BARE_FORMAT + *first % 4;
+                *first = BARE_FORMAT + *first % 5;
             }
             let entries: Vec<_> = snapshot_entries(&bytes).collect();
             prop_assert!(entries.iter().rev().skip(1).all(Result::is_ok), "something follows an error");
@@ -274,8 +305,9 @@ mod tests {
             begin(&mut chunk, Stamp::default(), b"");
             let begun = chunk.len();
             let version = Version { position: u64::MAX, further: u32::MAX };
+            let database = Database::new(15).unwrap();
             let description = Description { content_type: b"a/b", content_encoding: b"gzip" };
-            write_entry(&mut chunk, &SnapshotEntry { key: b"key", value: &value, version, description, deadline: Some(u64::MAX) });
+            write_entry(&mut chunk, &SnapshotEntry { database, key: b"key", value: &value, version, description, deadline: Some(u64::MAX) });
             chunk.truncate(chunk.len().saturating_sub(cut));
             // A chunk with only its start has no entries.
             prop_assert!(chunk.len() == begun || snapshot_entries(&chunk).any(|entry| entry.is_err()));
@@ -291,7 +323,14 @@ mod tests {
             let (key, value) = (&vec![1; key][..], &vec![2; value][..]);
             write_entry(
                 &mut chunk,
-                &SnapshotEntry { key, value, version, description: Description::NONE, deadline: None },
+                &SnapshotEntry {
+                    database: Database::FIRST,
+                    key,
+                    value,
+                    version,
+                    description: Description::NONE,
+                    deadline: None,
+                },
             );
             assert!(
                 snapshot_entries(&chunk).next().unwrap().is_err(),
@@ -307,7 +346,14 @@ mod tests {
             let description = Description { content_type, content_encoding: b"" };
             write_entry(
                 &mut chunk,
-                &SnapshotEntry { key: b"k", value: b"v", version, description, deadline: None },
+                &SnapshotEntry {
+                    database: Database::FIRST,
+                    key: b"k",
+                    value: b"v",
+                    version,
+                    description,
+                    deadline: None,
+                },
             );
             assert!(snapshot_entries(&chunk).next().unwrap().is_err());
         }
@@ -318,6 +364,7 @@ mod tests {
     fn a_bare_chunk_is_read() {
         let chunk = b"\x01\x01\x02\xac\x02\x07kvw\x01\0\x01\0l";
         let entry = |key, value, position, further| SnapshotEntry {
+            database: Database::FIRST,
             key,
             value,
             version: Version { position, further },
@@ -334,10 +381,12 @@ mod tests {
 
     #[test]
     fn another_format_is_refused() {
-        assert!(snapshot_entries(&[5]).next().unwrap().is_err());
+        assert!(snapshot_entries(&[FORMAT + 1]).next().unwrap().is_err());
         assert!(snapshot_entries(&[]).next().unwrap().is_err());
         assert!(snapshot_entries(&[BARE_FORMAT]).next().is_none());
-        for (format, stamp) in [(TIMELESS_FORMAT, 8), (USERLESS_FORMAT, 16), (FORMAT, 17)] {
+        for (format, stamp) in
+            [(TIMELESS_FORMAT, 8), (USERLESS_FORMAT, 16), (UNDIVIDED_FORMAT, 17), (FORMAT, 18)]
+        {
             let chunk = [vec![format], vec![0; stamp]].concat();
             assert!(snapshot_entries(&chunk[..stamp]).next().unwrap().is_err());
             assert!(snapshot_entries(&chunk).next().is_none());
@@ -346,6 +395,21 @@ mod tests {
 
     /// A chunk as the release before wrote it.
     #[test]
+    fn an_undivided_chunk_is_read() {
+        let chunk = b"\x04\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\x02\xac\x02\x07\0\0\x09kvw";
+        let entries: Result<Vec<_>, _> = snapshot_entries(chunk).collect();
+        let version = Version { position: 300, further: 7 };
+        let (database, description, deadline) = (Database::FIRST, Description::NONE, Some(9));
+        assert_eq!(
+            entries.unwrap(),
+            [SnapshotEntry { database, key: b"k", value: b"vw", version, description, deadline }]
+        );
+        let nowhere = b"\x05\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x10\x01\x02\xac\x02\x07\0\0\x09kvw";
+        assert!(snapshot_entries(nowhere).next().unwrap().is_err());
+    }
+
+    /// A chunk as an earlier release wrote it.
+    #[test]
     fn a_timeless_chunk_is_read() {
         let chunk = b"\x02\x07\0\0\0\0\0\0\0\x01\x02\xac\x02\x07\x01\0kvwt";
         let entries: Result<Vec<_>, _> = snapshot_entries(chunk).collect();
@@ -353,8 +417,15 @@ mod tests {
         let version = Version { position: 300, further: 7 };
         assert_eq!(
             entries.unwrap(),
-            [SnapshotEntry { key: b"k", value: b"vw", version, description, deadline: None }]
+            [SnapshotEntry {
+                database: Database::FIRST,
+                key: b"k",
+                value: b"vw",
+                version,
+                description,
+                deadline: None
+            }]
         );
-        assert_eq!(Stamp::of(chunk), Ok(Stamp { life: Life::new(7), clock: 0 }));
+        assert_eq!(Stamp::of(chunk), Ok(Stamp { life: Life::new(7), ..Stamp::default() }));
     }
 }

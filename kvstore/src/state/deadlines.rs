@@ -37,9 +37,4 @@ impl Deadlines {
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
-
-    /// The number of keys that expire, not counting collisions.
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
 }

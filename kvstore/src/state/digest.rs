@@ -4,14 +4,15 @@
 //! matter: a changed entry is subtracted and added again. It must be the same on all servers, of all versions
 //! that may run side by side. So it depends on no seed, no table and no word size.
 //!
-//! An entry's digest covers its key, value, attributes and version; the state's digest also covers its life,
-//! its clock and its users.
+//! An entry's digest covers its key, value, attributes and version; the state's digest also covers which database each is in,
+//! the state's life, its clock, its notices and its users.
 //! The digest of a value's whole blocks is kept with the entry, so neither a removed value nor a growing one
 //! is read again.
 
 use super::blocks::{Blocks, KEYS, product};
 use super::entry::Entry;
-use crate::{Description, Life, Version};
+use crate::notices::Notices;
+use crate::{Database, Description, Life, Version};
 
 /// The digest of a state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,6 +28,24 @@ impl StateDigest {
         } else {
             timed
         })
+    }
+
+    /// What the entries of a database add to the digest of the state.
+    pub(super) fn of_database(self, database: Database) -> StateDigest {
+        let number = u64::from(database.number());
+        let factor = match number {
+            0 => 1,
+            _ => {
+                u128::from(product(number ^ KEYS[0], KEYS[1])) << 64
+                    | u128::from(product(number ^ KEYS[2], KEYS[3]) | 1)
+            }
+        };
+        StateDigest(self.0.wrapping_mul(factor))
+    }
+
+    /// Of these entries, and others.
+    pub(super) fn and(self, others: StateDigest) -> StateDigest {
+        StateDigest(self.0.wrapping_add(others.0))
     }
 
     /// Adds an entry.
@@ -47,6 +66,16 @@ pub(super) fn of_users(text: &[u8]) -> u128 {
     }
     let digest = Blocks::of(text).finish(text);
     u128::from(product(digest ^ KEYS[3], KEYS[6])) << 64 | u128::from(product(digest ^ KEYS[2], KEYS[7]))
+}
+
+/// What the notices that are sent add to the digest of the state.
+pub(super) fn of_notices(notices: Notices) -> u128 {
+    match notices.bits() {
+        0 => 0,
+        bits => {
+            u128::from(product(bits ^ KEYS[1], KEYS[2])) << 64 | u128::from(product(bits ^ KEYS[3], KEYS[4]))
+        }
+    }
 }
 
 fn of_entry(entry: &Entry) -> u128 {

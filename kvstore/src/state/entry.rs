@@ -31,6 +31,11 @@ impl Entry {
         Entry { place, key: key.into(), value, version, attributes, blocks }
     }
 
+    /// Whether it is that of a key; the place says in which space.
+    pub(super) fn is(&self, place: Place, key: &[u8]) -> bool {
+        self.place == place && *self.key == *key
+    }
+
     /// Whether it has expired at this time, in milliseconds since 1970.
     pub(super) fn is_expired(&self, clock: u64) -> bool {
         self.attributes.deadline().is_some_and(|deadline| deadline <= clock)

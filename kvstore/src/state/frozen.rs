@@ -12,6 +12,7 @@ use super::place::{Place, SHARD_BITS};
 use super::tables::Tables;
 use super::view::View;
 use super::writer::SHARED_VALUE_BYTES;
+use crate::database::Spaces;
 
 /// A view of a [`Kv`](super::Kv) at one position, to be written while the state keeps changing.
 ///
@@ -25,7 +26,9 @@ pub struct KvFrozen {
     at: Option<Place>,
     /// Entries of the view that have left the map, and are still to be written.
     ready: Vec<Entry>,
-    /// Life and clock of the state at that position. Every chunk has them, so a state with either has at least one
+    /// Where the databases were at that position.
+    spaces: Spaces,
+    /// Life, clock and notices of the state at that position. Every chunk has them, so a state with either has at least one
     /// chunk.
     stamp: Stamp,
     /// All users, as text, until a chunk has them.
@@ -39,9 +42,19 @@ impl KvFrozen {
     pub(super) fn new(map: Arc<Map>, position: u64, users: Vec<u8>) -> KvFrozen {
         let view = Arc::new(View::new(position));
         map.freeze(&view);
-        let stamp = Stamp { life: map.life(), clock: map.ordered_clock() };
+        let stamp = Stamp { life: map.life(), clock: map.ordered_clock(), notices: map.notices() };
         let stamp_told = stamp == Stamp::default() && users.is_empty();
-        KvFrozen { map, view, at: Some(Place::start_of(0)), ready: Vec::new(), stamp, users, stamp_told }
+        let spaces = map.spaces();
+        KvFrozen {
+            map,
+            view,
+            at: Some(Place::start_of(0)),
+            ready: Vec::new(),
+            spaces,
+            stamp,
+            users,
+            stamp_told,
+        }
     }
 
     /// Walks on, over at most one table, and takes what was saved meanwhile; `false` if nothing is left.
@@ -56,13 +69,13 @@ impl KvFrozen {
 
     /// Walks on from `at` and returns where to continue in the same shard.
     fn walk_from(&mut self, at: Place, chunk: &mut Vec<u8>, room: usize) -> Option<Place> {
-        let KvFrozen { map, view, ready, .. } = self;
+        let KvFrozen { map, view, ready, spaces, .. } = self;
         let number = at.shard();
         // Readers run beside this lock, and it can be upgraded for writing without a writer slipping in
         // between.
         let shard = map.read_upgradably(number);
         if shard.is_frozen() {
-            let next = copy_out(view, shard.tables(), at, chunk, room, ready);
+            let next = copy_out((view, *spaces), shard.tables(), at, chunk, room, ready);
             match next {
                 Some(next) => {
                     view.advance(next);
@@ -76,7 +89,7 @@ impl KvFrozen {
         }
         drop(shard);
         let mut taken = view.taken();
-        let next = copy_out(view, &taken[&number], at, chunk, room, ready);
+        let next = copy_out((view, *spaces), &taken[&number], at, chunk, room, ready);
         if next.is_none() {
             let walked = taken.remove(&number);
             // Freeing it takes a while, during which the map may be emptied again.
@@ -90,7 +103,7 @@ impl KvFrozen {
 /// Copies what the view holds of the table at `at` to the chunk, about `room` bytes at most. Large values are
 /// left to be copied when nobody waits for the shard. Returns where to continue in the same shard.
 fn copy_out(
-    view: &View,
+    (view, spaces): (&View, Spaces),
     tables: &Tables,
     at: Place,
     chunk: &mut Vec<u8>,
@@ -103,7 +116,7 @@ fn copy_out(
     let mut entries = entries.into_iter().peekable();
     while let Some(entry) = entries.next() {
         if entry.value.len() < SHARED_VALUE_BYTES {
-            chunk::write_entry(chunk, &SnapshotEntry::of(entry));
+            chunk::write_entry(chunk, &SnapshotEntry::of(entry, spaces));
         } else {
             large.push(entry.clone());
         }
@@ -128,7 +141,7 @@ impl Frozen for KvFrozen {
             // A restored value of this size shares the chunk's memory, so it should have its own chunk.
             let fits = |entry: &mut Entry| entry.value.len() < CHUNK_BYTES || chunk.len() == begun;
             if let Some(entry) = self.ready.pop_if(fits) {
-                chunk::write_entry(chunk, &SnapshotEntry::of(&entry));
+                chunk::write_entry(chunk, &SnapshotEntry::of(&entry, self.spaces));
             } else if !self.ready.is_empty() || !self.walk(chunk, start + CHUNK_BYTES - chunk.len()) {
                 break;
             }

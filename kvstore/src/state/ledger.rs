@@ -4,36 +4,71 @@ use super::deadlines::Deadlines;
 use super::digest::StateDigest;
 use super::entry::Entry;
 use crate::changes::{Kind, Now, Recorder};
+use crate::database::{Space, Spaces};
+use crate::{Database, Life};
 
 /// How many entries there are, their digest, and their deadlines; and what watchers will be told of their changes.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    pub(super) keys: u64,
-    pub(super) digest: StateDigest,
+    /// Where the databases are.
+    pub(super) spaces: Spaces,
+    counts: [Counts; Database::COUNT],
     pub(super) deadlines: Deadlines,
     pub(super) changes: Recorder,
 }
 
+/// What is kept of the entries of one space.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) keys: u64,
+    /// Those that expire.
+    pub(super) expiring: u64,
+    digest: StateDigest,
+}
+
 impl Ledger {
+    /// What is kept of a space.
+    pub(super) fn counts(&self, space: Space) -> Counts {
+        self.counts[usize::from(space.0)]
+    }
+
+    /// The number of all keys.
+    pub(super) fn keys(&self) -> u64 {
+        self.counts.iter().map(|counts| counts.keys).sum()
+    }
+
+    /// The digest of a state with these entries.
+    pub(super) fn digest(&self, life: Option<Life>, clock: u64) -> u128 {
+        let each = Database::all()
+            .map(|database| self.counts(self.spaces.of(database)).digest.of_database(database));
+        each.fold(StateDigest::default(), StateDigest::and).of_state(life, clock)
+    }
+
     /// Adds an entry.
     pub(super) fn add(&mut self, entry: &Entry) {
-        self.keys += 1;
-        self.digest.add(entry);
+        let counts = &mut self.counts[usize::from(entry.place.space().0)];
+        counts.keys += 1;
+        counts.expiring += u64::from(entry.attributes.deadline().is_some());
+        counts.digest.add(entry);
         self.deadlines.add(entry);
     }
 
     /// Removes an entry.
     pub(super) fn remove(&mut self, entry: &Entry) {
-        self.keys -= 1;
-        self.digest.remove(entry);
+        let counts = &mut self.counts[usize::from(entry.place.space().0)];
+        counts.keys -= 1;
+        counts.expiring -= u64::from(entry.attributes.deadline().is_some());
+        counts.digest.remove(entry);
         self.deadlines.remove(entry);
     }
 
-    /// Removes all entries.
-    pub(super) fn clear(&mut self) {
+    /// Removes all entries, and tells watchers.
+    pub(super) fn clear(&mut self, tells: bool) {
         let changes = std::mem::take(&mut self.changes);
-        *self = Ledger { changes, ..Ledger::default() };
-        self.changes.note(Kind::Flush, b"", None);
+        *self = Ledger { changes, spaces: self.spaces, ..Ledger::default() };
+        if tells {
+            self.changes.note(Kind::Flush, b"", None);
+        }
     }
 
     /// Continues with other entries, of a snapshot at a position.
@@ -45,7 +80,7 @@ impl Ledger {
 
     /// Notes that an entry has come or has changed.
     pub(super) fn note(&mut self, kind: Kind, entry: &Entry) {
-        if self.changes.is_on() {
+        if self.is_watched(entry.place.space()) {
             let Entry { key, value, version, attributes, .. } = entry;
             let deadline = attributes.deadline();
             let now = Now { version: *version, deadline, bytes: value.len(), value: Some(value.clone()) };
@@ -54,9 +89,14 @@ impl Ledger {
     }
 
     /// Notes that an entry has gone.
-    pub(super) fn note_gone(&mut self, kind: Kind, key: &[u8]) {
-        if self.changes.is_on() {
-            self.changes.note(kind, key, None);
+    pub(super) fn note_gone(&mut self, kind: Kind, entry: &Entry) {
+        if self.is_watched(entry.place.space()) {
+            self.changes.note(kind, &entry.key, None);
         }
+    }
+
+    /// Whether somebody may watch the keys of a space: watchers are told of the first database.
+    pub(super) fn is_watched(&self, space: Space) -> bool {
+        self.changes.is_on() && space == self.spaces.of(Database::FIRST)
     }
 }

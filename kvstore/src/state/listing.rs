@@ -8,7 +8,7 @@ use super::map::Map;
 use super::place::Place;
 use super::scan::{Cursor, Fullness, walk_table};
 use super::shard::Shard;
-use crate::StoredValue;
+use crate::{Database, StoredValue};
 
 /// A page ends after looking at so many keys, whether or not they have the prefix: writers wait meanwhile, for some
 /// milliseconds.
@@ -57,10 +57,12 @@ pub(super) fn page(map: &Map, cursor: Cursor, listed: Listed<'_>, shows: impl Fn
         if from.shard() == first + locked.len() {
             locked.push(map.read(from.shard()));
         }
+        let space = map.spaces().of(Database::FIRST);
         let shard = locked.last().expect("the shard was locked just now, or for the table before");
         let (behind, _) = walk_table(shard, from, |entry| {
             room.examined = room.examined.saturating_sub(1);
-            if !entry.is_expired(clock) && entry.key.starts_with(listed.prefix) && shows(&entry.key) {
+            let is_listed = entry.place.space() == space && !entry.is_expired(clock);
+            if is_listed && entry.key.starts_with(listed.prefix) && shows(&entry.key) {
                 room.take(entry, listed.with_values);
                 let Entry { value, version, attributes, .. } = entry;
                 let stored = StoredValue::new(value.clone(), *version, attributes.clone());

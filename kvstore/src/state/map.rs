@@ -8,17 +8,20 @@ use niagara_planted::{self as planted, Bug};
 use parking_lot::{RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
 use siphasher::sip::SipHasher13;
 
+use super::ledger::Ledger;
 use super::locked::{Change, Look, Whole};
 use super::news::News;
 use super::place::{Place, SHARD_BITS};
 use super::shard::Shard;
 use super::tables::Tables;
 use super::view::View;
-use crate::Life;
 use crate::changes::Feed;
+use crate::database::{Space, Spaces};
+use crate::notices::Notices;
 use crate::pubsub::Hub;
 use crate::script::Scripts;
 use crate::users::Directory;
+use crate::{Database, Life};
 
 /// The contents of all shards of an empty map.
 pub(super) fn no_contents() -> Vec<Tables> {
@@ -33,8 +36,10 @@ pub(super) struct Map {
     /// cursors are places. For the same reason the hash function must never change.
     hasher: SipHasher13,
     shards: Box<[RwLock<Shard>]>,
-    /// The number of keys, changed while all shards of a command are locked, so that it is consistent.
-    keys: AtomicU64,
+    /// Where the databases are. It changes while all shards are locked.
+    spaces: AtomicU64,
+    /// What there is in each space, changed while all shards of a command are locked, so that it is consistent.
+    published: [Published; Database::COUNT],
     position: AtomicU64,
     /// The name of the state's life; 0 until it has one.
     life: AtomicU64,
@@ -42,8 +47,8 @@ pub(super) struct Map {
     clock: AtomicU64,
     /// When the next key expires; `u64::MAX` if none does.
     next_deadline: AtomicU64,
-    /// The number of keys that expire.
-    expiring: AtomicU64,
+    /// Which notices of changes are sent.
+    notices: AtomicU64,
     pub(super) news: News,
     /// The scripts that this server knows, which are no part of the state.
     pub(super) scripts: Scripts,
@@ -53,6 +58,13 @@ pub(super) struct Map {
     pub(super) directory: Arc<Directory>,
     /// The latest changes, for whoever watches them.
     pub(super) changes: Arc<Feed>,
+}
+
+/// How much there is in a space.
+#[derive(Debug, Default)]
+struct Published {
+    keys: AtomicU64,
+    expiring: AtomicU64,
 }
 
 impl Default for Map {
@@ -71,12 +83,13 @@ impl Map {
         Map {
             hasher,
             shards: (0..1 << SHARD_BITS).map(|_| RwLock::default()).collect(),
-            keys: AtomicU64::new(0),
+            spaces: AtomicU64::new(Spaces::default().0),
+            published: Default::default(),
             position: AtomicU64::new(0),
             life: AtomicU64::new(0),
             clock: AtomicU64::new(0),
             next_deadline: AtomicU64::new(u64::MAX),
-            expiring: AtomicU64::new(0),
+            notices: AtomicU64::new(0),
             news: News::default(),
             scripts: Scripts::default(),
             hub: Arc::default(),
@@ -90,8 +103,20 @@ impl Map {
         Map::new(self.hasher)
     }
 
+    /// The place of a key in the space with number 0. In each space it is in the same shard, so a reader locks that first, and
+    /// asks for the spaces then.
     pub(super) fn place(&self, key: &[u8]) -> Place {
-        Place(self.hasher.hash(key))
+        Place(self.hasher.hash(key)).within(Space(0))
+    }
+
+    /// Where the databases are, as long as any shard is locked.
+    pub(super) fn spaces(&self) -> Spaces {
+        Spaces(self.spaces.load(Ordering::Acquire))
+    }
+
+    /// Publishes where the databases are. Only the thread that executes commands calls it, while all shards are locked.
+    pub(super) fn publish_spaces(&self, spaces: Spaces) {
+        self.spaces.store(spaces.0, Ordering::Release);
     }
 
     pub(super) fn read(&self, shard: usize) -> RwLockReadGuard<'_, Shard> {
@@ -138,27 +163,35 @@ impl Map {
         Locked((0..1 << SHARD_BITS).map(|shard| (shard, self.write(shard))).collect())
     }
 
-    /// The number of keys at one moment.
-    pub(super) fn len(&self) -> u64 {
-        self.keys.load(Ordering::Acquire)
+    /// The number of keys in a space, and of those that expire, at one moment.
+    pub(super) fn counts(&self, space: Space) -> (u64, u64) {
+        let Published { keys, expiring } = &self.published[usize::from(space.0)];
+        (keys.load(Ordering::Acquire), expiring.load(Ordering::Acquire))
     }
 
-    /// Publishes the number of keys. Only the thread that executes commands calls it, once for each command, while the
+    /// Publishes how many keys there are. Only the thread that executes commands calls it, once for each command, while the
     /// shards of the command's keys are locked.
-    pub(super) fn publish_len(&self, keys: u64) {
-        self.keys.store(keys, Ordering::Release);
+    pub(super) fn publish_counts(&self, ledger: &Ledger) {
+        for (space, published) in (0..).map(Space).zip(&self.published) {
+            let counts = ledger.counts(space);
+            for (published, now) in [(&published.keys, counts.keys), (&published.expiring, counts.expiring)] {
+                if published.load(Ordering::Relaxed) != now {
+                    published.store(now, Ordering::Release);
+                }
+            }
+        }
     }
 
-    /// Replaces the contents of all shards at one moment. Returns the old contents, which may take long to
+    /// Replaces the contents of all shards at one moment; `ledger` is what is kept of the new ones. Returns the old contents, which may take long to
     /// free.
     #[must_use]
-    pub(super) fn replace_all(&self, contents: Vec<Tables>) -> Vec<Tables> {
-        let keys = contents.iter().map(Tables::len).sum::<usize>() as u64;
+    pub(super) fn replace_all(&self, contents: Vec<Tables>, ledger: &Ledger) -> Vec<Tables> {
         let mut shards: Vec<_> = self.shards.iter().map(RwLock::write).collect();
         let replaced = shards.iter_mut().zip(contents).enumerate();
         let before =
             replaced.filter_map(|(number, (shard, tables))| shard.replace_all(number, tables)).collect();
-        self.publish_len(keys);
+        self.publish_spaces(ledger.spaces);
+        self.publish_counts(ledger);
         before
     }
 
@@ -220,18 +253,21 @@ impl Map {
         Some(self.next_deadline.load(Ordering::Acquire)).filter(|deadline| *deadline != u64::MAX)
     }
 
-    /// The number of keys that expire.
-    pub(super) fn expiring(&self) -> u64 {
-        self.expiring.load(Ordering::Relaxed)
-    }
-
-    /// Publishes how many keys expire, and when the next one does, and says so to whoever waits for it if that is earlier than before.
-    pub(super) fn publish_deadlines(&self, deadline: Option<u64>, expiring: usize) {
-        self.expiring.store(expiring as u64, Ordering::Relaxed);
+    /// Publishes when the next key expires, and says so to whoever waits for it if that is earlier than before.
+    pub(super) fn publish_deadline(&self, deadline: Option<u64>) {
         let deadline = deadline.unwrap_or(u64::MAX);
         if self.next_deadline.swap(deadline, Ordering::AcqRel) > deadline {
             self.news.ring();
         }
+    }
+
+    /// Which notices of changes are sent.
+    pub(super) fn notices(&self) -> Notices {
+        Notices::of_bits(self.notices.load(Ordering::Acquire)).unwrap_or_default()
+    }
+
+    pub(super) fn publish_notices(&self, notices: Notices) {
+        self.notices.store(notices.bits(), Ordering::Release);
     }
 
     pub(super) fn position(&self) -> u64 {

@@ -11,6 +11,9 @@
 //! at the same command on every server. From then on it does not exist for any command or read; `deadlines` finds it for
 //! the next *advance*, which removes it. `news` tells this server's [timekeeper](crate::time) when that is due.
 //!
+//! The keys of all databases are in one map. Which is in which *space* of it, SWAPDB changes, and the lowest bits of a place say
+//! in which space a key is.
+//!
 //! `users` changes users, who are a part of the state; the [directory](crate::users) shows them to other threads.
 //!
 //! A message for subscribers changes nothing: the [hub](crate::pubsub) of this server delivers it. The
@@ -137,7 +140,7 @@ impl Kv {
     /// Publishes how far commands are executed, and when the next key expires, and delivers messages.
     fn publish(&mut self) {
         self.map.publish(self.core.versions.position());
-        self.publish_deadlines();
+        self.publish_deadline();
         self.map.hub.deliver(&mut self.core.staged);
         if let Some(gone) = self.core.ledger.changes.deliver(&self.map.changes) {
             self.core.garbage.free(gone);
@@ -145,9 +148,8 @@ impl Kv {
     }
 
     /// Publishes when the next key expires.
-    fn publish_deadlines(&self) {
-        let deadlines = &self.core.ledger.deadlines;
-        self.map.publish_deadlines(deadlines.first().map(|(deadline, _)| deadline), deadlines.len());
+    fn publish_deadline(&self) {
+        self.map.publish_deadline(self.core.ledger.deadlines.first().map(|(deadline, _)| deadline));
     }
 }
 
@@ -170,8 +172,9 @@ impl StateMachine for Kv {
     }
 
     fn digest(&self) -> Option<u128> {
-        let state = self.core.ledger.digest.of_state(self.map.life(), self.map.ordered_clock());
-        Some(state.wrapping_add(self.core.users_digest))
+        let state = self.core.ledger.digest(self.map.life(), self.map.ordered_clock());
+        let notices = digest::of_notices(self.core.notices);
+        Some(state.wrapping_add(notices).wrapping_add(self.core.users_digest))
     }
 
     fn apply(&mut self, position: GlobalPosition, commands: Commands<'_>, replies: &mut Vec<Reply>) {
@@ -209,7 +212,7 @@ impl StateMachine for Kv {
     fn restore(&mut self, position: GlobalPosition, state: KvRestoring) -> Result<(), MalformedState> {
         let position = position.get();
         assert!(position >= self.core.versions.position(), "slots_rise: a restore does not lead back");
-        let Restored { stamp: Stamp { life, clock }, users, contents, ledger } =
+        let Restored { stamp: Stamp { life, clock, notices }, users, contents, ledger } =
             state.finish(&self.map, position)?;
         if position > self.core.versions.position() {
             self.map.hub.lose();
@@ -218,7 +221,9 @@ impl StateMachine for Kv {
         self.map.set_life(life);
         self.put_users(Arc::new(users));
         self.map.move_clock(clock);
-        self.core.garbage.free(Box::new(self.map.replace_all(contents)));
+        self.core.notices = notices;
+        self.map.publish_notices(notices);
+        self.core.garbage.free(Box::new(self.map.replace_all(contents, &ledger)));
         self.core.ledger.replace(ledger, position);
         self.core.versions = Versions::after(position);
         self.publish();

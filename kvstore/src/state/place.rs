@@ -1,15 +1,30 @@
 //! The place of a key in the map.
 
+use crate::database::Space;
+
 /// The map has 2^7 shards: enough that a writer and a dozen readers rarely meet, and few enough that locking
 /// all of them takes microseconds.
 pub(super) const SHARD_BITS: u32 = 7;
 
 /// The place of a key in the order in which scans and views visit keys: its hash. The highest bits choose the
-/// shard, and the next ones the table, so growth never changes the order.
+/// shard, and the next ones the table, so growth never changes the order. The lowest four bits are the space, so a key is in
+/// the same shard in every database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place(pub(super) u64);
 
+/// The bits of a place that are its space.
+const SPACE: u64 = 0xf;
+
 impl Place {
+    /// The same key's place in a space.
+    pub(super) fn within(self, space: Space) -> Place {
+        Place(self.0 & !SPACE | u64::from(space.0))
+    }
+
+    pub(super) fn space(self) -> Space {
+        Space((self.0 & SPACE) as u8)
+    }
+
     pub(super) fn shard(self) -> usize {
         (self.0 >> (64 - SHARD_BITS)) as usize
     }

@@ -15,12 +15,13 @@ use super::news::ClockNews;
 use super::place::Place;
 use super::scan::{self, Cursor};
 use crate::changes::Feed;
+use crate::notices::Notices;
 use crate::pubsub::Hub;
-use crate::query::{self, MalformedQuery, Query};
+use crate::query::{self, Asker, MalformedQuery, Query};
 use crate::script::Scripts;
 use crate::table::Op;
 use crate::users::{Access, Directory, Wanted};
-use crate::{Description, Life, Reply, StoredValue, Version};
+use crate::{Database, Description, Life, Reply, StoredValue, Version};
 
 /// A handle for reads on any thread. Cloning is cheap.
 ///
@@ -74,8 +75,18 @@ impl KvReader {
         entry.filter(|entry| entry.attributes.deadline().is_none_or(|deadline| deadline > self.map.clock()))
     }
 
+    /// The place of a key of a database, whose shard is locked.
+    fn within(&self, place: Place, database: Database) -> Place {
+        place.within(self.map.spaces().of(database))
+    }
+
     pub(super) fn map(&self) -> &Arc<Map> {
         &self.map
+    }
+
+    /// Which notices of changes are sent.
+    pub(crate) fn notices(&self) -> Notices {
+        self.map.notices()
     }
 
     /// The scripts that this server knows.
@@ -106,8 +117,14 @@ impl KvReader {
     /// Calls `look` with the value of a key, without a copy. The key's shard is locked meanwhile: be brief,
     /// and do not call this reader from within.
     pub fn with<T>(&self, key: &[u8], look: impl FnOnce(Option<Found<'_>>) -> T) -> T {
+        self.with_in(Database::FIRST, key, look)
+    }
+
+    /// The same for a key of any database.
+    pub fn with_in<T>(&self, database: Database, key: &[u8], look: impl FnOnce(Option<Found<'_>>) -> T) -> T {
         let place = self.map.place(key);
         let shard = self.map.read(place.shard());
+        let place = self.within(place, database);
         look(self.alive(shard.get(place, key)).map(Found::of))
     }
 
@@ -122,6 +139,7 @@ impl KvReader {
         let places: Vec<Place> = keys.clone().map(|key| self.map.place(key)).collect();
         let shards = self.map.read_all(&places);
         for (key, &place) in keys.zip(&places) {
+            let place = self.within(place, Database::FIRST);
             look(self.alive(shards.shard(place).get(place, key)).map(Found::of));
         }
     }
@@ -139,7 +157,8 @@ impl KvReader {
         let places: Vec<Place> = keys.iter().map(|key| self.map.place(key)).collect();
         let shards = self.map.try_read_all(&places)?;
         let value = |(key, place): (&&[u8], &Place)| {
-            self.alive(shards.shard(*place).get(*place, key)).map(|entry| entry.value.clone())
+            let place = self.within(*place, Database::FIRST);
+            self.alive(shards.shard(place).get(place, key)).map(|entry| entry.value.clone())
         };
         Some(keys.iter().zip(&places).map(value).collect())
     }
@@ -156,25 +175,30 @@ impl KvReader {
     /// # Errors
     /// If the bytes are not a query.
     pub fn answer(&self, query: &[u8]) -> Result<Reply, MalformedQuery> {
-        let (user, query) = query::decode_for_user(query)?;
+        let (Asker { user, database }, query) = query::decode_for(query)?;
         if let Some(denied) = self.map.directory.denied(user, || wanted(&query)) {
             return Ok(Reply::Denied(Box::new(denied)));
         }
         Ok(match query {
-            Query::Value(key) => Reply::Value(self.with(key, |found| found.map(|found| found.value.clone()))),
+            Query::Value(key) => {
+                Reply::Value(self.with_in(database, key, |found| found.map(|found| found.value.clone())))
+            }
             Query::Call { call, .. } if call.is_whole() => {
                 // As many reads as there have been: they change nothing, so no server need agree with another.
                 let seed = self.map.news.count_walk();
-                Reply::Data(calls::walk(&Walking { whole: &*self.map, clock: self.map.clock(), seed }, &call))
+                let (space, clock) = (self.map.spaces().of(database), self.map.clock());
+                Reply::Data(calls::walk(&Walking { whole: &*self.map, space, clock, seed }, &call))
             }
             Query::Call { time, call } => {
                 let places: Vec<Place> = call.keys().map(|key| self.map.place(key)).collect();
                 let shards = self.map.read_all(&places);
-                Reply::Data(calls::read(&shards, &self.map, (self.map.clock(), time), &call))
+                let space = self.map.spaces().of(database);
+                Reply::Data(calls::read(&shards, (&self.map, space), (self.map.clock(), time), &call))
             }
             Query::Entry(key) => {
                 let place = self.map.place(key);
                 let shard = self.map.read(place.shard());
+                let place = self.within(place, database);
                 let stored = |entry: &Entry| {
                     StoredValue::new(entry.value.clone(), entry.version, entry.attributes.clone())
                 };
@@ -183,9 +207,14 @@ impl KvReader {
         })
     }
 
-    /// The number of keys, at one moment.
+    /// The number of keys of all databases.
     pub fn len(&self) -> u64 {
-        self.map.len()
+        Database::all().map(|database| self.keys_of(database).0).sum()
+    }
+
+    /// The number of keys of a database, and of those that will expire.
+    pub fn keys_of(&self, database: Database) -> (u64, u64) {
+        self.map.counts(self.map.spaces().of(database))
     }
 
     /// The number of keys, and the approximate memory of keys and values in bytes. Locks one part of the
@@ -196,7 +225,7 @@ impl KvReader {
 
     /// The number of keys that will expire.
     pub fn expiring(&self) -> u64 {
-        self.map.expiring()
+        Database::all().map(|database| self.keys_of(database).1).sum()
     }
 
     /// The clock of the state, in milliseconds since 1970: the latest time that a command has carried; 0 if none has.
@@ -254,7 +283,8 @@ impl KvReader {
     /// cursor stays valid however the map grows, on every server of the cluster, and after restarts. Nothing
     /// is locked during a visit.
     pub fn scan(&self, cursor: Cursor, count: usize, visit: impl FnMut(&[u8])) -> Cursor {
-        scan::page(&*self.map, self.map.clock(), cursor, count, visit)
+        let space = self.map.spaces().of(Database::FIRST);
+        scan::page(&*self.map, (space, self.map.clock()), cursor, count, visit)
     }
 
     /// A page of the keys with a prefix, from the cursor on, with all that is stored with them, at one moment. Pages
@@ -286,13 +316,15 @@ impl KvReader {
         listing::page(&self.map, cursor, listed, shows)
     }
 
-    /// All keys in order, each with its value and version, at one moment. For tests and small states, since
+    /// All keys of the first database in order, each with its value and version, at one moment. For tests and small states, since
     /// it locks all shards.
     pub fn entries(&self) -> Vec<(Vec<u8>, Bytes, Version)> {
         let shards = self.map.read_everything();
+        let space = self.map.spaces().of(Database::FIRST);
         let tables = shards.iter().flat_map(|shard| shard.tables().tables_from(Place(0)));
         let mut entries: Vec<_> = tables
             .flatten()
+            .filter(|entry| entry.place.space() == space)
             .filter_map(|entry| self.alive(Some(entry)))
             .map(|entry| (entry.key.to_vec(), entry.value.clone(), entry.version))
             .collect();

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use niagara_engine::{MalformedState, Restoring};
 
 use super::chunk::{self, Stamp, snapshot_entries};
-use super::digest::of_users;
+use super::digest::{of_notices, of_users};
 use super::entry::Entry;
 use super::ledger::Ledger;
 use super::map::{Map, no_contents};
@@ -73,7 +73,7 @@ impl Restoring for KvRestoring {
     fn add_chunk(&mut self, chunk: &Bytes) -> Result<(), MalformedState> {
         let stamp = Stamp::of(chunk)?;
         if *self.stamp.get_or_insert(stamp) != stamp {
-            return Err(MalformedState("chunks have different lives or times of a state"));
+            return Err(MalformedState("chunks have different lives, times or notices of a state"));
         }
         let users = chunk::users(chunk)?;
         if !users.is_empty() && !self.users.is_empty() {
@@ -82,7 +82,7 @@ impl Restoring for KvRestoring {
         self.users.extend_from_slice(users);
         for entry in snapshot_entries(chunk) {
             let entry = entry?;
-            let place = self.map.place(entry.key);
+            let place = self.map.place(entry.key).within(self.ledger.spaces.of(entry.database));
             let tables = &mut self.shards[place.shard()];
             if tables.get(place, entry.key).is_some() {
                 return Err(MalformedState("a key occurs twice"));
@@ -98,7 +98,8 @@ impl Restoring for KvRestoring {
     }
 
     fn digest(&self) -> Option<u128> {
-        let Stamp { life, clock } = self.stamp.unwrap_or_default();
-        Some(self.ledger.digest.of_state(life, clock).wrapping_add(of_users(&self.users)))
+        let Stamp { life, clock, notices } = self.stamp.unwrap_or_default();
+        let entries = self.ledger.digest(life, clock);
+        Some(entries.wrapping_add(of_users(&self.users)).wrapping_add(of_notices(notices)))
     }
 }

@@ -7,6 +7,7 @@ use super::entry::Entry;
 use super::locked::Whole;
 use super::place::Place;
 use super::shard::Shard;
+use crate::database::Space;
 
 /// Where a scan continues: the first bucket still to be visited. A bucket is the highest 53 bits of a place,
 /// since some clients read numbers as floating point. Its keys share a page.
@@ -43,30 +44,43 @@ const PAGE_BYTES: usize = 1 << 20;
 /// What a key costs besides its bytes.
 const KEY_BYTES: usize = 16;
 
+/// A page ends once so many keys of other databases were passed over, even if it is empty, so that nobody waits long for it.
+const MOST_OTHERS: usize = 1 << 12;
+
 /// What is left of a page.
 struct Room {
     keys: usize,
     bytes: usize,
+    others: usize,
+}
+
+impl Room {
+    fn fullness(&self) -> Fullness {
+        let is_full = self.keys == 0 || self.bytes == 0 || self.others == 0;
+        if is_full { Fullness::Full } else { Fullness::HasRoom }
+    }
 }
 
 /// See [`KvReader::scan`](super::KvReader::scan).
-/// Keys that have expired at the time `clock` are not visited.
+/// Only keys of one space are visited, and none that have expired at the time `clock`.
 pub(super) fn page(
     whole: &dyn Whole,
-    clock: u64,
+    (space, clock): (Space, u64),
     cursor: Cursor,
     count: usize,
     mut visit: impl FnMut(&[u8]),
 ) -> Cursor {
-    let mut room = Room { keys: count.max(1), bytes: PAGE_BYTES };
+    let mut room = Room { keys: count.max(1), bytes: PAGE_BYTES, others: MOST_OTHERS.max(count) };
     let mut keys = Vec::new();
     let mut next = (cursor <= Cursor::MAX).then(|| cursor.place());
     while let Some(from) = next {
-        if room.keys == 0 || room.bytes == 0 {
+        if room.fullness() == Fullness::Full {
             return Cursor::of(from);
         }
         // One table at a time, so that nobody waits long.
-        whole.visit(from.shard(), &mut |shard| next = copy_table(shard, clock, from, &mut room, &mut keys));
+        whole.visit(from.shard(), &mut |shard| {
+            next = copy_table(shard, (space, clock), from, &mut room, &mut keys);
+        });
         next = next.or_else(|| from.next_shard());
         for key in keys.drain(..) {
             visit(&key);
@@ -110,7 +124,7 @@ pub(super) enum Fullness {
 /// in the same shard.
 fn copy_table(
     shard: &Shard,
-    clock: u64,
+    (space, clock): (Space, u64),
     from: Place,
     room: &mut Room,
     keys: &mut Vec<Box<[u8]>>,
@@ -119,12 +133,16 @@ fn copy_table(
         return None;
     }
     let (next, _) = walk_table(shard, from, |entry| {
+        if entry.place.space() != space {
+            room.others = room.others.saturating_sub(1);
+            return room.fullness();
+        }
         if !entry.is_expired(clock) {
             keys.push(entry.key.clone());
         }
         room.keys = room.keys.saturating_sub(1);
         room.bytes = room.bytes.saturating_sub(entry.key.len() + KEY_BYTES);
-        if room.keys == 0 || room.bytes == 0 { Fullness::Full } else { Fullness::HasRoom }
+        room.fullness()
     });
     next
 }

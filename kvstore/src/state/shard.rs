@@ -65,7 +65,7 @@ impl Shard {
     ) -> Option<Entry> {
         let entry = self.tables.remove(place, key)?;
         ledger.remove(&entry);
-        ledger.note_gone(why, key);
+        ledger.note_gone(why, &entry);
         if let Some(view) = &self.view
             && !planted::is(Bug::ViewNotFrozen)
         {

@@ -43,7 +43,7 @@ impl Tables {
     }
 
     pub(super) fn get(&self, place: Place, key: &[u8]) -> Option<&Entry> {
-        self.tables[self.index(place)].find(place.table_hash(), |entry| *entry.key == *key)
+        self.tables[self.index(place)].find(place.table_hash(), |entry| entry.is(place, key))
     }
 
     /// The entries with this very place: one, but for collisions of hashes.
@@ -55,7 +55,7 @@ impl Tables {
     /// Changes the entry of a key, if the key exists.
     pub(super) fn get_mut(&mut self, place: Place, key: &[u8]) -> Option<Changing<'_>> {
         let index = self.index(place);
-        let entry = self.tables[index].find_mut(place.table_hash(), |entry| *entry.key == *key)?;
+        let entry = self.tables[index].find_mut(place.table_hash(), |entry| entry.is(place, key))?;
         Some(Changing { entry, bytes: &mut self.bytes })
     }
 
@@ -72,7 +72,7 @@ impl Tables {
 
     pub(super) fn remove(&mut self, place: Place, key: &[u8]) -> Option<Entry> {
         let index = self.index(place);
-        let found = self.tables[index].entry(place.table_hash(), |entry| *entry.key == *key, table_hash);
+        let found = self.tables[index].entry(place.table_hash(), |entry| entry.is(place, key), table_hash);
         match found {
             hash_table::Entry::Vacant(_) => None,
             hash_table::Entry::Occupied(found) => {

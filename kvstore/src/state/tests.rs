@@ -15,9 +15,11 @@ use crate::{Description, Reply, Version};
 
 mod changes;
 mod choices;
+mod databases;
 mod digest;
 mod expiry;
 mod messages;
+mod notices;
 mod scripts;
 mod users;
 

@@ -9,7 +9,8 @@ use super::calls::{self, Walking};
 use super::map::Locked;
 use super::shard::Shard;
 use super::writer::{Share, Writer, Writing};
-use crate::command::{Block, Choice, Command, Test};
+use crate::Database;
+use crate::command::{self, Block, Choice, Command, Test, Watch};
 use crate::reply::Reply;
 use crate::table::Op;
 use crate::users::{User, Wanted};
@@ -21,12 +22,11 @@ impl Kv {
     /// Executes commands, unless a key that they watch has changed.
     pub(super) fn block(&mut self, caller: &Caller<'_>, block: &Block<'_>, share: Share<'_>) -> Reply {
         let limited = self.map.directory.limited(caller.user);
-        let watched = block.watches().map(|(key, _)| key);
-        Reply::Block(self.together(watched, block.commands(), share, |writer, clock| {
-            let mut unchanged =
-                block.watches().map(|(key, version)| (writer.get(key).map(|entry| entry.version), version));
-            unchanged
-                .all(|(current, watched)| current == watched)
+        let watched = block.watches().map(|watch| watch.key);
+        Reply::Block(self.together(caller.database, watched, block.commands(), share, |writer, clock| {
+            block
+                .watches()
+                .all(|watch| is_unchanged(writer, &watch))
                 .then(|| execute_block(writer, limited.as_deref(), &caller.called, clock, block))
         }))
     }
@@ -41,7 +41,7 @@ impl Kv {
         }
         let tested = choice.tests().map(|(key, _)| key);
         let commands = choice.commands(true).chain(choice.commands(false));
-        self.together(tested, commands, share, |writer, clock| {
+        self.together(caller.database, tested, commands, share, |writer, clock| {
             let hold = choice.tests().all(|(key, test)| holds(writer, key, &test));
             let each = choice.commands(hold).enumerate();
             let replies = each
@@ -53,6 +53,7 @@ impl Kv {
     /// Locks what these keys and commands need.
     fn together<'k, T>(
         &mut self,
+        database: Database,
         keys: impl Iterator<Item = &'k [u8]>,
         commands: impl Iterator<Item = Command<'k>>,
         share: Share<'_>,
@@ -60,19 +61,36 @@ impl Kv {
     ) -> T {
         let mut is_whole = false;
         let of_commands = commands.flat_map(|command| {
-            is_whole |= match &command {
-                Command::FlushAll => true,
-                Command::Call(call) => call.is_whole() || call.is_script(),
-                _ => false,
-            };
+            is_whole |= needs_all(&command);
             keys_of(&command)
         });
         let places = self.places(keys.chain(of_commands));
         let Kv { map, core, .. } = self;
         let mut shards = if is_whole { map.write_everything() } else { map.write_all(&places) };
         let clock = map.clock();
-        write(map, core, &mut shards, share, |writer| act(writer, clock))
+        write((map, core), &mut shards, (database, share), |writer| act(writer, clock))
     }
+}
+
+/// Whether a command needs all shards.
+fn needs_all(command: &Command<'_>) -> bool {
+    match command {
+        Command::FlushAll => true,
+        Command::Call(call) => call.is_whole() || call.is_script() || call.changes_all(),
+        Command::In { command, .. } => needs_all(&inner(command)),
+        _ => false,
+    }
+}
+
+/// What is executed in another database.
+fn inner(command: &[u8]) -> Command<'_> {
+    command::decode(command).expect("decode has checked it")
+}
+
+/// Whether a watched key is in the version that the client has seen.
+fn is_unchanged(writer: &mut Writer<'_, Together<'_>>, watch: &Watch<'_>) -> bool {
+    let database = watch.database.unwrap_or(writer.database);
+    writer.within(database, |there| there.get(watch.key).map(|entry| entry.version)) == watch.version
 }
 
 /// Whether a key holds what it should.
@@ -114,14 +132,19 @@ fn execute_part(
     if let Command::Call(call) = &command {
         let seed = whole.core.versions.position().wrapping_add(number as u64);
         if call.is_whole() {
-            return Reply::Data(calls::walk(&Walking { whole: &*whole.shards, clock, seed }, call));
+            let space = whole.space();
+            return Reply::Data(calls::walk(&Walking { whole: &*whole.shards, space, clock, seed }, call));
         }
         if call.is_script() {
             return Reply::Data(calls::eval(whole, call, seed, limited));
         }
     }
-    let writer =
-        &mut Writing { map: whole.map, core: whole.core, shards: &mut *whole.shards, share: whole.share };
+    if let Command::In { database, command } = &command {
+        return whole
+            .within(*database, |there| execute_part(there, limited, (clock, number), inner(command)));
+    }
+    let Writer { map, core, database, share, .. } = whole;
+    let writer = &mut Writing { map, core, shards: &mut *whole.shards, database: *database, share: *share };
     match command {
         Command::Set { key, value, description, condition, want_old, lasts } => {
             let attributes = writer.attributes(description, lasts);
@@ -132,7 +155,7 @@ fn execute_part(
         Command::Delete { keys, condition } => writer.delete(keys, &condition),
         Command::MSet { pairs, if_absent } => writer.mset(pairs, if_absent),
         Command::FlushAll => {
-            let before = writer.flush();
+            let before = writer.flush(true);
             writer.core.garbage.free(Box::new(before));
             Reply::Flushed
         }
@@ -141,6 +164,7 @@ fn execute_part(
         Command::Look { key } => writer.look(key),
         Command::Timed { .. }
         | Command::By { .. }
+        | Command::In { .. }
         | Command::SetUser { .. }
         | Command::RemoveUsers { .. }
         | Command::Block(_)
@@ -162,6 +186,7 @@ fn keys_of<'a>(command: &Command<'a>) -> Vec<&'a [u8]> {
         Command::Delete { keys, .. } => keys.clone().collect(),
         Command::MSet { pairs, .. } => pairs.clone().map(|(key, _)| key).collect(),
         Command::Call(call) => call.keys().collect(),
+        Command::In { command, .. } => keys_of(&inner(command)),
         _ => Vec::new(),
     }
 }

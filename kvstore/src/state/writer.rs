@@ -17,10 +17,12 @@ use super::versions::Versions;
 use crate::attributes::{Attributes, Describer};
 use crate::changes::Kind;
 use crate::command::{Condition, MAX_VALUE_BYTES};
+use crate::database::Space;
 use crate::decimal::decimal;
-use crate::pubsub::Staged;
+use crate::notices::{About, Notices};
+use crate::pubsub::{Staged, Topic};
 use crate::reply::{CommandError, Reply};
-use crate::{Description, StoredValue, Version};
+use crate::{Database, Description, StoredValue, Version};
 
 /// A value of at least this size stays in the buffer that it arrived in. A smaller one is copied, since
 /// otherwise it would keep tens of KiB of other commands alive.
@@ -40,6 +42,8 @@ pub(super) struct Core {
     pub(super) rubbish: Vec<Bytes>,
     /// The digest of all users; 0 if nobody has changed them.
     pub(super) users_digest: u128,
+    /// Which notices of changes are sent.
+    pub(super) notices: Notices,
     /// Messages of this batch for subscribers of this server.
     pub(super) staged: Staged,
 }
@@ -49,6 +53,8 @@ pub(super) struct Writer<'w, S: ?Sized> {
     pub(super) map: &'w Map,
     pub(super) core: &'w mut Core,
     pub(super) shards: &'w mut S,
+    /// The database that the command is for.
+    pub(super) database: Database,
     pub(super) share: Share<'w>,
 }
 
@@ -89,6 +95,7 @@ impl<S: Change + ?Sized> Writer<'_, S> {
             None => {
                 let version = versions.next(None);
                 shard.insert_absent(Entry::new(place, key, value, version, attributes), ledger);
+                self.tell(About::New, "new", key);
                 (version, true)
             }
         }
@@ -115,14 +122,42 @@ impl<S: Change + ?Sized> Writer<'_, S> {
         self.remove(place, key, Kind::Delete)
     }
 
-    /// Removes a key, whatever its deadline.
-    pub(super) fn expire(&mut self, key: &[u8]) -> Option<Entry> {
-        self.remove(self.map.place(key), key, Kind::Expire)
+    /// Removes a key at a place, whatever its deadline.
+    pub(super) fn expire(&mut self, place: Place, key: &[u8]) -> Option<Entry> {
+        self.database = self.core.ledger.spaces.database(place.space());
+        let gone = self.remove(place, key, Kind::Expire);
+        self.tell(About::Expired, "expired", key);
+        gone
     }
 
-    /// Removes all keys; all shards are locked. Returns what takes long to free.
-    pub(super) fn flush(&mut self) -> Vec<Tables> {
-        self.core.ledger.clear();
+    /// Tells subscribers of this server what has happened to a key, if they are to be told of such.
+    pub(super) fn tell(&mut self, about: About, event: &str, key: &[u8]) {
+        let Core { notices, staged, .. } = &mut *self.core;
+        if notices.tell(about) && self.map.hub.subscriptions() > 0 {
+            for (channel, message) in notices.of(self.database, event, key) {
+                let message = (&channel[..], &message[..]);
+                self.map.hub.publish(staged, Topic::Channel, message, Bytes::copy_from_slice);
+            }
+        }
+    }
+
+    /// The space of the database.
+    pub(super) fn space(&self) -> Space {
+        self.core.ledger.spaces.of(self.database)
+    }
+
+    /// Does something in another database.
+    pub(super) fn within<T>(&mut self, database: Database, act: impl FnOnce(&mut Self) -> T) -> T {
+        let before = std::mem::replace(&mut self.database, database);
+        let done = act(self);
+        self.database = before;
+        done
+    }
+
+    /// Removes all keys of all databases; all shards are locked. Watchers are told, unless the first database had none. Returns what
+    /// takes long to free.
+    pub(super) fn flush(&mut self, tells: bool) -> Vec<Tables> {
+        self.core.ledger.clear(tells);
         self.core.versions.forget_all();
         let shards = 0..1 << SHARD_BITS;
         shards
@@ -132,7 +167,7 @@ impl<S: Change + ?Sized> Writer<'_, S> {
             .collect()
     }
 
-    fn remove(&mut self, place: Place, key: &[u8], why: Kind) -> Option<Entry> {
+    pub(super) fn remove(&mut self, place: Place, key: &[u8], why: Kind) -> Option<Entry> {
         let entry = self.shards.shard_mut(place).remove(place, key, why, &mut self.core.ledger)?;
         self.core.versions.forget(entry.version);
         Some(entry)
@@ -140,13 +175,14 @@ impl<S: Change + ?Sized> Writer<'_, S> {
 
     /// Removes a key that has expired. Returns its place.
     fn purge(&mut self, key: &[u8]) -> Place {
-        let place = self.map.place(key);
+        let place = self.map.place(key).within(self.space());
         // Where nothing expires, this is all that expiry costs.
         if !self.core.ledger.deadlines.is_empty() {
             let clock = self.map.clock();
             if self.shards.shard(place).get(place, key).is_some_and(|entry| entry.is_expired(clock)) {
                 let entry = self.remove(place, key, Kind::Expire).expect("it was there a moment ago");
                 free_later(&mut self.core.rubbish, entry.value);
+                self.tell(About::Expired, "expired", key);
             }
         }
         place
@@ -171,6 +207,28 @@ impl<S: Change + ?Sized> Writer<'_, S> {
     }
 
     pub(super) fn set(
+        &mut self,
+        key: &[u8],
+        value: &[u8],
+        attributes: Attributes,
+        condition: &Condition,
+        want_old: bool,
+    ) -> Reply {
+        let expires = attributes.deadline().is_some();
+        let reply = self.set_value(key, value, attributes, condition, want_old);
+        if let Reply::Stored { created, .. } = reply {
+            if created {
+                self.tell(About::New, "new", key);
+            }
+            self.tell(About::String, "set", key);
+            if expires {
+                self.tell(About::Key, "expire", key);
+            }
+        }
+        reply
+    }
+
+    fn set_value(
         &mut self,
         key: &[u8],
         value: &[u8],
@@ -220,6 +278,7 @@ impl<S: Change + ?Sized> Writer<'_, S> {
             if let Some(entry) = self.take(key) {
                 free_later(&mut self.core.rubbish, entry.value);
                 removed += 1;
+                self.tell(About::Key, "del", key);
             } else if planted::is(Bug::DeleteStopsAtMissing) {
                 break;
             }
@@ -248,6 +307,7 @@ impl<S: Change + ?Sized> Writer<'_, S> {
             }
             let value = self.kept(value);
             last = Some(self.put(key, value, Attributes::default()));
+            self.tell(About::String, "set", key);
             planted::pause();
         }
         let (version, created) = last.expect("decode refuses an mset without a key");
@@ -255,6 +315,14 @@ impl<S: Change + ?Sized> Writer<'_, S> {
     }
 
     pub(super) fn append(&mut self, key: &[u8], value: &[u8]) -> Reply {
+        let reply = self.append_value(key, value);
+        if matches!(reply, Reply::Appended { .. }) {
+            self.tell(About::String, "append", key);
+        }
+        reply
+    }
+
+    fn append_value(&mut self, key: &[u8], value: &[u8]) -> Reply {
         let place = self.purge(key);
         let Core { versions, ledger, .. } = &mut *self.core;
         let Some(mut present) = self.shards.shard_mut(place).find(place, key) else {
@@ -275,6 +343,14 @@ impl<S: Change + ?Sized> Writer<'_, S> {
     }
 
     pub(super) fn incr_by(&mut self, key: &[u8], delta: i64) -> Reply {
+        let reply = self.add(key, delta);
+        if matches!(reply, Reply::Counted { .. }) {
+            self.tell(About::String, "incrby", key);
+        }
+        reply
+    }
+
+    fn add(&mut self, key: &[u8], delta: i64) -> Reply {
         let place = self.purge(key);
         let Core { versions, ledger, .. } = &mut *self.core;
         let present = self.shards.shard_mut(place).find(place, key);

@@ -43,7 +43,7 @@ const TRANSACTION: u32 = 1 << 19;
 const SCRIPTING: u32 = 1 << 20;
 
 /// Commands that take the same short time whatever they are given.
-const QUICK: [&str; 48] = [
+const QUICK: [&str; 50] = [
     "APPEND",
     "ASKING",
     "AUTH",
@@ -67,6 +67,7 @@ const QUICK: [&str; 48] = [
     "INCRBY",
     "INCRBYFLOAT",
     "MGET",
+    "MOVE",
     "MULTI",
     "PERSIST",
     "PEXPIRE",
@@ -85,6 +86,7 @@ const QUICK: [&str; 48] = [
     "SETNX",
     "SPUBLISH",
     "STRLEN",
+    "SWAPDB",
     "TIME",
     "TOUCH",
     "TTL",
@@ -122,10 +124,11 @@ impl Categories {
         Categories(
             pace | match spec.name {
                 // What they do depends on the subcommand.
-                "ACL" | "CLIENT" | "CLUSTER" | "CONFIG" | "OBJECT" | "PUBSUB" | "SCRIPT" | "TIME" => 0,
+                "ACL" | "CLIENT" | "CLUSTER" | "CONFIG" | "MEMORY" | "OBJECT" | "PUBSUB" | "SCRIPT"
+                | "TIME" => 0,
                 "COMMAND" => CONNECTION,
                 "DBSIZE" => KEYSPACE | READ,
-                "FLUSHALL" | "FLUSHDB" => KEYSPACE | WRITE | DANGEROUS,
+                "FLUSHALL" | "FLUSHDB" | "RESTORE" | "SWAPDB" => KEYSPACE | WRITE | DANGEROUS,
                 "INFO" => DANGEROUS,
                 "KEYS" => KEYSPACE | READ | DANGEROUS,
                 "ROLE" | "SENTINEL" => ADMIN | DANGEROUS,
@@ -146,7 +149,7 @@ impl Categories {
         };
         let group = match command {
             "CLIENT" | "COMMAND" => CONNECTION,
-            "OBJECT" if subcommand != "HELP" => KEYSPACE | READ,
+            "MEMORY" | "OBJECT" if subcommand != "HELP" => KEYSPACE | READ,
             "PUBSUB" if subcommand != "HELP" => PUBSUB,
             "SCRIPT" => SCRIPTING,
             _ => 0,

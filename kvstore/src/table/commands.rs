@@ -22,7 +22,7 @@ const KEY: Keys = Keys::FIRST;
 
 /// All commands, the most frequent first.
 #[rustfmt::skip]
-pub(crate) static COMMANDS: [Spec; 93] = [
+pub(crate) static COMMANDS: [Spec; 98] = [
     spec("GET", 2, KEY, Group::String, Read(Op::Get), ("1.0.0", "key", "Returns the value of a key.")),
     spec("SET", -3, KEY, Group::String, TimedWrite(Op::Set), ("1.0.0", "key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]", "Sets the value of a key, and when it expires.")),
     spec("INCR", 2, KEY, Group::String, Compact(Op::Incr), ("1.0.0", "key", "Adds one to the integer value of a key.")),
@@ -74,10 +74,15 @@ pub(crate) static COMMANDS: [Spec; 93] = [
     spec("RENAME", 3, Keys::TWO, Group::Generic, Write(Op::Rename), ("1.0.0", "key newkey", "Renames a key.")),
     spec("RENAMENX", 3, Keys::TWO, Group::Generic, Write(Op::RenameNx), ("1.0.0", "key newkey", "Renames a key, if the new name is free.")),
     spec("COPY", -3, Keys::TWO, Group::Generic, Write(Op::Copy), ("6.2.0", "source destination [DB destination-db] [REPLACE]", "Copies the value of a key to another one.")),
+    spec("MOVE", 3, KEY, Group::Generic, Write(Op::Move), ("1.0.0", "key db", "Moves a key to another database.")),
+    spec("DUMP", 2, KEY, Group::Generic, Read(Op::Dump), ("2.6.0", "key", "Returns a value as RESTORE takes it.")),
+    spec("RESTORE", -4, KEY, Group::Generic, TimedWrite(Op::Restore), ("2.6.0", "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]", "Sets a key to a value that DUMP has returned, here or in Redis.")),
+    spec("MEMORY", -2, Keys::SECOND, Group::Server, Read(Op::Memory), ("4.0.0", "subcommand [key] [argument ..]", "Tells how much memory a key takes.")),
     spec("OBJECT", -2, Keys::SECOND, Group::Generic, Read(Op::Object), ("2.2.3", "subcommand [key]", "Tells how a value is kept.")),
-    spec("DBSIZE", 1, NO, Group::Server, Read(Op::DbSize), ("1.0.0", "", "Counts the keys.")),
-    spec("FLUSHALL", -1, NO, Group::Server, Compact(Op::FlushAll), ("1.0.0", "[ASYNC | SYNC]", "Removes all keys.")),
-    spec("FLUSHDB", -1, NO, Group::Server, Compact(Op::FlushDb), ("1.0.0", "[ASYNC | SYNC]", "Removes all keys of the database.")),
+    spec("DBSIZE", 1, NO, Group::Server, Read(Op::DbSize), ("1.0.0", "", "Counts the keys of the database.")),
+    spec("SWAPDB", 3, NO, Group::Server, Write(Op::SwapDb), ("4.0.0", "index1 index2", "Exchanges two databases.")),
+    spec("FLUSHALL", -1, NO, Group::Server, Compact(Op::FlushAll), ("1.0.0", "[ASYNC | SYNC]", "Removes all keys of all databases.")),
+    spec("FLUSHDB", -1, NO, Group::Server, Write(Op::FlushDb), ("1.0.0", "[ASYNC | SYNC]", "Removes all keys of the database.")),
     spec("TIME", 1, NO, Group::Server, Read(Op::Time), ("2.6.0", "", "Returns the time of the cluster.")),
     spec("ECHO", 2, NO, Group::Connection, Read(Op::Echo), ("1.0.0", "message", "Returns the message.")),
     spec("EVAL", -3, NO, Group::Scripting, TimedWrite(Op::Eval), ("2.6.0", "script numkeys [key ..] [arg ..]", "Executes a script in Lua.")),
@@ -99,7 +104,7 @@ pub(crate) static COMMANDS: [Spec; 93] = [
     spec("SSUBSCRIBE", -2, NO, Group::PubSub, By(Local::SSubscribe), ("7.0.0", "shardchannel ..", "Subscribes to channels of shards.")),
     spec("SUNSUBSCRIBE", -1, NO, Group::PubSub, By(Local::SUnsubscribe), ("7.0.0", "[shardchannel] ..", "Ends subscriptions to channels of shards, or all of them.")),
     spec("PUBSUB", -2, NO, Group::PubSub, By(Local::PubSub), ("2.8.0", "subcommand [argument ..]", "Tells who subscribes to what on this server.")),
-    spec("SELECT", 2, NO, Group::Connection, By(Local::Select), ("1.0.0", "index", "Selects the database; there is one.")),
+    spec("SELECT", 2, NO, Group::Connection, By(Local::Select), ("1.0.0", "index", "Selects the database.")),
     spec("HELLO", -1, NO, Group::Connection, By(Local::Hello), ("6.0.0", "[protover [AUTH username password] [SETNAME clientname]]", "Selects the version of the protocol.")),
     spec("AUTH", -2, NO, Group::Connection, By(Local::Auth), ("1.0.0", "[username] password", "Gives the password.")),
     spec("CLIENT", -2, NO, Group::Connection, By(Local::Client), ("2.4.0", "subcommand [argument ..]", "About this connection.")),
@@ -107,7 +112,7 @@ pub(crate) static COMMANDS: [Spec; 93] = [
     spec("RESET", 1, NO, Group::Connection, By(Local::Reset), ("6.2.0", "", "Resets the connection.")),
     spec("ACL", -2, NO, Group::Server, By(Local::Acl), ("6.0.0", "subcommand [argument ..]", "Makes users, says what they may do, and who was refused.")),
     spec("COMMAND", -1, NO, Group::Server, By(Local::Command), ("2.8.13", "[subcommand [argument ..]]", "About the commands.")),
-    spec("CONFIG", -2, NO, Group::Server, By(Local::Config), ("2.0.0", "subcommand [argument ..]", "Shows some settings.")),
+    spec("CONFIG", -2, NO, Group::Server, Write(Op::Config), ("2.0.0", "subcommand [argument ..]", "Shows settings, and changes those that all servers share.")),
     spec("INFO", -1, NO, Group::Server, By(Local::Info), ("1.0.0", "[section ..]", "About the server.")),
     spec("ROLE", 1, NO, Group::Server, By(Local::Role), ("2.8.12", "", "Tells the server's role, and who its replicas are.")),
     spec("WAIT", 3, NO, Group::Generic, By(Local::Wait), ("3.0.0", "numreplicas timeout", "Tells how many other servers hold this connection's writes for sure.")),

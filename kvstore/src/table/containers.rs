@@ -30,7 +30,7 @@ const CLIENT: Container = &[
     (("NO-EVICT", 1, 1), "(ON|OFF): accepted; connections are never evicted"),
     (("NO-TOUCH", 1, 1), "(ON|OFF): accepted; reads never change what is kept of a key"),
     (("REPLY", 1, 1), "(ON|OFF|SKIP): whether replies are sent"),
-    (("SETINFO", 2, 2), "(LIB-NAME|LIB-VER) <text>: accepted, not shown"),
+    (("SETINFO", 2, 2), "(LIB-NAME|LIB-VER) <text>: says what client this is"),
     (("SETNAME", 1, 1), "<name>: names this connection"),
     (("HELP", 0, 0), "this help"),
 ];
@@ -53,12 +53,15 @@ const COMMAND: Container = &[
     (("DOCS", 0, ANY), "[<command> ...]: what commands do, and their arguments"),
     (("GETKEYS", 1, ANY), "<command> [<arg> ...]: the keys of a command"),
     (("INFO", 0, ANY), "[<command> ...]: arity, flags and places of keys"),
-    (("LIST", 0, 0), "the names of all commands"),
+    (("LIST", 0, ANY), "[FILTERBY (MODULE <name>|ACLCAT <category>|PATTERN <pattern>)]: names of commands"),
     (("HELP", 0, 0), "this help"),
 ];
 
 const CONFIG: Container = &[
     (("GET", 1, ANY), "<pattern> ...: some settings; the others are in the server's file"),
+    (("RESETSTAT", 0, 0), "does nothing: no counter of INFO starts anew"),
+    (("REWRITE", 0, 0), "refused: nothing that CONFIG SET changes is in a file"),
+    (("SET", 2, ANY), "<name> <value> ...: changes settings that all servers share"),
     (("HELP", 0, 0), "this help"),
 ];
 
@@ -87,6 +90,11 @@ const SENTINEL: Container = &[
     (("HELP", 0, 0), "this help"),
 ];
 
+const MEMORY: Container = &[
+    (("USAGE", 1, 3), "<key> [SAMPLES <count>]: about how many bytes a key takes"),
+    (("HELP", 0, 0), "this help"),
+];
+
 const OBJECT: Container = &[
     (("ENCODING", 1, 1), "<key>: how a value is kept"),
     (("FREQ", 1, 1), "<key>: how often it is used"),
@@ -104,12 +112,13 @@ const SCRIPT: Container = &[
 ];
 
 /// All commands that have subcommands, with these.
-pub(crate) const CONTAINERS: [(&str, Container); 9] = [
+pub(crate) const CONTAINERS: [(&str, Container); 10] = [
     ("ACL", ACL),
     ("CLIENT", CLIENT),
     ("CLUSTER", CLUSTER),
     ("COMMAND", COMMAND),
     ("CONFIG", CONFIG),
+    ("MEMORY", MEMORY),
     ("OBJECT", OBJECT),
     ("PUBSUB", PUBSUB),
     ("SCRIPT", SCRIPT),

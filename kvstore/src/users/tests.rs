@@ -107,7 +107,7 @@ fn subcommands_are_commands_of_their_own() {
         assert_eq!(denied(&users, "alice", line), "", "{line}");
     }
     for (line, name) in
-        [("CLIENT LIST", "client|list"), ("ACL LIST", "acl|list"), ("CONFIG SET a b", "config")]
+        [("CLIENT LIST", "client|list"), ("ACL LIST", "acl|list"), ("CONFIG SET a b", "config|set")]
     {
         let text = format!("User alice has no permissions to run the '{name}' command");
         assert_eq!(denied(&users, "alice", line), text);

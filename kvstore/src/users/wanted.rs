@@ -2,7 +2,7 @@
 
 use super::ids::Id;
 use super::patterns::Access;
-use crate::command::{Call, Choice, Command};
+use crate::command::{self, Call, Choice, Command};
 use crate::table::{Does, Local, Op, Spec, is};
 
 /// A command on keys and channels.
@@ -77,6 +77,10 @@ impl<'a> Wanted<'a> {
             Command::SetUser { .. } => Wanted::named("ACL", Some("SETUSER")),
             Command::RemoveUsers { .. } => Wanted::named("ACL", Some("DELUSER")),
             Command::Block(_) | Command::Choice(_) => Wanted::named("EXEC", None),
+            Command::In { command, .. } => {
+                let command = command::decode(command).expect("decode has checked it");
+                Wanted::command(&command, called)
+            }
             // Servers propose these by themselves. What another command carries is asked for by itself.
             Command::NameLife { .. }
             | Command::Timed { .. }
@@ -159,8 +163,9 @@ fn access(op: Option<Op>, number: usize, words: &[&[u8]]) -> Access {
         | Op::Ttl
         | Op::PTtl
         | Op::ExpireTime
-        | Op::PExpireTime => Access::READ,
-        Op::StrLen | Op::Exists | Op::Touch | Op::Type | Op::Object => Access::NONE,
+        | Op::PExpireTime
+        | Op::Dump => Access::READ,
+        Op::StrLen | Op::Exists | Op::Touch | Op::Type | Op::Object | Op::Memory => Access::NONE,
         Op::Set if !words.iter().skip(2).any(|word| is(word, "GET")) => Access::WRITE,
         Op::MSet
         | Op::MSetNx
@@ -176,7 +181,8 @@ fn access(op: Option<Op>, number: usize, words: &[&[u8]]) -> Access {
         | Op::PExpire
         | Op::ExpireAt
         | Op::PExpireAt
-        | Op::Persist => Access::WRITE,
+        | Op::Persist
+        | Op::Restore => Access::WRITE,
         Op::BitOp | Op::Rename | Op::RenameNx | Op::Copy => of_several(op, number),
         // Whatever is new reads and writes until this list says otherwise.
         _ => Access::BOTH,

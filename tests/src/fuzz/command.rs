@@ -116,6 +116,10 @@ fn encode(command: &Command<'_>) -> Vec<u8> {
             command::encode_by(&mut out, user, called.clone());
             out.extend_from_slice(command);
         }
+        Command::In { database, command } => {
+            command::encode_in(&mut out, *database);
+            out.extend_from_slice(command);
+        }
         Command::SetUser { name, rules } => command::encode_set_user(&mut out, name, rules.clone()),
         Command::RemoveUsers { names } => command::encode_remove_users(&mut out, names.clone()),
         Command::Call(call) => command::encode_call(&mut out, call.op, call.words.clone()),

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use niagara_group::batch::{Span, SubBatch, encode_commands, encode_skip};
 use niagara_group::digest_mark::DigestMark;
 use niagara_group::wire::Wire;
-use niagara_kvstore::command::{self, Condition, Test};
+use niagara_kvstore::command::{self, Condition, Test, Watch};
 use niagara_kvstore::{Description, Life, Op, Tag, Version, resp};
 use niagara_log::{self, HardState, LogEntry};
 use niagara_net::{Greeting, Hello, Refusal};
@@ -440,7 +440,8 @@ pub fn command() -> Seeds {
         encoded(&|out| {
             let parts = [always.clone(), encoded(&|out| call(out, None, Op::Keys, &[b"*"]))];
             let watches = [(b"k".as_slice(), Some(versions[0])), (b"x", None)];
-            command::encode_block(out, watches.into_iter(), parts.iter().map(Vec::as_slice));
+            let watches = watches.into_iter().map(|(key, version)| Watch { key, database: None, version });
+            command::encode_block(out, watches, parts.iter().map(Vec::as_slice));
         }),
         encoded(&|out| {
             let rules: [&[u8]; 5] = [b"on", b"nopass", b"~k", b"+set", b"(+@read %R~a)"];

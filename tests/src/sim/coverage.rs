@@ -36,6 +36,7 @@ pub const EXPECTED: &[(&str, &[&str])] = &[
             "links flap",
         ],
     ),
+    ("databases", &["key copied to another database", "databases exchanged or notices set"]),
     ("rights", &["right given", "right taken", "right used", "right missed"]),
     (
         "servers",

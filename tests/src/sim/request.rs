@@ -128,6 +128,8 @@ pub enum Request {
     },
     /// Is nobody in particular again.
     BecomeNobody,
+    /// Does something in other databases than the first one, or to a setting of the state. What it is follows from the number.
+    Elsewhere(u64),
     /// Removes everything.
     FlushAll,
     /// Gets the page that says whether the server runs.

@@ -8,6 +8,8 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
 
+use niagara_kvstore::Database;
+
 use super::{ExportArgs, commands, file, rows};
 use crate::failure::{Failure, Status};
 use crate::output::{self, Output};
@@ -56,10 +58,11 @@ fn export(
 ) -> Result<(), Failure> {
     let mut reader = file::open(&arguments.file).map_err(|error| file::failure(&error))?;
     let mut output = BufWriter::with_capacity(BUFFER_BYTES, output);
+    let mut selected = Database::FIRST;
     file::each_pair(&mut reader, &mut |kept| {
         let written = match arguments.json {
             true => rows::write(&mut output, kept),
-            false => commands::write(&mut output, kept.key, kept.value, kept.deadline),
+            false => commands::write(&mut output, &mut selected, kept),
         };
         written.map_err(|error| unwritten(&error))
     })?;

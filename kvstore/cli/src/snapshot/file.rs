@@ -4,7 +4,7 @@ use std::path::Path;
 
 use niagara_engine::MalformedState;
 use niagara_engine::internals::snapshot::{SnapshotError, SnapshotReader};
-use niagara_kvstore::{Description, SnapshotEntry, snapshot_entries};
+use niagara_kvstore::{Database, Description, SnapshotEntry, snapshot_entries};
 
 use crate::failure::Failure;
 use crate::read_only::ReadOnly;
@@ -12,6 +12,7 @@ use crate::read_only::ReadOnly;
 /// A key and its value, with the value's HTTP headers.
 #[derive(Clone, Copy, Debug)]
 pub struct Kept<'k> {
+    pub database: Database,
     pub key: &'k [u8],
     pub value: &'k [u8],
     pub description: Description<'k>,
@@ -34,8 +35,8 @@ pub fn each_pair(reader: &mut SnapshotReader, visit: &mut Visit<'_>) -> Result<(
         let Some(chunk) = reader.next_chunk().map_err(|error| failure(&error))? else { return Ok(()) };
         for entry in snapshot_entries(&chunk) {
             let entry = entry.map_err(|malformed| failure(&foreign_chunk(reader, at)(malformed)))?;
-            let SnapshotEntry { key, value, description, deadline, .. } = entry;
-            visit(Kept { key, value, description, deadline })?;
+            let SnapshotEntry { database, key, value, description, deadline, .. } = entry;
+            visit(Kept { database, key, value, description, deadline })?;
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use niagara_client::redis::{Connection, Reply};
-use niagara_kvstore::Description;
+use niagara_kvstore::{Database, Description};
 
 use super::rows::Described;
 use crate::failure::Failure;
@@ -31,6 +31,8 @@ pub struct Loaded {
 pub struct Loader {
     connection: Connection,
     batch: Vec<Described>,
+    /// What the server has been told to select last.
+    selected: Database,
     batch_bytes: usize,
     loaded: Loaded,
 }
@@ -44,7 +46,13 @@ struct Refusal {
 
 impl Loader {
     pub fn new(connection: Connection) -> Loader {
-        Loader { connection, batch: Vec::new(), batch_bytes: 0, loaded: Loaded::default() }
+        Loader {
+            connection,
+            batch: Vec::new(),
+            selected: Database::FIRST,
+            batch_bytes: 0,
+            loaded: Loaded::default(),
+        }
     }
 
     pub fn loaded(&self) -> Loaded {
@@ -91,7 +99,15 @@ impl Loader {
 
     /// Sends the batch once. Returns the first refused command, if any.
     fn exchange(&mut self) -> io::Result<Option<Refusal>> {
+        // Which replies are for rows.
+        let mut rows = Vec::with_capacity(self.batch.len());
         for row in &self.batch {
+            if row.database != self.selected {
+                self.selected = row.database;
+                self.connection.stage(&[b"SELECT", self.selected.number().to_string().as_bytes()]);
+                rows.push(false);
+            }
+            rows.push(true);
             let ((key, value), description) = (&row.pair, row.description());
             let Description { content_type, content_encoding } = description;
             let mut words: Vec<&[u8]> = if description.is_empty() {
@@ -105,12 +121,13 @@ impl Loader {
             }
             self.connection.stage(&words);
         }
-        let (mut refusal, mut at) = (None, 0);
+        let (mut refusal, mut acknowledged) = (None, 0);
+        let mut rows = rows.into_iter();
         self.connection.exchange(|reply| {
             if reply != Reply::Simple(b"OK") && refusal.is_none() {
-                refusal = Some(Refusal { acknowledged: at, text: text_of(reply) });
+                refusal = Some(Refusal { acknowledged, text: text_of(reply) });
             }
-            at += 1;
+            acknowledged += usize::from(rows.next().unwrap_or(false));
         })?;
         Ok(refusal)
     }
@@ -218,6 +235,7 @@ mod tests {
         for key in [b"a", b"b", b"c"] {
             loader
                 .add(Described::new(Kept {
+                    database: Database::FIRST,
                     key,
                     value: b"v",
                     description: Description::NONE,

@@ -1,6 +1,6 @@
 //! Keys and values as JSON, one object per line: `{"key":"greeting","value":"hello"}`. Bytes that are not
 //! UTF-8 are in base64, as `key_base64` or `value_base64`. The value's HTTP headers, if any, are
-//! `content_type` and `content_encoding`. When the key expires, if it does, is `expires_at_ms`, in milliseconds
+//! `content_type` and `content_encoding`. The number of its database, if that is not 0, is `database`. When the key expires, if it does, is `expires_at_ms`, in milliseconds
 //! since 1970.
 
 use std::borrow::Cow;
@@ -8,7 +8,7 @@ use std::io::{self, Write};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use niagara_kvstore::{Description, MAX_CONTENT_ENCODING_BYTES, MAX_CONTENT_TYPE_BYTES};
+use niagara_kvstore::{Database, Description, MAX_CONTENT_ENCODING_BYTES, MAX_CONTENT_TYPE_BYTES};
 use serde::{Deserialize, Serialize};
 
 use super::Pair;
@@ -17,6 +17,8 @@ use super::file::Kept;
 #[derive(Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Row<'a> {
+    #[serde(default, skip_serializing_if = "is_first")]
+    database: u64,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     key: Option<Cow<'a, str>>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
@@ -34,21 +36,23 @@ struct Row<'a> {
 }
 
 pub fn write(output: &mut impl Write, kept: Kept<'_>) -> io::Result<()> {
-    let Kept { key, value, description, deadline } = kept;
+    let Kept { database, key, value, description, deadline } = kept;
+    let database = database.number().into();
     let (key, key_base64) = text_or_base64(key);
     let (value, value_base64) = text_or_base64(value);
     // Both are printable ASCII, or the state would not hold them.
     let content_type = String::from_utf8_lossy(description.content_type);
     let content_encoding = String::from_utf8_lossy(description.content_encoding);
     let expires_at_ms = deadline;
-    let row = Row { key, key_base64, value, value_base64, content_type, content_encoding, expires_at_ms };
+    let row =
+        Row { database, key, key_base64, value, value_base64, content_type, content_encoding, expires_at_ms };
     serde_json::to_writer(&mut *output, &row)?;
     output.write_all(b"\n")
 }
 
 /// Reads a line. The error is a text for people.
 pub fn read(line: &[u8]) -> Result<Described, String> {
-    let Row { key, key_base64, value, value_base64, content_type, content_encoding, expires_at_ms } =
+    let Row { database, key, key_base64, value, value_base64, content_type, content_encoding, expires_at_ms } =
         serde_json::from_slice(line).map_err(|error| error.to_string())?;
     let description =
         Description { content_type: content_type.as_bytes(), content_encoding: content_encoding.as_bytes() };
@@ -58,8 +62,12 @@ pub fn read(line: &[u8]) -> Result<Described, String> {
              {MAX_CONTENT_ENCODING_BYTES}, or one of them is not printable"
         ));
     }
+    let database = Database::new(database).ok_or_else(|| {
+        format!("database {database} does not exist: the last one is {}", Database::COUNT - 1)
+    })?;
     let pair = (one_of("key", key, key_base64)?, one_of("value", value, value_base64)?);
     Ok(Described {
+        database,
         pair,
         content_type: content_type.into_owned().into_bytes(),
         content_encoding: content_encoding.into_owned().into_bytes(),
@@ -70,6 +78,7 @@ pub fn read(line: &[u8]) -> Result<Described, String> {
 /// A key and its value, with the value's HTTP headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Described {
+    pub database: Database,
     pub pair: Pair,
     content_type: Vec<u8>,
     content_encoding: Vec<u8>,
@@ -79,8 +88,9 @@ pub struct Described {
 
 impl Described {
     pub fn new(kept: Kept<'_>) -> Described {
-        let Kept { key, value, description, deadline } = kept;
+        let Kept { database, key, value, description, deadline } = kept;
         Described {
+            database,
             deadline,
             pair: (key.to_vec(), value.to_vec()),
             content_type: description.content_type.to_vec(),
@@ -91,6 +101,10 @@ impl Described {
     pub fn description(&self) -> Description<'_> {
         Description { content_type: &self.content_type, content_encoding: &self.content_encoding }
     }
+}
+
+fn is_first(database: &u64) -> bool {
+    *database == 0
 }
 
 fn text_or_base64(bytes: &[u8]) -> (Option<Cow<'_, str>>, Option<Cow<'_, str>>) {
@@ -119,7 +133,11 @@ mod tests {
 
     fn line(key: &[u8], value: &[u8]) -> String {
         let mut out = Vec::new();
-        write(&mut out, Kept { key, value, description: Description::NONE, deadline: None }).unwrap();
+        write(
+            &mut out,
+            Kept { database: Database::FIRST, key, value, description: Description::NONE, deadline: None },
+        )
+        .unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -127,7 +145,7 @@ mod tests {
     fn what_is_said_of_a_value_stands_beside_it() {
         let description = Description { content_type: b"text/plain; a=\"b\"", content_encoding: b"gzip" };
         let mut out = Vec::new();
-        let kept = Kept { key: b"k", value: b"v", description, deadline: None };
+        let kept = Kept { database: Database::FIRST, key: b"k", value: b"v", description, deadline: None };
         write(&mut out, kept).unwrap();
         let expected =
             r#"{"key":"k","value":"v","content_type":"text/plain; a=\"b\"","content_encoding":"gzip"}"#;
@@ -138,6 +156,13 @@ mod tests {
         write(&mut out, expiring).unwrap();
         assert_eq!(out, b"{\"key\":\"k\",\"value\":\"v\",\"expires_at_ms\":70000}\n");
         assert_eq!(read(&out).unwrap(), Described::new(expiring));
+        let third = Kept { database: Database::new(3).unwrap(), description: Description::NONE, ..kept };
+        let mut out = Vec::new();
+        write(&mut out, third).unwrap();
+        assert_eq!(out, b"{\"database\":3,\"key\":\"k\",\"value\":\"v\"}\n");
+        assert_eq!(read(&out).unwrap(), Described::new(third));
+        let beyond = read(b"{\"database\":16,\"key\":\"k\",\"value\":\"v\"}").unwrap_err();
+        assert!(beyond.contains("database 16 does not exist"), "{beyond}");
         for bad in ["a\\nb", "\u{e4}", &"a".repeat(MAX_CONTENT_TYPE_BYTES + 1)] {
             let line = format!(r#"{{"key":"k","value":"v","content_type":"{bad}"}}"#);
             assert!(read(line.as_bytes()).unwrap_err().contains("not printable"), "{line}");

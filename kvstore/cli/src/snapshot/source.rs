@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::path::Path;
 
-use niagara_kvstore::Description;
 use niagara_kvstore::command::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
+use niagara_kvstore::{Database, Description};
 
 use super::file::{Kept, Visit};
 use super::rows::Described;
@@ -85,12 +85,20 @@ fn each_command(input: &mut impl BufRead, name: &str, visit: &mut Visit<'_>) -> 
         ErrorKind::UnexpectedEof => malformed(name, &format!("command {number}"), "the input ends within it"),
         _ => unreadable(name, error),
     };
+    let mut database = Database::FIRST;
     for number in 1.. {
-        let Some(((key, value), deadline)) = commands::read(input).map_err(|error| wrong(number, &error))?
+        let Some(((key, value), deadline)) =
+            commands::read(input, &mut database).map_err(|error| wrong(number, &error))?
         else {
             break;
         };
-        let row = Described::new(Kept { key: &key, value: &value, description: Description::NONE, deadline });
+        let row = Described::new(Kept {
+            database,
+            key: &key,
+            value: &value,
+            description: Description::NONE,
+            deadline,
+        });
         take(&row, visit, name, &format!("command {number}"))?;
     }
     Ok(())
@@ -129,7 +137,7 @@ fn take(row: &Described, visit: &mut Visit<'_>, name: &str, place: &str) -> Resu
         let what = format!("the value has {} bytes, but the limit is {MAX_VALUE_BYTES}", value.len());
         return Err(malformed(name, place, &what));
     }
-    visit(Kept { key, value, description: row.description(), deadline: row.deadline })
+    visit(Kept { database: row.database, key, value, description: row.description(), deadline: row.deadline })
 }
 
 fn malformed(name: &str, place: &str, what: &str) -> Failure {

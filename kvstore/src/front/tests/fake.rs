@@ -10,7 +10,7 @@ use niagara_engine::{
 };
 use parking_lot::Mutex;
 
-use crate::command::{self, Call, Command, Condition};
+use crate::command::{self, Call, Command, Condition, Watch};
 use crate::protocol::Engine;
 use crate::query::Query;
 use crate::users::{RESCUE, prepare};
@@ -337,6 +337,11 @@ fn text(bytes: &[u8]) -> String {
     }
 }
 
+fn describe_watch(watch: &Watch<'_>) -> String {
+    let database = watch.database.map(|database| format!(" in {}", database.number())).unwrap_or_default();
+    format!("{}{database} {:?}", text(watch.key), watch.version)
+}
+
 fn describe(command: &[u8]) -> String {
     match command::decode(command) {
         Ok(Command::Delete { condition: Condition::IfAnyVersion(none), .. }) if none.is_empty() => {
@@ -370,6 +375,9 @@ fn describe(command: &[u8]) -> String {
         Ok(Command::By { user, called, command }) => {
             format!("by {} as {:?}: {}", text(user), called.collect::<Vec<_>>(), describe(command))
         }
+        Ok(Command::In { database, command }) => {
+            format!("in {}: {}", database.number(), describe(command))
+        }
         Ok(Command::SetUser { name, rules }) => {
             let rules: Vec<_> = rules.map(text).collect();
             format!("set user {}: {}", text(name), rules.join(" "))
@@ -380,8 +388,7 @@ fn describe(command: &[u8]) -> String {
         }
         Ok(Command::Call(call)) => describe_call(&call),
         Ok(Command::Block(block)) => {
-            let watched: Vec<_> =
-                block.watches().map(|(key, version)| format!("{} {version:?}", text(key))).collect();
+            let watched: Vec<_> = block.watches().map(|watch| describe_watch(&watch)).collect();
             let commands: Vec<_> = block.encoded().map(describe).collect();
             format!("if [{}] do [{}]", watched.join(", "), commands.join("; "))
         }

@@ -6,6 +6,7 @@ use super::{Answer, Failure, Reading, Words, Writing};
 use crate::Data;
 use crate::command::MAX_VALUE_BYTES;
 use crate::decimal::decimal;
+use crate::notices::About;
 
 /// An integer's width in bits, and whether it has a sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,6 +165,7 @@ pub(super) fn bit_field(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
     }
     if changed {
         writing.change(words[0], value.into());
+        writing.tell(About::String, "setbit", words[0]);
     }
     Ok(Data::Array(answers))
 }

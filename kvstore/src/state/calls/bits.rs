@@ -2,12 +2,14 @@
 
 use bytes::Bytes;
 
+use super::keys::remove;
 use super::words::{SYNTAX, TOO_LARGE, clamped, integer, is, range};
 use super::{Answer, Failure, Reading, Words, Writing};
 use crate::Data;
 use crate::attributes::Attributes;
 use crate::command::MAX_VALUE_BYTES;
 use crate::decimal::decimal;
+use crate::notices::About;
 
 pub(super) const BAD_OFFSET: &str = "ERR bit offset is not an integer or out of range";
 
@@ -47,6 +49,7 @@ pub(super) fn set_bit(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
     value.resize(value.len().max(at / 8 + 1), 0);
     put_bit(&mut value, at, bit);
     writing.change(words[0], value.into());
+    writing.tell(About::String, "setbit", words[0]);
     Ok(Data::flag(before))
 }
 
@@ -155,9 +158,10 @@ pub(super) fn bit_op(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
         }
     }
     if length == 0 {
-        writing.take(into);
+        remove(writing, into);
     } else if length <= MAX_VALUE_BYTES {
         writing.put(into, result.into(), Attributes::default());
+        writing.tell(About::String, "set", into);
     } else {
         return Err(TOO_LARGE.into());
     }

@@ -37,11 +37,11 @@ pub(super) fn execute(writing: &mut Writing<'_>, op: Op, words: Words<'_>) -> An
             let delta = integer(words[1])?.checked_neg().ok_or("ERR decrement would overflow")?;
             number(writing.incr_by(words[0], delta))
         }
-        Op::FlushAll | Op::FlushDb => {
+        Op::FlushAll => {
             if words.len() > 1 || words.iter().any(|how| !is(how, "ASYNC") && !is(how, "SYNC")) {
                 return Err(SYNTAX);
             }
-            let before = writing.flush();
+            let before = writing.flush(true);
             writing.core.garbage.free(Box::new(before));
             Ok(Data::OK)
         }

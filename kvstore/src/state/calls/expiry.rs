@@ -1,8 +1,10 @@
 //! How long keys last.
 
+use super::keys::remove;
 use super::words::{integer, is};
 use super::{Answer, Failure, Reading, Words, Writing};
 use crate::Data;
+use crate::notices::About;
 use bytes::Bytes;
 
 /// How a time is given.
@@ -110,8 +112,11 @@ fn set_deadline(writing: &mut Writing<'_>, name: &str, words: Words<'_>, unit: U
         return Ok(Data::flag(false));
     }
     match u64::try_from(deadline).ok().filter(|deadline| *deadline > writing.map.clock()) {
-        Some(deadline) => writing.set_attributes(words[0], attributes.with_deadline(Some(deadline))),
-        None => drop(writing.take(words[0])),
+        Some(deadline) => {
+            writing.set_attributes(words[0], attributes.with_deadline(Some(deadline)));
+            writing.tell(About::Key, "expire", words[0]);
+        }
+        None => drop(remove(writing, words[0])),
     }
     Ok(Data::flag(true))
 }
@@ -137,6 +142,7 @@ pub(super) fn persist(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
     let expires = attributes.deadline().is_some();
     if expires {
         writing.set_attributes(words[0], attributes.with_deadline(None));
+        writing.tell(About::Key, "persist", words[0]);
     }
     Ok(Data::flag(expires))
 }

@@ -8,6 +8,7 @@ use super::words::TOO_LARGE;
 use super::{Answer, Failure, Words, Writing};
 use crate::Data;
 use crate::command::MAX_VALUE_BYTES;
+use crate::notices::About;
 use bytes::Bytes;
 
 /// Digits behind the point.
@@ -24,6 +25,7 @@ pub(super) fn incr_by_float(writing: &mut Writing<'_>, words: Words<'_>) -> Answ
     }
     let value = Bytes::from(sum);
     writing.change(words[0], value.clone());
+    writing.tell(About::String, "incrbyfloat", words[0]);
     Ok(Data::Bulk(value))
 }
 

@@ -2,10 +2,13 @@
 
 use bytes::Bytes;
 
+use super::databases::database;
 use super::words::{SYNTAX, integer, is};
 use super::{Answer, Reading, Words, Writing};
 use crate::Data;
 use crate::decimal::decimal;
+use crate::notices::About;
+use crate::state::entry::Entry;
 
 pub(super) fn exists(reading: &Reading<'_>, words: Words<'_>) -> Answer {
     Ok(Data::count(words.iter().filter(|key| reading.get(key).is_some()).count()))
@@ -43,38 +46,74 @@ pub(super) fn rename_nx(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
     Ok(Data::flag(is_free))
 }
 
+/// Removes a key, and tells subscribers.
+pub(super) fn remove(writing: &mut Writing<'_>, key: &[u8]) -> Option<Entry> {
+    let entry = writing.take(key)?;
+    writing.tell(About::Key, "del", key);
+    Some(entry)
+}
+
 fn move_to(writing: &mut Writing<'_>, from: &[u8], to: &[u8]) {
     if from != to {
         let entry = writing.take(from).expect("it was there a moment ago");
         writing.put(to, entry.value, entry.attributes);
     }
+    writing.tell(About::Key, "rename_from", from);
+    writing.tell(About::Key, "rename_to", to);
 }
 
 pub(super) fn copy(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
     let (from, to) = (words[0], words[1]);
-    let mut replace = false;
+    let (mut replace, mut into) = (false, writing.database);
     let mut options = words[2..].iter();
     while let Some(option) = options.next() {
         if is(option, "REPLACE") {
             replace = true;
         } else if is(option, "DB") {
-            if integer(options.next().ok_or(SYNTAX)?)? != 0 {
-                return Err("ERR DB index is out of range".into());
-            }
+            into = database(options.next().ok_or(SYNTAX)?)?;
         } else {
             return Err(SYNTAX);
         }
     }
-    if from == to {
+    if from == to && into == writing.database {
         return Err("ERR source and destination objects are the same".into());
     }
     let Some(entry) = writing.get(from) else { return Ok(Data::flag(false)) };
     let (value, attributes) = (entry.value.clone(), entry.attributes.clone());
-    if writing.get(to).is_some() && !replace {
-        return Ok(Data::flag(false));
+    Ok(Data::flag(writing.within(into, |there| {
+        let is_free = replace || there.get(to).is_none();
+        if is_free {
+            there.put(to, value, attributes);
+            there.tell(About::Key, "copy_to", to);
+        }
+        is_free
+    })))
+}
+
+/// What a key takes beside its bytes, roughly. It is the same whatever server is asked, since a script may ask.
+const KEY_BYTES: usize = 112;
+
+const MEMORY_HELP: [&str; 3] = [
+    "MEMORY <subcommand> [<key> ...]. Subcommands are:",
+    "USAGE <key> [SAMPLES <count>]: about how many bytes a key takes",
+    "HELP: this help",
+];
+
+pub(super) fn memory(reading: &Reading<'_>, words: Words<'_>) -> Answer {
+    match words {
+        [help] if is(help, "HELP") => Ok(Data::Array(MEMORY_HELP.into_iter().map(Data::Word).collect())),
+        [usage, key, options @ ..] if is(usage, "USAGE") => {
+            match options {
+                [] => {}
+                [samples, count] if is(samples, "SAMPLES") && integer(count)? >= 0 => {}
+                _ => return Err(SYNTAX),
+            }
+            Ok(reading.get(key).map_or(Data::Null, |entry| {
+                Data::count(KEY_BYTES + entry.key.len() + entry.value.len() + entry.attributes.bytes())
+            }))
+        }
+        _ => Err("ERR unknown subcommand or wrong number of arguments. Try MEMORY HELP.".into()),
     }
-    writing.put(to, value, attributes);
-    Ok(Data::flag(true))
 }
 
 /// The longest value that Redis keeps beside its head.

@@ -5,7 +5,10 @@
 //! | `strings.rs`, `floats.rs`, `lcs.rs` | values |
 //! | `bits.rs`, `bitfield.rs` | the bits of values |
 //! | `keys.rs`, `expiry.rs` | keys, and how long they last |
+//! | `databases.rs` | databases |
+//! | `dump.rs` | keys, as dumps |
 //! | `whole.rs` | all keys |
+//! | `settings.rs` | settings that all servers share |
 //! | `scripts.rs` | any of them: scripts |
 //! | `compact.rs` | what the log carries otherwise, when a script calls it |
 //! | `messages.rs` | messages for subscribers |
@@ -16,6 +19,9 @@
 mod bitfield;
 mod bits;
 mod compact;
+mod databases;
+#[expect(clippy::unnecessary_wraps, reason = "all commands have the same type, and most can fail")]
+mod dump;
 #[expect(clippy::unnecessary_wraps, reason = "all commands have the same type, and most can fail")]
 mod expiry;
 mod floats;
@@ -25,6 +31,7 @@ mod lcs;
 #[expect(clippy::unnecessary_wraps, reason = "all commands have the same type, and most can fail")]
 mod messages;
 mod scripts;
+mod settings;
 #[expect(clippy::unnecessary_wraps, reason = "all commands have the same type, and most can fail")]
 mod strings;
 mod whole;
@@ -40,6 +47,7 @@ use super::map::Map;
 use super::writer::Writing;
 use crate::Data;
 use crate::command::Call;
+use crate::database::Space;
 use crate::table::Op;
 pub(super) use scripts::eval;
 
@@ -69,6 +77,8 @@ type Words<'a> = &'a [&'a [u8]];
 struct Reading<'r> {
     look: &'r dyn Look,
     map: &'r Map,
+    /// The space of the database.
+    space: Space,
     /// How many keys there are.
     keys: u64,
     /// The clock of the state, which decides what exists.
@@ -79,7 +89,7 @@ struct Reading<'r> {
 
 impl<'r> Reading<'r> {
     fn get(&self, key: &[u8]) -> Option<&'r Entry> {
-        let place = self.map.place(key);
+        let place = self.map.place(key).within(self.space);
         self.look.shard(place).get(place, key).filter(|entry| !entry.is_expired(self.clock))
     }
 
@@ -92,6 +102,8 @@ impl<'r> Reading<'r> {
 /// Executes commands that look at all keys.
 pub(super) struct Walking<'r> {
     pub(super) whole: &'r dyn Whole,
+    /// The space of the database.
+    pub(super) space: Space,
     /// The clock of the state.
     pub(super) clock: u64,
     /// A number that differs from call to call; in a command, the same on every server.
@@ -137,7 +149,13 @@ fn handler(op: Op) -> Handler {
         Op::Rename => Write(keys::rename),
         Op::RenameNx => Write(keys::rename_nx),
         Op::Copy => Write(keys::copy),
+        Op::Dump => Read(dump::dump),
+        Op::Restore => Write(dump::restore),
+        Op::Move => Write(databases::move_key),
+        Op::SwapDb => Write(databases::swap),
+        Op::FlushDb => Write(databases::flush),
         Op::Object => Read(keys::object),
+        Op::Memory => Read(keys::memory),
         Op::DbSize => Read(keys::db_size),
         Op::Expire => Write(expiry::expire),
         Op::PExpire => Write(expiry::pexpire),
@@ -154,6 +172,7 @@ fn handler(op: Op) -> Handler {
         Op::RandomKey => Whole(whole::random_key),
         Op::Eval | Op::EvalRo | Op::EvalSha | Op::EvalShaRo => Script,
         Op::Script => Write(scripts::script),
+        Op::Config => Write(settings::config),
         Op::Publish => Write(messages::publish),
         Op::SPublish => Write(messages::shard_publish),
         Op::Ping => Read(strings::ping),
@@ -169,8 +188,7 @@ fn handler(op: Op) -> Handler {
         | Op::MSetNx
         | Op::Del
         | Op::Unlink
-        | Op::FlushAll
-        | Op::FlushDb => Compact,
+        | Op::FlushAll => Compact,
     }
 }
 
@@ -188,10 +206,11 @@ fn execute_words(writer: &mut Writing<'_>, op: Op, words: Words<'_>) -> Data {
     match handler(op) {
         Handler::Write(write) => answered(write(writer, words)),
         Handler::Read(read) => {
+            let space = writer.space();
             let Writing { map, core, shards, .. } = writer;
             let clock = map.clock();
-            let keys = core.ledger.keys;
-            answered(read(&Reading { look: &**shards, map, keys, clock, time: clock }, words))
+            let keys = core.ledger.counts(space).keys;
+            answered(read(&Reading { look: &**shards, map, space, keys, clock, time: clock }, words))
         }
         Handler::Whole(_) | Handler::Compact | Handler::Script => {
             unreachable!("{op:?} is executed otherwise")
@@ -200,10 +219,16 @@ fn execute_words(writer: &mut Writing<'_>, op: Op, words: Words<'_>) -> Data {
 }
 
 /// Executes a call that changes nothing, on locked shards, by the clock of the state and this server's time.
-pub(super) fn read(look: &dyn Look, map: &Map, (clock, time): (u64, u64), call: &Call<'_>) -> Data {
+pub(super) fn read(
+    look: &dyn Look,
+    (map, space): (&Map, Space),
+    (clock, time): (u64, u64),
+    call: &Call<'_>,
+) -> Data {
     let words: Vec<&[u8]> = call.words.clone().collect();
     let Handler::Read(read) = handler(call.op) else { unreachable!("{:?} is executed otherwise", call.op) };
-    answered(read(&Reading { look, map, keys: map.len(), clock, time }, &words))
+    let keys = map.counts(space).0;
+    answered(read(&Reading { look, map, space, keys, clock, time }, &words))
 }
 
 /// Executes a call that looks at all keys.

@@ -8,16 +8,17 @@ use parking_lot::RwLockWriteGuard;
 
 use super::words::{integer, is};
 use super::{
-    Answer, Call, Handler, Walking, Words, Writing, answered, compact, execute_words, handler, walk_words,
+    Answer, Call, Handler, Walking, Words, Writing, answered, compact, databases, execute_words, handler,
+    walk_words,
 };
-use crate::Data;
 use crate::command::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
 use crate::script::{self, Host, Script};
 use crate::state::map::Locked;
 use crate::state::shard::Shard;
 use crate::state::writer::Writer;
-use crate::table::{Does, Op, Spec};
+use crate::table::{Does, Local, Op, Spec};
 use crate::users::{Context, User, Wanted};
+use crate::{Data, Database};
 
 /// All shards.
 type Everything<'m> = Locked<RwLockWriteGuard<'m, Shard>>;
@@ -49,7 +50,8 @@ fn eval_words(
     let read_only = op == Op::EvalRo || declares(source, "no-writes")?;
     writer.map.scripts.add(source);
     let script = Script { source, keys: &rest[..keys], arguments: &rest[keys..], clock: writer.map.clock() };
-    Ok(script::run(&script, &mut Caller { writer, read_only, seed, limited }))
+    let database = writer.database;
+    Ok(script::run(&script, &mut Caller { writer, read_only, database, seed, limited }))
 }
 
 /// The flags that the first line of a script may name.
@@ -63,8 +65,9 @@ fn declares(source: &[u8], flag: &str) -> Result<bool, super::Failure> {
     let line = source.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let line = String::from_utf8_lossy(line);
     let mut words = line[2..].split_whitespace();
-    if words.next() != Some("lua") {
-        return Err("ERR Could not find scripting engine: scripts are in lua".into());
+    let engine = words.next().unwrap_or_default();
+    if engine != "lua" {
+        return Err(format!("ERR Unexpected engine in script shebang: {engine}").into());
     }
     let mut declared = false;
     for word in words {
@@ -85,6 +88,8 @@ fn declares(source: &[u8], flag: &str) -> Result<bool, super::Failure> {
 struct Caller<'c, 'w, 'm> {
     writer: &'c mut Writer<'w, Everything<'m>>,
     read_only: bool,
+    /// The database that its commands are for; the script may select another one.
+    database: Database,
     /// What is drawn at random follows from it.
     seed: u64,
     /// The user whose script it is, who may not do everything.
@@ -119,16 +124,26 @@ impl Caller<'_, '_, '_> {
         }
         let Writer { map, core, shards, .. } = &mut *self.writer;
         let op = match spec.does {
+            Does::Local(Local::Select) => {
+                self.database = databases::database(words[0])?;
+                return Ok(Data::OK);
+            }
             Does::Local(_) => return Err("ERR This Redis command is not allowed from script".into()),
             Does::Compact(op) | Does::Write(op) | Does::TimedWrite(op) | Does::Read(op) => op,
         };
+        if op == Op::Config {
+            return Err("ERR This Redis command is not allowed from script".into());
+        }
         if let Handler::Whole(_) = handler(op) {
             self.seed = self.seed.wrapping_add(1);
-            let walking = Walking { whole: &**shards, clock: map.clock(), seed: self.seed };
+            let space = core.ledger.spaces.of(self.database);
+            let walking = Walking { whole: &**shards, space, clock: map.clock(), seed: self.seed };
             return Ok(walk_words(&walking, op, words));
         }
         // What a script sets is in no buffer of the log's.
-        let mut writing = Writing { map, core, shards: &mut **shards, share: &Bytes::copy_from_slice };
+        let database = self.database;
+        let mut writing =
+            Writing { map, core, shards: &mut **shards, database, share: &Bytes::copy_from_slice };
         match handler(op) {
             Handler::Script => Err("ERR This Redis command is not allowed from script".into()),
             Handler::Compact => compact::execute(&mut writing, op, words),

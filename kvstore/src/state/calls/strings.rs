@@ -3,10 +3,12 @@
 use bytes::Bytes;
 
 use super::expiry::{Unit, deadline};
+use super::keys::remove;
 use super::words::{SYNTAX, TOO_LARGE, integer, is, range};
 use super::{Answer, Failure, Reading, Words, Writing};
 use crate::attributes::Attributes;
 use crate::command::MAX_VALUE_BYTES;
+use crate::notices::About;
 use crate::{Data, Description};
 
 pub(super) fn get(reading: &Reading<'_>, words: Words<'_>) -> Answer {
@@ -106,10 +108,15 @@ pub(super) fn set(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
 /// Sets a key. If its deadline has come, it is as if the key had been set and removed.
 fn put(writing: &mut Writing<'_>, key: &[u8], value: &[u8], attributes: Attributes) {
     if attributes.deadline().is_some_and(|deadline| deadline <= writing.map.clock()) {
-        writing.take(key);
+        remove(writing, key);
     } else {
         let value = writing.kept(value);
+        let expires = attributes.deadline().is_some();
         writing.put(key, value, attributes);
+        writing.tell(About::String, "set", key);
+        if expires {
+            writing.tell(About::Key, "expire", key);
+        }
     }
 }
 
@@ -151,11 +158,15 @@ pub(super) fn get_ex(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
     let deadline = options.deadline("getex", writing)?;
     match deadline {
         Some(deadline) if deadline <= writing.map.clock() => {
-            writing.take(key);
+            remove(writing, key);
         }
-        Some(_) => writing.set_attributes(key, attributes.with_deadline(deadline)),
+        Some(_) => {
+            writing.set_attributes(key, attributes.with_deadline(deadline));
+            writing.tell(About::Key, "expire", key);
+        }
         None if options.persist && attributes.deadline().is_some() => {
             writing.set_attributes(key, attributes.with_deadline(None));
+            writing.tell(About::Key, "persist", key);
         }
         None => {}
     }
@@ -163,7 +174,7 @@ pub(super) fn get_ex(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
 }
 
 pub(super) fn get_del(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
-    Ok(found(writing.take(words[0]).map(|entry| entry.value)))
+    Ok(found(remove(writing, words[0]).map(|entry| entry.value)))
 }
 
 pub(super) fn set_range(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
@@ -180,5 +191,6 @@ pub(super) fn set_range(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
     value[offset..end].copy_from_slice(part);
     let length = value.len();
     writing.change(key, value.into());
+    writing.tell(About::String, "setrange", key);
     Ok(Data::count(length))
 }

@@ -19,11 +19,11 @@ fn pattern(word: &[u8]) -> Result<Glob, Failure> {
 }
 
 pub(super) fn keys(walking: &Walking<'_>, words: Words<'_>) -> Answer {
-    let Walking { whole, clock, .. } = *walking;
+    let Walking { whole, space, clock, .. } = *walking;
     let pattern = pattern(words[0])?;
     let (mut found, mut cursor) = (Vec::new(), Cursor::START);
     loop {
-        cursor = scan::page(whole, clock, cursor, WALK_KEYS, |key| {
+        cursor = scan::page(whole, (space, clock), cursor, WALK_KEYS, |key| {
             if pattern.matches(key) {
                 found.push(Data::Bulk(Bytes::copy_from_slice(key)));
             }
@@ -35,7 +35,7 @@ pub(super) fn keys(walking: &Walking<'_>, words: Words<'_>) -> Answer {
 }
 
 pub(super) fn scan(walking: &Walking<'_>, words: Words<'_>) -> Answer {
-    let Walking { whole, clock, .. } = *walking;
+    let Walking { whole, space, clock, .. } = *walking;
     let cursor = cursor(words[0]).ok_or("ERR invalid cursor: no server issued it; restart at 0")?;
     let (mut count, mut matching, mut strings) = (SCAN_KEYS, None, true);
     for option in words[1..].chunks(2) {
@@ -55,7 +55,7 @@ pub(super) fn scan(walking: &Walking<'_>, words: Words<'_>) -> Answer {
         }
     }
     let mut keys = Vec::new();
-    let next = scan::page(whole, clock, cursor, count, |key| {
+    let next = scan::page(whole, (space, clock), cursor, count, |key| {
         if strings && matching.as_ref().is_none_or(|pattern| pattern.matches(key)) {
             keys.push(Data::Bulk(Bytes::copy_from_slice(key)));
         }
@@ -71,13 +71,13 @@ fn cursor(text: &[u8]) -> Option<Cursor> {
 
 /// Some key: the first one behind a place that changes with each call.
 pub(super) fn random_key(walking: &Walking<'_>, _words: Words<'_>) -> Answer {
-    let Walking { whole, clock, seed } = *walking;
+    let Walking { whole, space, clock, seed } = *walking;
     // Consecutive seeds lead to places far apart.
     let start = Cursor(seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 11);
     let (mut cursor, mut wrapped) = (start, false);
     let mut found = None;
     loop {
-        cursor = scan::page(whole, clock, cursor, 1, |key| {
+        cursor = scan::page(whole, (space, clock), cursor, 1, |key| {
             found.get_or_insert_with(|| Bytes::copy_from_slice(key));
         });
         if let Some(key) = found {

@@ -88,7 +88,7 @@ fn walk(frozen: &mut KvFrozen, chunk: &mut Vec<u8>, steps: usize) {
     for _ in 0..steps {
         frozen.walk(chunk, 1);
         while let Some(entry) = frozen.ready.pop() {
-            chunk::write_entry(chunk, &SnapshotEntry::of(&entry));
+            chunk::write_entry(chunk, &SnapshotEntry::of(&entry, Spaces::default()));
         }
     }
 }
@@ -311,7 +311,7 @@ fn keys_of_equal_place_are_walked_together() {
     loop {
         let mut chunk = Vec::new();
         chunk::begin(&mut chunk, Stamp::default(), b"");
-        let next = copy_out(&view, &tables, at, &mut chunk, 1, &mut Vec::new());
+        let next = copy_out((&view, Spaces::default()), &tables, at, &mut chunk, 1, &mut Vec::new());
         steps.push(read(&chunk).len());
         match next {
             Some(next) => at = next,
@@ -413,7 +413,7 @@ fn a_life_without_keys_comes_back() {
 fn chunks_of_different_lives_are_no_state() {
     let [one, two] = [1, 2].map(|number| {
         let mut chunk = Vec::new();
-        chunk::begin(&mut chunk, Stamp { life: Life::new(number), clock: 0 }, b"");
+        chunk::begin(&mut chunk, Stamp { life: Life::new(number), ..Stamp::default() }, b"");
         Bytes::from(chunk)
     });
     let mut restoring = Kv::restoring(&Kv::new().reader());

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::digest::restored;
 use super::*;
+use crate::command::Watch;
 use crate::{Data, Op};
 
 fn call(kv: &mut Kv, position: u64, time: u64, op: Op, words: &[&[u8]]) -> Data {
@@ -205,7 +206,8 @@ fn a_block_is_not_executed_if_a_watched_key_has_changed() {
     command::encode_incr_by(&mut increment, b"k", 1);
     let block = |kv: &mut Kv, position, watches: &[(&[u8], Option<Version>)]| {
         run(kv, position, |out| {
-            command::encode_block(out, watches.iter().copied(), [increment.as_slice()].into_iter());
+            let watches = watches.iter().map(|&(key, version)| Watch { key, database: None, version });
+            command::encode_block(out, watches, [increment.as_slice()].into_iter());
         })
     };
     assert!(matches!(block(&mut kv, 2, &[(b"k", Some(seen)), (b"other", None)]), Reply::Block(Some(_))));

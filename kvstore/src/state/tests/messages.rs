@@ -7,6 +7,7 @@ use std::sync::Arc;
 use niagara_engine::Wake;
 
 use super::*;
+use crate::command::Watch;
 use crate::pubsub::{Audience, Subscriber, Topic};
 use crate::{Data, Op};
 
@@ -16,7 +17,7 @@ impl Wake for Nobody {
     fn wake(&self) {}
 }
 
-fn subscriber(kv: &Kv, topic: Topic, name: &[u8]) -> (Rc<RefCell<Audience>>, Subscriber) {
+pub(super) fn subscriber(kv: &Kv, topic: Topic, name: &[u8]) -> (Rc<RefCell<Audience>>, Subscriber) {
     let hub = Arc::clone(kv.reader().hub());
     let audience = Rc::new(RefCell::new(Audience::new(hub, Arc::new(Nobody))));
     let mut subscriber = Subscriber::new(Rc::clone(&audience), 1);
@@ -57,7 +58,8 @@ fn messages_of_a_block_are_sent_in_order_if_it_is_executed() {
         [b"1", b"2"].iter().map(|payload| encoded(|out| publish(out, Op::Publish, *payload))).collect();
     let block = |watches: Vec<(&'static [u8], Option<Version>)>| {
         encoded(|out| {
-            command::encode_block(out, watches.into_iter(), commands.iter().map(Vec::as_slice));
+            let watches = watches.into_iter().map(|(key, version)| Watch { key, database: None, version });
+            command::encode_block(out, watches, commands.iter().map(Vec::as_slice));
         })
     };
     let missing = Version { position: 1, further: 0 };

@@ -31,6 +31,7 @@ impl Clients {
                 requests.extend(self.page_of_scan(client));
                 requests.extend(self.about_expiry(client));
                 requests.extend(self.about_users(client));
+                requests.extend(self.elsewhere(client));
                 requests.into_iter().flat_map(|request| with_own_read(request, false)).collect()
             }
             Kind::Http { connection } => {
@@ -223,6 +224,12 @@ impl Clients {
                 vec![Request::Become(user), Request::SetAsUser { user, value }, Request::BecomeNobody]
             }
         }
+    }
+
+    /// Something in another database.
+    fn elsewhere(&mut self, client: usize) -> Option<Request> {
+        let chance = &mut self.clients[client].expiry_chance;
+        (self.has_users && chance.one_in(3)).then(|| Request::Elsewhere(chance.below(1 << 20)))
     }
 
     /// A value that nobody else writes.

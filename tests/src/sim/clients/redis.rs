@@ -8,7 +8,8 @@ use crate::invariants::{
 use crate::linearizability::{Condition, Input, Output};
 use crate::resp::encode;
 use crate::sim::request::{
-    APPENDED, GROUP, PAIR, Request, appended, deleted_with_group, expiring_key, fifo_key, name, stray_key,
+    APPENDED, GROUP, KEYS, PAIR, Request, appended, deleted_with_group, expiring_key, fifo_key, name,
+    stray_key,
 };
 use crate::sim::sizes::{number_in, text};
 
@@ -73,11 +74,26 @@ pub(super) fn bytes_of(request: &Request) -> Vec<u8> {
             vec!["SET".into(), format!("of-user-{user}").into(), value.to_string().into()]
         }
         Request::BecomeNobody => vec!["RESET".into()],
+        Request::Elsewhere(number) => elsewhere(*number),
         Request::Refresh { .. } | Request::AtLeast { .. } | Request::Weak { .. } | Request::Health => {
             unreachable!("Redis has no words for it")
         }
     };
     encode(&words)
+}
+
+/// Copies a shared key to another database, exchanges two of these, or says which notices are sent.
+fn elsewhere(number: u64) -> Vec<Vec<u8>> {
+    let database = |number: u64| (1 + number % 3).to_string().into_bytes();
+    let key = || Vec::from(name((number % u64::from(KEYS)) as u8));
+    match number / 16 % 4 {
+        0 | 1 => vec!["COPY".into(), key(), key(), "DB".into(), database(number), "REPLACE".into()],
+        2 => vec!["SWAPDB".into(), database(number), database(number / 3)],
+        _ => {
+            let letters = if number.is_multiple_of(2) { "KEA" } else { "Ex" };
+            ["CONFIG", "SET", "notify-keyspace-events", letters].map(Vec::from).into()
+        }
+    }
 }
 
 fn mset(command: &str, keys: &[&str], value: u64) -> Vec<Vec<u8>> {
@@ -206,6 +222,14 @@ impl Clients {
                 Ok(())
             }
             (Request::BecomeNobody, Value::Simple(_)) => Ok(()),
+            (Request::Elsewhere(_), Value::Integer(0 | 1)) => {
+                checks.coverage.count("key copied to another database");
+                Ok(())
+            }
+            (Request::Elsewhere(_), Value::Simple(_)) => {
+                checks.coverage.count("databases exchanged or notices set");
+                Ok(())
+            }
             (Request::LookAtExpiring(key), value) => {
                 let found = match value {
                     Value::Null | Value::Integer(0) => false,

@@ -1,0 +1,105 @@
+//! CONFIG: settings by their names in Redis.
+//!
+//! Those of the state are changed through the log, alike on all servers. The others are in a server's file or have one value
+//! for ever, and CONFIG SET only takes the value that they have.
+
+use niagara_engine::Durability;
+
+use super::encode::Replies;
+use super::parse::Arguments;
+use super::words::{is, shown};
+use crate::Database;
+use crate::command::MAX_VALUE_BYTES;
+use crate::glob::Glob;
+use crate::notices::{NO_NOTICES, Notices};
+use crate::protocol::Engine;
+
+const NOTICES: &str = "notify-keyspace-events";
+
+pub(super) const REWRITE: &str = "ERR nothing is to be rewritten: what CONFIG SET changes is replicated, and the rest is in the server's file";
+
+pub(super) const NOT_IN_A_TRANSACTION: &str =
+    "ERR CONFIG SET failed - in a transaction, only notify-keyspace-events can be set";
+
+/// All settings, with their values.
+fn known(engine: &impl Engine) -> [(&'static str, String); 8] {
+    let keeps_a_log = engine.status().durability != Durability::Memory;
+    [
+        ("appendonly", if keeps_a_log { "yes" } else { "no" }.into()),
+        ("databases", Database::COUNT.to_string()),
+        ("maxmemory", "0".into()),
+        ("maxmemory-policy", "noeviction".into()),
+        (NOTICES, engine.reader().notices().letters()),
+        ("proto-max-bulk-len", MAX_VALUE_BYTES.to_string()),
+        ("save", String::new()),
+        ("timeout", "0".into()),
+    ]
+}
+
+/// `CONFIG GET pattern ..`: the patterns.
+pub(super) fn tell(patterns: Arguments<'_>, engine: &impl Engine, replies: &mut Replies<'_>) {
+    // No name is as long as the longest pattern.
+    let patterns: Vec<Glob> =
+        patterns.iter().filter_map(|pattern| Glob::new(&pattern.to_ascii_lowercase())).collect();
+    let known = known(engine);
+    let is_asked = |name: &str| patterns.iter().any(|pattern| pattern.matches(name.as_bytes()));
+    let found: Vec<_> = known.iter().filter(|(name, _)| is_asked(name)).collect();
+    replies.map(found.len());
+    for (name, value) in found {
+        replies.bulk(name.as_bytes());
+        replies.bulk(value.as_bytes());
+    }
+}
+
+/// Where a setting is changed.
+pub(super) enum Change {
+    OfTheState,
+    OfThisServer,
+}
+
+fn failed(name: &[u8], why: &str) -> String {
+    format!("ERR CONFIG SET failed (possibly related to argument '{}') - {why}", shown(name, 128))
+}
+
+/// Checks `CONFIG SET name value ..` as far as can be without a server: the names and values.
+pub(super) fn check(pairs: Arguments<'_>) -> Result<Change, String> {
+    if !pairs.len().is_multiple_of(2) {
+        return Err("ERR syntax error".into());
+    }
+    let names: Vec<&[u8]> = pairs.iter().step_by(2).collect();
+    let twice =
+        (1..names.len()).find(|at| names[..*at].iter().any(|name| name.eq_ignore_ascii_case(names[*at])));
+    if let Some(at) = twice {
+        return Err(failed(names[at], "duplicate parameter"));
+    }
+    let of_the_state = names.iter().filter(|name| is(name, NOTICES)).count();
+    if of_the_state == 0 {
+        return Ok(Change::OfThisServer);
+    }
+    if of_the_state < names.len() {
+        return Err(failed(NOTICES.as_bytes(), "all servers share it: set it by a command of its own"));
+    }
+    match Notices::parse(pairs.get(1)) {
+        Some(_) => Ok(Change::OfTheState),
+        None => Err(failed(NOTICES.as_bytes(), NO_NOTICES)),
+    }
+}
+
+/// `CONFIG SET name value ..` of settings that nobody can change: whether they have these values.
+pub(super) fn keep(pairs: Arguments<'_>, engine: &impl Engine, replies: &mut Replies<'_>) -> bool {
+    let known = known(engine);
+    for at in (0..pairs.len()).step_by(2) {
+        let (name, value) = (pairs.get(at), pairs.get(at + 1));
+        let Some((_, current)) = known.iter().find(|(known, _)| is(name, known)) else {
+            let name = shown(name, 128);
+            replies.error(&format!("ERR Unknown option or number of arguments for CONFIG SET - '{name}'"));
+            return false;
+        };
+        if !value.eq_ignore_ascii_case(current.as_bytes()) {
+            replies.error(&failed(name, "can't set immutable config: the servers' files decide it"));
+            return false;
+        }
+    }
+    replies.simple("OK");
+    true
+}
