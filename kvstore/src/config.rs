@@ -260,6 +260,8 @@ fn front_end_config(http: &str, redis: &str, table: &FrontTable) -> Result<Front
         key: format!("front.{}", error.name),
         reason: error.to_string(),
     })?;
+    let per_address = table.max_connections_per_address.filter(|most| *most > 0);
+    config.max_connections_per_address = per_address.map(|most| most as usize);
     Ok(config)
 }
 

@@ -44,6 +44,7 @@ mod description;
 mod front;
 mod glob;
 pub mod http;
+mod machine_memory;
 pub mod open_files;
 mod protocol;
 mod pubsub;

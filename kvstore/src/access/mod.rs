@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `names.rs` | the names and origins that a request over HTTP may come with |
 //! | `secret.rs` | the password, as its digest |
+//! | `network.rs` | what counts as one address |
 //! | `attempts.rs` | how often an address has failed to say it |
 //! | `guard.rs` | the rules together, for all connections of a server |
 //! | `entrance.rs` | how far one connection has come |
@@ -15,11 +16,13 @@ mod attempts;
 mod entrance;
 mod guard;
 mod names;
+mod network;
 mod secret;
 
 pub(crate) use entrance::Entrance;
 pub(crate) use guard::{Barred, Guard, GuardCollector, PROTECTED, PROTECTED_HINT};
 pub(crate) use names::{Names, OriginKind, is_origin};
+pub(crate) use network::network_of;
 pub use secret::{NotASecret, Secret};
 
 /// Who may use a server.

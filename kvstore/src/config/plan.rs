@@ -344,6 +344,11 @@ fn front_section() -> String {
 
 # An idle HTTP or Redis connection is closed after this many seconds. 0 means never, for Redis only.
 # http_idle_seconds = {http_idle}
+# Most of them from one address, or from one network of version 6 with 64 bits. 0 means three quarters of
+# max_connections from another machine, and all of them from this one. Lower it if each client has an address of its
+# own; set it to max_connections if all clients come through one proxy.
+# max_connections_per_address = 0
+
 # redis_idle_seconds = {redis_idle}
 
 # After this many idle seconds the system probes whether a client is still there, and ends the connection if its machine
@@ -362,8 +367,10 @@ fn front_section() -> String {
 # Most MiB that wait for a client that subscribes to channels. One that takes less is closed, and the log says so.
 # subscriber_output_mib = {subscriber_output}
 
-# Most MiB of requests and replies that wait for all clients together. Above it the server reads ahead for nobody, and
-# one MiB of replies waits for each client.
+# Most MiB of unfinished requests and replies of all clients together. From a half of it on, the server reads ahead for
+# nobody, and one MiB of replies waits for each client. From three quarters on, it refuses requests (429, TRYAGAIN). Once
+# all of it is used up, it reads nothing, and closes the clients that hold the most. Default: a quarter of the memory of
+# the machine, or of this process's control group; this is the number where the file was written.
 # all_clients_mib = {all_clients}
 
 # Whether this server answers CLUSTER, as Redis does with cluster-enabled: clients in cluster mode then find the other

@@ -81,6 +81,7 @@ pub(super) struct FrontTable {
     pub threads: Option<u32>,
     pub max_connections: Option<u32>,
     pub http_idle_seconds: Option<u32>,
+    pub max_connections_per_address: Option<u32>,
     pub redis_idle_seconds: Option<u32>,
     pub tcp_keepalive_seconds: Option<u32>,
     pub shutdown_grace_seconds: Option<u32>,

@@ -13,6 +13,8 @@ use crate::AccessConfig;
 use crate::access::Names;
 
 use crate::resp::Failover;
+use super::limits::MOST_OF_ALL_CLIENTS;
+use crate::machine_memory::usable_bytes;
 
 /// Where clients connect, and how many may.
 ///
@@ -52,6 +54,9 @@ pub struct FrontEndConfig {
     /// An HTTP connection is closed after being idle this long. The default exceeds the time that clients and
     /// proxies wait before they close it themselves.
     pub http_idle: Duration,
+    /// Most of them from one address, or from one network of version 6 with 64 bits. `None`, the default: three quarters
+    /// of all from another machine, and all from this one.
+    pub max_connections_per_address: Option<usize>,
     /// The same for the Redis protocol. Zero, the default, means never, as in Redis.
     pub redis_idle: Duration,
     /// How long a server that is told to stop waits for its clients to leave: it refuses what they ask for,
@@ -66,8 +71,10 @@ pub struct FrontEndConfig {
     pub client_output: usize,
     /// Most bytes that wait for a client that subscribes to channels. One that takes less is closed.
     pub subscriber_output: usize,
-    /// Most bytes of requests and replies that wait for all clients together. Above it the server reads ahead
-    /// for nobody, and one MiB of replies waits for each client.
+    /// Most bytes of unfinished requests and replies of all clients together. From a half of it on, the server reads
+    /// ahead for nobody, and one MiB of replies waits for each client. From three quarters on, requests are refused.
+    /// Once all of it is used up, nothing more is read, and the clients that hold the most are closed. The default is
+    /// a quarter of the memory of the machine, or of the process's control group.
     pub all_clients: usize,
 }
 
@@ -113,8 +120,11 @@ impl Default for FrontEndConfig {
             shutdown_grace: Duration::from_secs(3),
             tcp_keepalive: Duration::from_secs(60),
             client_output: 64 << 20,
+            max_connections_per_address: None,
             subscriber_output: 32 << 20,
-            all_clients: 1 << 30,
+            all_clients: usize::try_from((usable_bytes() >> 22) << 20)
+                .unwrap_or(usize::MAX)
+                .clamp(1 << 20, MOST_OF_ALL_CLIENTS),
         }
     }
 }

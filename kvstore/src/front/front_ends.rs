@@ -12,6 +12,8 @@ use mio::Poll;
 use niagara_engine::{Client, Wake};
 use niagara_tls::Acceptor;
 
+use super::addresses::Addresses;
+use super::budget::Budget;
 use super::certificates::{Certificates, CertificatesCollector};
 use super::config::FrontEndConfig;
 use super::gauges::GaugeCollector;
@@ -62,7 +64,7 @@ impl FrontEnds {
             let client = client.clone();
             move || client.port(mailbox)
         })?;
-        let gauges = GaugeCollector::new(client_reader);
+        let gauges = GaugeCollector::new(client_reader, Arc::clone(&front_ends.common.budget));
         let certificates = front_ends.certificates.clone().map(CertificatesCollector);
         let barred = GuardCollector(Arc::clone(&front_ends.common.guard));
         registry.register_metrics(|registry| {
@@ -118,12 +120,15 @@ impl FrontEnds {
             listener.register(polls[0].registry(), Worker::<E>::listener_token(number))?;
         }
         let guard = Arc::new(Guard::new(&config.access));
+        let budget = Arc::new(Budget::new(config.all_clients));
         let common = Arc::new(Common {
+            addresses: Addresses::new(&config),
             config,
             mailboxes: mailboxes.clone(),
             metrics,
             stopping: false.into(),
             open: 0.into(),
+            budget,
             next_id: 1.into(),
             time: Arc::new(ClusterTime::new(Instant::now())),
             guard,

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::fake::{FakeEngine, FakeServer, Mood};
 use super::golden::{http, redis};
 use crate::front::allowance::Allowance;
+use crate::front::budget::Level;
 use crate::front::client_session::ClientSession;
 use crate::front::connection::{Connection, Fate, LINGER, PATIENCE, PATIENCE_BYTES, READ_BYTES, Readiness};
 use crate::front::metrics::Tally;
@@ -79,11 +80,11 @@ impl Pair {
     }
 
     fn is_overdue_after(&self, time: Duration) -> bool {
-        self.connection.is_overdue(self.now + time)
+        self.connection.overdue(self.now + time).is_some()
     }
 }
 
-const ALLOWANCE: Allowance = Allowance { ahead: 1 << 20, output: 4 << 20 };
+const ALLOWANCE: Allowance = Allowance { ahead: 1 << 20, output: 4 << 20, level: Level::Plenty };
 const MOMENT: Duration = Duration::from_millis(1);
 
 #[test]

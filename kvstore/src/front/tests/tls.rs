@@ -18,7 +18,7 @@ use super::golden::http;
 use super::sockets::{LONG, engine_of};
 use crate::TlsPorts;
 use crate::front::client_session::ClientSession;
-use crate::front::connection::{Connection, HANDSHAKE_PATIENCE};
+use crate::front::connection::{Connection, HANDSHAKE_PATIENCE, Overdue};
 use crate::front::session::Session;
 use crate::front::token::Origin;
 use crate::front::{FrontEndConfig, FrontEnds};
@@ -234,6 +234,6 @@ fn a_client_that_does_not_shake_hands_has_its_time() {
     let before = Instant::now();
     let connection: Connection<u8> = Connection::new(stream, session);
     let after = Instant::now();
-    assert!(!connection.is_overdue(before + HANDSHAKE_PATIENCE - Duration::from_millis(1)));
-    assert!(connection.is_overdue(after + HANDSHAKE_PATIENCE));
+    assert!(connection.overdue(before + HANDSHAKE_PATIENCE - Duration::from_millis(1)).is_none());
+    assert_eq!(connection.overdue(after + HANDSHAKE_PATIENCE), Some(Overdue::Handshake));
 }
