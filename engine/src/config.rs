@@ -7,9 +7,11 @@ mod open_files;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use niagara_log::Durability;
+use niagara_tls::Mutual;
 
 use crate::reads::Reads;
 
@@ -57,6 +59,10 @@ pub struct Config {
     pub durability: Durability,
     /// How strong reads are made sure to be fresh; the same on all servers.
     pub reads: Reads,
+    /// What the servers prove to each other who they are with, and encrypt what they send: certificates that have the
+    /// servers' [names](niagara_net::peer_name). Whoever opens it has it read again when the files change. `None`:
+    /// everything passes the network as it is.
+    pub tls: Option<Arc<Mutual>>,
     /// How many threads drive the groups.
     pub threads: Threads,
     /// The core that each of these threads is bound to.
@@ -229,6 +235,7 @@ impl Config {
             listeners: Listeners::default(),
             data_dir: PathBuf::from("niagara-data"),
             durability: Durability::Fsync,
+            tls: None,
             threads: Threads::default(),
             reads: Reads::default(),
             pinning: Pinning::default(),

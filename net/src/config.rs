@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
+
+use niagara_tls::Mutual;
 
 use crate::frame::HEAD_BYTES;
 use crate::hello::{Hello, MAX_GREETING_BYTES};
@@ -70,6 +73,9 @@ pub struct LinkConfig {
     pub bind_address: Option<IpAddr>,
     /// The network device that dialled connections are bound to (`SO_BINDTODEVICE`).
     pub bind_device: Option<String>,
+    /// What the servers prove to each other who they are with, and encrypt what they send. `None`: everything passes the
+    /// network as it is, and whoever reaches the channel's address can say that he is a peer.
+    pub tls: Option<Arc<Mutual>>,
     /// Bytes that may wait for one peer; what exceeds them is dropped, whole messages at a time. Besides, 64
     /// KiB of [urgent](crate::Frame::urgent) messages may wait.
     pub send_queue_bytes: usize,
@@ -104,6 +110,7 @@ impl LinkConfig {
             peers,
             bind_address: None,
             bind_device: None,
+            tls: None,
             send_queue_bytes: DEFAULT_SEND_QUEUE_BYTES,
             max_frame_bytes: DEFAULT_MAX_FRAME_BYTES,
             read_buffer_bytes: DEFAULT_READ_BUFFER_BYTES,

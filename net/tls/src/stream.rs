@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, IoSlice, Read, Write};
 
 use rustls::Connection;
 
+use crate::shown::Shown;
 use crate::{Acceptor, Connector};
 
 /// Bytes that are read from a socket at once.
@@ -97,6 +98,12 @@ impl<S: Read + Write> Stream<S> {
             Stream::Plain(_) => Ok(()),
             Stream::Tls(stream) => stream.shake_hands(),
         }
+    }
+
+    /// The certificate that the other end has shown, if it has.
+    pub fn shown(&self) -> Option<Shown<'_>> {
+        let Stream::Tls(stream) = self else { return None };
+        stream.tls.peer_certificates()?.first().map(Shown)
     }
 
     /// Whether bytes that were written wait for the socket.
