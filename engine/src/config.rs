@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use niagara_log::Durability;
+use niagara_net::Plain;
 use niagara_tls::Mutual;
 
 use crate::reads::Reads;
@@ -63,6 +64,8 @@ pub struct Config {
     /// servers' [names](niagara_net::peer_name). Whoever opens it has it read again when the files change. `None`:
     /// everything passes the network as it is.
     pub tls: Option<Arc<Mutual>>,
+    /// What becomes of connections without TLS, if `tls` is there: for a running cluster that goes over to it.
+    pub plain: Plain,
     /// How many threads drive the groups.
     pub threads: Threads,
     /// The core that each of these threads is bound to.
@@ -236,6 +239,7 @@ impl Config {
             data_dir: PathBuf::from("niagara-data"),
             durability: Durability::Fsync,
             tls: None,
+            plain: Plain::default(),
             threads: Threads::default(),
             reads: Reads::default(),
             pinning: Pinning::default(),

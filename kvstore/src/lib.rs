@@ -46,6 +46,7 @@ mod glob;
 pub mod http;
 mod machine_memory;
 pub mod open_files;
+mod peers;
 mod protocol;
 mod pubsub;
 pub mod query;

@@ -1,12 +1,13 @@
 //! One TCP connection: its socket, the partly received next frame, and the frames to be written.
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 use mio::event::Event as Readiness;
 use mio::net::TcpStream;
-use niagara_tls::Stream;
+use niagara_tls::{Mutual, Stream};
 
 use crate::config::LinkConfig;
 use crate::counters::Counters;
@@ -50,6 +51,8 @@ pub(crate) enum Received {
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) stream: Stream<TcpStream>,
+    /// It may turn out to be encrypted.
+    undecided: bool,
     pub(crate) phase: Phase,
     /// By when the connection must be up.
     pub(crate) deadline: Instant,
@@ -71,6 +74,7 @@ impl Connection {
     pub(crate) fn new(stream: Stream<TcpStream>, phase: Phase, deadline: Instant) -> Connection {
         Connection {
             stream,
+            undecided: false,
             phase,
             deadline,
             listed: false,
@@ -80,6 +84,25 @@ impl Connection {
             ending: false,
             writable: true,
         }
+    }
+
+    /// An accepted connection that may or may not be encrypted.
+    pub(crate) fn undecided(self) -> Connection {
+        Connection { undecided: true, ..self }
+    }
+
+    /// Makes it an encrypted connection if that is how it begins. `false`: too little has arrived to tell.
+    pub(crate) fn decide(self, tls: &Arc<Mutual>) -> (Connection, bool) {
+        let Connection { stream, undecided, .. } = self;
+        let (stream, listed, undecided) = match stream {
+            Stream::Plain(socket) if undecided => match proof::begins_encrypted(&socket) {
+                None => (Stream::Plain(socket), false, true),
+                Some(false) => (Stream::Plain(socket), true, false),
+                Some(true) => (tls.accept(socket), true, false),
+            },
+            stream => (stream, true, false),
+        };
+        (Connection { stream, listed, undecided, ..self }, !undecided)
     }
 
     /// Switches from greetings to messages.
@@ -144,8 +167,7 @@ impl Connection {
                     return Err(DownReason::Closed);
                 }
                 Ok(count) => {
-                    // What is encrypted comes in records, so a short read does not mean that there are no more.
-                    self.readable = count == room.len() || self.ending || self.stream.is_encrypted();
+                    self.readable = count == room.len() || self.ending || self.stream.may_hold_more();
                     *budget = budget.saturating_sub(count);
                     self.reader.advance(count);
                 }

@@ -170,8 +170,7 @@ impl Links {
         let token = self.next_token;
         stream.register(&self.registry, Token(token), Interest::READABLE | Interest::WRITABLE)?;
         self.next_token += 1;
-        let dialled = (self.config.hello.cluster, self.peers[peer].server);
-        let stream = proof::dial(stream, self.config.tls.as_ref(), dialled)?;
+        let stream = proof::dial(stream, &self.config, self.peers[peer].server)?;
         let deadline = now + self.peers[peer].patience(&self.config);
         self.connections.insert(token, Connection::new(stream, Phase::Connecting { peer }, deadline));
         Ok(())

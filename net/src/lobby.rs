@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use mio::event::{Event as Readiness, Source};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
-use niagara_tls::Mutual;
+use niagara_tls::{Mutual, Stream};
 use socket2::SockRef;
 
 use crate::admission::check_cluster;
@@ -20,7 +20,7 @@ use crate::counters::Counters;
 use crate::event::{DownReason, Event};
 use crate::hello::{Greeting, GreetingError, Hello, MAX_GREETING_BYTES, VERSION};
 use crate::listener::Listener;
-use crate::proof;
+use crate::proof::{self, Plain};
 use crate::refusal::Refusal;
 use crate::slot::{FIRST_CONNECTION, LISTENER, Slot};
 use crate::socket;
@@ -39,6 +39,7 @@ pub(crate) struct Lobby {
     hello_timeout: Duration,
     max_pending_connections: usize,
     tls: Option<Arc<Mutual>>,
+    plain: Plain,
     listener: Listener,
     registry: Registry,
     board: Arc<Switchboard>,
@@ -69,6 +70,7 @@ impl Lobby {
             hello_timeout: config.hello_timeout,
             max_pending_connections: config.max_pending_connections,
             tls: config.tls.clone(),
+            plain: config.plain,
             listener: Listener::new(listener),
             registry,
             board: Arc::clone(board),
@@ -136,12 +138,21 @@ impl Lobby {
             return tracing::debug!(%error, "an accepted connection could not be used");
         }
         self.next_token += 1;
-        let stream = proof::accept(stream, self.tls.as_ref());
-        self.strangers.insert(token, Connection::new(stream, Phase::Stranger, now + self.hello_timeout));
+        let deadline = now + self.hello_timeout;
+        let stranger = match (&self.tls, self.plain) {
+            (Some(_), Plain::Accepted | Plain::Dialled) => {
+                Connection::new(Stream::Plain(stream), Phase::Stranger, deadline).undecided()
+            }
+            (tls, _) => Connection::new(proof::accept(stream, tls.as_ref()), Phase::Stranger, deadline),
+        };
+        self.strangers.insert(token, stranger);
     }
 
     /// Reads until a stranger has said hello. A greeting is all that is read here.
     fn read(&mut self, token: usize) {
+        if !self.decide(token) {
+            return;
+        }
         let Some(connection) = self.strangers.get_mut(&token) else { return };
         let mut budget = MAX_GREETING_BYTES;
         let received = connection.receive(&mut budget, &mut self.events, &mut self.counters);
@@ -154,6 +165,15 @@ impl Lobby {
                 self.dismiss(token, &reason);
             }
         }
+    }
+
+    /// Finds out whether a stranger speaks TLS, if he may or may not. `false`: that is not known yet.
+    fn decide(&mut self, token: usize) -> bool {
+        let Some(tls) = self.tls.as_ref().filter(|_| self.plain != Plain::Refused) else { return true };
+        let Some(connection) = self.strangers.remove(&token) else { return true };
+        let (connection, is_decided) = connection.decide(tls);
+        self.strangers.insert(token, connection);
+        is_decided
     }
 
     fn on_greeting(&mut self, token: usize, body: &[u8]) {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use mio::net::TcpStream;
 use niagara_tls::{Mutual, NotTls, Stream};
 
+use crate::config::LinkConfig;
 use crate::hello::Hello;
 use crate::refusal::Refusal;
 
@@ -21,6 +22,19 @@ pub fn peer_name(cluster: u128, server: u64) -> String {
     format!("server-{server}.{cluster:032x}.niagara")
 }
 
+/// What becomes of connections without TLS on a channel that has it, while a running cluster goes over to it: first all
+/// servers dial without it, one after the other, then they accept such connections, then they refuse them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Plain {
+    /// There are none.
+    #[default]
+    Refused,
+    /// Others may dial without TLS; this server dials with it.
+    Accepted,
+    /// This server dials without TLS, too.
+    Dialled,
+}
+
 /// The end of a connection that has been accepted.
 pub(crate) fn accept(socket: TcpStream, tls: Option<&Arc<Mutual>>) -> Stream<TcpStream> {
     match tls {
@@ -29,15 +43,26 @@ pub(crate) fn accept(socket: TcpStream, tls: Option<&Arc<Mutual>>) -> Stream<Tcp
     }
 }
 
+/// Whether a connection begins as TLS does. `None`: too little has arrived. No greeting is long enough to begin like that.
+pub(crate) fn begins_encrypted(socket: &TcpStream) -> Option<bool> {
+    /// A handshake, and the version that its record names.
+    const BEGIN: [u8; 3] = [0x16, 3, 1];
+    let mut begin = [0; BEGIN.len()];
+    match socket.peek(&mut begin) {
+        Ok(count) if count == 0 || begin[..count] != BEGIN[..count] => Some(false),
+        Ok(count) => (count == BEGIN.len()).then_some(true),
+        // Reading will report it again.
+        Err(error) => (error.kind() != io::ErrorKind::WouldBlock).then_some(false),
+    }
+}
+
 /// The end that has dialled a server, which must prove that it is this one.
-pub(crate) fn dial(
-    socket: TcpStream,
-    tls: Option<&Arc<Mutual>>,
-    (cluster, server): (u128, u64),
-) -> io::Result<Stream<TcpStream>> {
-    match tls {
-        None => Ok(Stream::Plain(socket)),
-        Some(tls) => tls.connect(socket, &peer_name(cluster, server)),
+pub(crate) fn dial(socket: TcpStream, config: &LinkConfig, server: u64) -> io::Result<Stream<TcpStream>> {
+    match &config.tls {
+        Some(tls) if config.plain != Plain::Dialled => {
+            tls.connect(socket, &peer_name(config.hello.cluster, server))
+        }
+        _ => Ok(Stream::Plain(socket)),
     }
 }
 

@@ -42,8 +42,10 @@ pub struct AccessConfig {
     /// The password of the user `niagara.rescue`, who may do everything, whatever the users' rights are: the way back for an
     /// operator who has locked himself out.
     pub rescue_password: Option<Secret>,
-    /// Serves clients of other machines although there is no password.
+    /// Serves clients of other machines although there is no password, and lets servers speak to each other without TLS.
     pub insecure: bool,
+    /// The client of a certificate is the user whose name is the common name of the certificate's subject.
+    pub users_by_certificate: bool,
     /// Names by which HTTP clients call this server, without ports. Those of the loopback, addresses, and the name of
     /// the machine need not be among them.
     pub names: Vec<String>,

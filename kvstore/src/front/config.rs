@@ -1,20 +1,21 @@
 //! Where a server's front ends listen, and their limits.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use niagara_engine::ServerId;
-use niagara_tls::ServerFiles;
+use niagara_tls::{Mutual, ServerFiles};
 use rustix::process::{Resource, getrlimit};
 use rustix::system::uname;
 
 use crate::AccessConfig;
 use crate::access::Names;
 
-use crate::resp::Failover;
 use super::limits::MOST_OF_ALL_CLIENTS;
 use crate::machine_memory::usable_bytes;
+use crate::resp::Failover;
 
 /// Where clients connect, and how many may.
 ///
@@ -45,18 +46,20 @@ pub struct FrontEndConfig {
     pub access: AccessConfig,
     /// Further ports, at which clients speak TLS.
     pub tls: Option<TlsPorts>,
+    /// What this server shows to the others of its cluster. Its files are read again with those of `tls`.
+    pub peer_certificates: Option<Arc<Mutual>>,
     /// Number of front-end threads, at least 1. The default is one for every four cores, since the groups,
     /// the sequencer and the application need the others.
     pub threads: usize,
     /// Most clients at a time, of both protocols together. Further ones get an error and are closed. The
     /// default is the process's limit of open files, less some for logs and other servers.
     pub max_connections: usize,
-    /// An HTTP connection is closed after being idle this long. The default exceeds the time that clients and
-    /// proxies wait before they close it themselves.
-    pub http_idle: Duration,
     /// Most of them from one address, or from one network of version 6 with 64 bits. `None`, the default: three quarters
     /// of all from another machine, and all from this one.
     pub max_connections_per_address: Option<usize>,
+    /// An HTTP connection is closed after being idle this long. The default exceeds the time that clients and
+    /// proxies wait before they close it themselves.
+    pub http_idle: Duration,
     /// The same for the Redis protocol. Zero, the default, means never, as in Redis.
     pub redis_idle: Duration,
     /// How long a server that is told to stop waits for its clients to leave: it refuses what they ask for,
@@ -113,14 +116,15 @@ impl Default for FrontEndConfig {
             members_https: Vec::new(),
             access: AccessConfig::default(),
             tls: None,
+            peer_certificates: None,
             threads: (cores / 4).clamp(1, 8),
             max_connections: files.saturating_sub(RESERVED_FILES).clamp(16, 1 << 20) as usize,
             http_idle: Duration::from_secs(75),
+            max_connections_per_address: None,
             redis_idle: Duration::ZERO,
             shutdown_grace: Duration::from_secs(3),
             tcp_keepalive: Duration::from_secs(60),
             client_output: 64 << 20,
-            max_connections_per_address: None,
             subscriber_output: 32 << 20,
             all_clients: usize::try_from((usable_bytes() >> 22) << 20)
                 .unwrap_or(usize::MAX)

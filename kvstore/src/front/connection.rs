@@ -85,6 +85,8 @@ pub(super) struct Connection<L> {
     half_closed: bool,
     ended: bool,
     broken: bool,
+    /// The session knows whose certificate the client has shown.
+    introduced: bool,
     lingers: Option<Instant>,
     waits: Option<Waits>,
     /// The thread has listed this connection for this turn.
@@ -139,6 +141,7 @@ impl<L: Copy> Connection<L> {
             half_closed: false,
             ended: false,
             broken: false,
+            introduced: false,
             lingers: None,
             waits: None,
             listed: false,
@@ -281,6 +284,7 @@ impl<L: Copy> Connection<L> {
                 self.readable = filled || self.half_closed || self.stream.is_encrypted();
                 self.ended = count == 0;
                 self.moved(count, now);
+                self.introduce();
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -291,6 +295,16 @@ impl<L: Copy> Connection<L> {
                     tell_plain(self.wire(), self.stream.socket_mut());
                 }
             }
+        }
+    }
+
+    /// Tells the session whose certificate the client has shown, once: by the first bytes that it says, it has.
+    fn introduce(&mut self) {
+        if std::mem::replace(&mut self.introduced, true) {
+            return;
+        }
+        if let Some(name) = self.stream.shown().and_then(|shown| shown.common_name()) {
+            either!(&mut self.talk, session => session.introduce(&name));
         }
     }
 

@@ -14,7 +14,7 @@ use niagara_tls::Acceptor;
 
 use super::addresses::Addresses;
 use super::budget::Budget;
-use super::certificates::{Certificates, CertificatesCollector};
+use super::certificates::{Certificates, CertificatesCollector, Shown};
 use super::config::FrontEndConfig;
 use super::gauges::GaugeCollector;
 use super::listener::Listener;
@@ -134,7 +134,10 @@ impl FrontEnds {
             guard,
             acceptor,
         });
-        let certificates = common.acceptor.clone().map(|acceptor| Arc::new(Certificates::new(acceptor)));
+        let to_clients = common.acceptor.clone().map(Shown::ToClients);
+        let to_peers = common.config.peer_certificates.clone().map(Shown::ToPeers);
+        let shown: Vec<_> = to_clients.into_iter().chain(to_peers).collect();
+        let certificates = (!shown.is_empty()).then(|| Arc::new(Certificates::new(shown)));
         let mut front_ends = FrontEnds {
             common: Arc::clone(&common),
             certificates: certificates.clone(),

@@ -366,6 +366,11 @@ impl<P: Protocol, L: Copy> Session<P, L> {
         self.slots.is_empty() && !self.is_asking()
     }
 
+    /// See [`Protocol::introduce`].
+    pub(crate) fn introduce(&mut self, name: &str) {
+        self.protocol.introduce(name);
+    }
+
     /// Bytes held for requests that are not finished, besides what is in the input.
     pub(crate) fn held(&self) -> usize {
         self.held + self.protocol.held()

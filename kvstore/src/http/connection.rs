@@ -271,6 +271,10 @@ impl Protocol for HttpConnection {
         }
     }
 
+    fn introduce(&mut self, name: &str) {
+        self.entrance.introduce(name);
+    }
+
     fn held(&self) -> usize {
         self.command.capacity()
     }

@@ -199,6 +199,9 @@ pub(crate) trait Protocol {
         false
     }
 
+    /// The client has shown a certificate with this name.
+    fn introduce(&mut self, name: &str);
+
     /// Bytes that it holds of requests, besides what is in the input.
     fn held(&self) -> usize;
 

@@ -361,6 +361,10 @@ impl Protocol for RespConnection {
         self.parser.length()
     }
 
+    fn introduce(&mut self, name: &str) {
+        self.entrance.introduce(name);
+    }
+
     fn held(&self) -> usize {
         self.conversation.held()
     }

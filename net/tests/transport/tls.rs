@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use niagara_net::{LinkConfig, Refusal, Sent, peer_name};
+use niagara_net::{LinkConfig, Plain, Refusal, Sent, peer_name};
 use niagara_tls::{Mutual, MutualFiles};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
@@ -125,6 +125,31 @@ fn other_authorities_and_plain_connections_are_refused() {
     let [_, two] = never_connects(with(listener(), authority.own(1)), |dialler| dialler);
     let (refusal, by_us) = two.refusals().remove(0);
     assert!(!by_us && refusal.to_string().contains("speaks TLS"), "{refusal}");
+}
+
+/// A running cluster goes over to TLS in three steps, one server after the other.
+#[test]
+fn servers_go_over_to_tls_one_after_the_other() {
+    let authority = Authority::new();
+    let (of_one, of_two) = (authority.own(1), authority.own(2));
+    let step = |number: u8, config: LinkConfig, tls: &Arc<Mutual>| match number {
+        0 => config,
+        1 => LinkConfig { plain: Plain::Dialled, ..with(config, Arc::clone(tls)) },
+        2 => LinkConfig { plain: Plain::Accepted, ..with(config, Arc::clone(tls)) },
+        _ => with(config, Arc::clone(tls)),
+    };
+    for (first, second) in [(0, 0), (0, 1), (1, 0), (1, 1), (1, 2), (2, 1), (2, 2), (2, 3), (3, 2), (3, 3)] {
+        let mut one = Node::open(step(first, config(1, &[(2, nowhere())]), &of_one));
+        let mut two = Node::open(step(second, config(2, &[(1, one.address())]), &of_two));
+        drive([&mut one, &mut two], "both are up", |[one, two]| one.is_connected(2) && two.is_connected(1));
+        two.send(1, Bytes::from_static(b"hello"));
+        drive([&mut one, &mut two], "it arrives", |[one, _]| one.bodies(2).any(|body| body == "hello"));
+        assert_eq!((one.refusals(), two.refusals()), (Vec::new(), Vec::new()), "{first} and {second}");
+    }
+    // Where both are spoken, who speaks TLS still has to prove who he is.
+    let listener = step(2, config(1, &[(2, nowhere()), (3, nowhere())]), &of_one);
+    let [one, _] = never_connects(listener, |dialler| with(dialler, authority.own(3)));
+    assert!(matches!(one.refusals().remove(0), (Refusal::Certificate(_), true)));
 }
 
 #[test]
