@@ -101,7 +101,7 @@ const KEEP_CHANGES: u8 = 21;
 const LAST_OPCODE: u8 = KEEP_CHANGES;
 
 /// Raised when a release executes an existing command with another result, or knows more calls.
-const RESULTS: u8 = 4;
+const RESULTS: u8 = 5;
 
 /// Names everything that decides what commands do, for
 /// [`Config::application`](niagara_engine::Config::application): servers that differ in any of it refuse each
