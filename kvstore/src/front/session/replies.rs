@@ -165,6 +165,11 @@ impl<P: Protocol, L: Copy> Session<P, L> {
         }
         let front = self.slots.front_mut().expect("there is a read at the front");
         front.read_now(turn.engine.reader(), applied);
+        let bytes = match &front.doing {
+            Doing::Read { sought: Sought::Found(found), .. } => found.reply.bytes(),
+            _ => 0,
+        };
+        self.held = self.held + bytes - std::mem::replace(&mut front.bytes, bytes);
         true
     }
 
