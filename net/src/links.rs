@@ -18,7 +18,7 @@ use crate::counters::Counters;
 use crate::event::{DownReason, Event};
 use crate::frame::Frame;
 use crate::peer::PeerState;
-use crate::proof;
+use crate::proof::{self, Plain};
 use crate::resolve::Resolver;
 use crate::switchboard::{Arrival, Arrivals};
 use crate::transport::Sent;
@@ -170,7 +170,9 @@ impl Links {
         let token = self.next_token;
         stream.register(&self.registry, Token(token), Interest::READABLE | Interest::WRITABLE)?;
         self.next_token += 1;
-        let stream = proof::dial(stream, &self.config, self.peers[peer].server)?;
+        let LinkConfig { tls, plain, hello, .. } = &self.config;
+        let tls = tls.as_ref().filter(|_| *plain != Plain::Dialled);
+        let stream = proof::dial(stream, tls, (hello.cluster, self.peers[peer].server))?;
         let deadline = now + self.peers[peer].patience(&self.config);
         self.connections.insert(token, Connection::new(stream, Phase::Connecting { peer }, deadline));
         Ok(())

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use mio::net::TcpStream;
 use niagara_tls::{Mutual, NotTls, Stream};
 
-use crate::config::LinkConfig;
 use crate::hello::Hello;
 use crate::refusal::Refusal;
 
@@ -56,13 +55,15 @@ pub(crate) fn begins_encrypted(socket: &TcpStream) -> Option<bool> {
     }
 }
 
-/// The end that has dialled a server, which must prove that it is this one.
-pub(crate) fn dial(socket: TcpStream, config: &LinkConfig, server: u64) -> io::Result<Stream<TcpStream>> {
-    match &config.tls {
-        Some(tls) if config.plain != Plain::Dialled => {
-            tls.connect(socket, &peer_name(config.hello.cluster, server))
-        }
-        _ => Ok(Stream::Plain(socket)),
+/// The end of a connection that has dialled a server, which must prove that it is this one of this cluster.
+pub(crate) fn dial(
+    socket: TcpStream,
+    tls: Option<&Arc<Mutual>>,
+    (cluster, server): (u128, u64),
+) -> io::Result<Stream<TcpStream>> {
+    match tls {
+        None => Ok(Stream::Plain(socket)),
+        Some(tls) => tls.connect(socket, &peer_name(cluster, server)),
     }
 }
 

@@ -2,6 +2,9 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+/// The largest budget that can be configured.
+pub(super) const MOST_BYTES: usize = 1 << 40;
+
 /// How much of the memory is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Level {

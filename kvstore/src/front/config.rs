@@ -10,10 +10,9 @@ use niagara_tls::{Mutual, ServerFiles};
 use rustix::process::{Resource, getrlimit};
 use rustix::system::uname;
 
+use super::budget::MOST_BYTES;
 use crate::AccessConfig;
 use crate::access::Names;
-
-use super::limits::MOST_OF_ALL_CLIENTS;
 use crate::machine_memory::usable_bytes;
 use crate::resp::Failover;
 
@@ -128,7 +127,7 @@ impl Default for FrontEndConfig {
             subscriber_output: 32 << 20,
             all_clients: usize::try_from((usable_bytes() >> 22) << 20)
                 .unwrap_or(usize::MAX)
-                .clamp(1 << 20, MOST_OF_ALL_CLIENTS),
+                .clamp(1 << 20, MOST_BYTES),
         }
     }
 }

@@ -6,12 +6,9 @@ use niagara_engine::{Config, Member, Pinning, Threads};
 use serde::{Deserialize, Serialize};
 
 use super::certificates;
-use super::demand::Demand;
+use super::demand::{CLUSTER, Demand};
 use super::options::AppendOptions;
 use crate::failure::Failure;
-
-/// The cluster's id.
-pub(super) const CLUSTER: u128 = 0x10ad;
 
 /// One server's part.
 #[derive(Clone, Debug, Serialize, Deserialize)]

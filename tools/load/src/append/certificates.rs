@@ -8,7 +8,7 @@ use niagara_engine::niagara_net::peer_name;
 use niagara_tls::{Mutual, MutualFiles};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
-use super::assignment::CLUSTER;
+use super::demand::CLUSTER;
 use crate::failure::Failure;
 
 /// Makes an authority, and a certificate for each server, in a directory.
