@@ -32,6 +32,9 @@ const GATHERED: usize = 64;
 pub(super) const PATIENCE_BYTES: usize = 16 << 10;
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The same while requests are refused, since there is no memory for them.
+pub(super) const SHORT_PATIENCE: Duration = Duration::from_secs(5);
+
 /// How long a client may take to agree on keys.
 pub(super) const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -471,12 +474,12 @@ impl<L: Copy> Connection<L> {
         Untaken { replies: self.output.len(), requests: self.held() - self.output.len() }
     }
 
-    /// Whether the client's time is up, and what it has failed to do.
-    pub(super) fn overdue(&self, now: Instant) -> Option<Overdue> {
+    /// Whether the client's time is up, and what it has failed to do. `patience` is for its part in a request.
+    pub(super) fn overdue(&self, now: Instant, patience: Duration) -> Option<Overdue> {
         let passed = |since: Instant, time: Duration| now.saturating_duration_since(since) >= time;
         if self.lingers.is_some_and(|since| passed(since, LINGER)) {
             Some(Overdue::Over)
-        } else if self.waits.is_some_and(|waits| passed(waits.since, PATIENCE)) {
+        } else if self.waits.is_some_and(|waits| passed(waits.since, patience)) {
             let has_replies = !self.output.is_empty() || self.stream.has_unsent();
             Some(if has_replies { Overdue::SlowReader } else { Overdue::SlowWriter })
         } else {

@@ -17,7 +17,7 @@ use super::fake::{FakeServer, Mood};
 use super::golden::http;
 use super::sockets::{LONG, engine_of};
 use crate::front::client_session::ClientSession;
-use crate::front::connection::{Connection, HANDSHAKE_PATIENCE, Overdue};
+use crate::front::connection::{Connection, HANDSHAKE_PATIENCE, Overdue, PATIENCE};
 use crate::front::session::Session;
 use crate::front::token::Origin;
 use crate::front::{FrontEndConfig, FrontEnds};
@@ -274,6 +274,6 @@ fn a_client_that_does_not_shake_hands_has_its_time() {
     let before = Instant::now();
     let connection: Connection<u8> = Connection::new(stream, session);
     let after = Instant::now();
-    assert!(connection.overdue(before + HANDSHAKE_PATIENCE - Duration::from_millis(1)).is_none());
-    assert_eq!(connection.overdue(after + HANDSHAKE_PATIENCE), Some(Overdue::Handshake));
+    assert!(connection.overdue(before + HANDSHAKE_PATIENCE - Duration::from_millis(1), PATIENCE).is_none());
+    assert_eq!(connection.overdue(after + HANDSHAKE_PATIENCE, PATIENCE), Some(Overdue::Handshake));
 }

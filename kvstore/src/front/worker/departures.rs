@@ -3,13 +3,13 @@
 use std::cmp::Reverse;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use niagara_tls::Stream;
 
 use super::{SWEEP, Worker};
 use crate::front::budget::Level;
-use crate::front::connection::{Connection, Overdue, Untaken};
+use crate::front::connection::{Connection, Overdue, PATIENCE, SHORT_PATIENCE, Untaken};
 use crate::front::limits::Place;
 use crate::front::listener::turn_away;
 use crate::front::metrics::{Closed, Crowd};
@@ -47,11 +47,15 @@ impl<E: Engine> Worker<E> {
     /// Closes connections of clients whose time is up.
     pub(super) fn sweep(&mut self, now: Instant) {
         self.next_sweep = now + SWEEP;
+        let is_short = self.common.budget.level() >= Level::Short;
+        let patience = if is_short { SHORT_PATIENCE } else { PATIENCE };
         let mut overdue: Vec<(u32, Why)> = self
             .table
             .iter()
             .filter(|(_, connection)| !connection.listed)
-            .filter_map(|(index, connection)| Some((index, self.has_had_its_time(connection, now)?)))
+            .filter_map(|(index, connection)| {
+                Some((index, self.has_had_its_time(connection, now, patience)?))
+            })
             .collect();
         overdue.extend(self.held_too_much().into_iter().map(|index| (index, Some(Closed::Memory))));
         for why in [Closed::SlowReader, Closed::SlowWriter, Closed::Handshake, Closed::Memory] {
@@ -116,9 +120,14 @@ impl<E: Engine> Worker<E> {
     }
 
     /// Whether a connection's time is up, and why, unless it had been told so.
-    fn has_had_its_time(&self, connection: &Connection<E::Lane>, now: Instant) -> Option<Why> {
+    fn has_had_its_time(
+        &self,
+        connection: &Connection<E::Lane>,
+        now: Instant,
+        patience: Duration,
+    ) -> Option<Why> {
         let idle = connection.place().idle_limit(connection.wire(), &self.common.config);
-        match connection.overdue(now) {
+        match connection.overdue(now, patience) {
             Some(Overdue::Over) => Some(None),
             Some(Overdue::SlowReader) => Some(Some(Closed::SlowReader)),
             Some(Overdue::SlowWriter) => Some(Some(Closed::SlowWriter)),
