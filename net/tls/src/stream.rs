@@ -62,7 +62,14 @@ impl<S: Read + Write> Stream<S> {
 
     fn encrypted(socket: S, mut tls: Connection) -> Stream<S> {
         tls.set_buffer_limit(Some(UNSENT_BYTES));
-        Stream::Tls(Box::new(TlsStream { socket, tls, first: None, failed: false, ended: false, emptied: false }))
+        Stream::Tls(Box::new(TlsStream {
+            socket,
+            tls,
+            first: None,
+            failed: false,
+            ended: false,
+            emptied: false,
+        }))
     }
 
     /// The socket.
