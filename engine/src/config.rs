@@ -7,10 +7,13 @@ mod open_files;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use niagara_log::Durability;
+use niagara_net::Plain;
 use niagara_sequencer::epoch::{Chain, Terms};
+use niagara_tls::Mutual;
 
 use crate::reads::Reads;
 
@@ -58,6 +61,12 @@ pub struct Config {
     pub durability: Durability,
     /// How strong reads are made sure to be fresh; the same on all servers.
     pub reads: Reads,
+    /// What the servers prove to each other who they are with, and encrypt what they send: certificates that have the
+    /// servers' [names](niagara_net::peer_name). Whoever opens it has it read again when the files change. `None`:
+    /// everything passes the network as it is.
+    pub tls: Option<Arc<Mutual>>,
+    /// What becomes of connections without TLS, if `tls` is there: for a running cluster that goes over to it.
+    pub plain: Plain,
     /// How many threads drive the groups.
     pub threads: Threads,
     /// The core that each of these threads is bound to.
@@ -233,6 +242,8 @@ impl Config {
             listeners: Listeners::default(),
             data_dir: PathBuf::from("niagara-data"),
             durability: Durability::Fsync,
+            tls: None,
+            plain: Plain::default(),
             threads: Threads::default(),
             reads: Reads::default(),
             pinning: Pinning::default(),

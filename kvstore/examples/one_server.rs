@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut engine = Config::new(0x57, 1, vec![member]);
     engine.durability = Durability::Memory;
     let front = FrontEndConfig { http: any, redis: any, threads: 1, ..FrontEndConfig::default() };
-    let server = Server::start(ServerConfig { engine, front })?;
+    let server = Server::start(ServerConfig { engine, front, peer_tls: None })?;
     println!("HTTP at {}, Redis at {}", server.http_addr(), server.redis_addr());
 
     // A command is bytes: a head, and the value behind it.

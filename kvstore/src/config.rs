@@ -19,8 +19,9 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use niagara_engine::niagara_net::Plain;
 use niagara_engine::{Config, Durability, Link, Member, Pinning, Reads, ServerId};
-use niagara_tls::ServerFiles;
+use niagara_tls::{MutualFiles, ServerFiles};
 use tables::{EngineTable, File, FrontTable, LinkTable, PinningValue, ThreadsValue, TlsTable};
 
 use crate::server::ServerConfig;
@@ -117,8 +118,13 @@ impl ConfigFile {
         front.members = http.iter().filter(|(_, http)| !listeners::is_wildcard(http)).cloned().collect();
         front.members_https =
             https.iter().filter(|(_, https)| !listeners::is_wildcard(https)).cloned().collect();
+        let peer_tls = file.peer_tls.as_ref().map(|files| MutualFiles {
+            ca: base.join(&files.ca),
+            certificate: base.join(&files.certificate),
+            key: base.join(&files.key),
+        });
         let engine = engine_config(file, base)?;
-        Ok(ConfigFile { server: ServerConfig { engine, front }, http, https })
+        Ok(ConfigFile { server: ServerConfig { engine, front, peer_tls }, http, https })
     }
 }
 
@@ -158,10 +164,25 @@ fn engine_config(file: File, base: &Path) -> Result<Config, ConfigFileError> {
             .parse::<Reads>()
             .map_err(|unknown| ConfigFileError::Value { key: "reads".into(), reason: unknown.to_string() })?;
     }
+    if let Some(name) = file.peer_tls.and_then(|files| files.plain) {
+        config.plain = plain_of(&name)?;
+    }
     config.links = file.links.into_iter().map(link).collect::<Result<_, _>>()?;
     set_engine_limits(&mut config, &file.engine);
     config.check()?;
     Ok(config)
+}
+
+fn plain_of(name: &str) -> Result<Plain, ConfigFileError> {
+    match name {
+        "refused" => Ok(Plain::Refused),
+        "accepted" => Ok(Plain::Accepted),
+        "dialled" => Ok(Plain::Dialled),
+        _ => Err(ConfigFileError::Value {
+            key: "peer_tls.plain".into(),
+            reason: format!("\"{name}\" is unknown; write \"refused\", \"accepted\" or \"dialled\""),
+        }),
+    }
 }
 
 fn set_engine_limits(config: &mut Config, table: &EngineTable) {
@@ -255,6 +276,8 @@ fn front_end_config(http: &str, redis: &str, table: &FrontTable) -> Result<Front
             Some(value) => *field = value as usize * unit,
         }
     }
+    let per_address = table.max_connections_per_address.filter(|most| *most > 0);
+    config.max_connections_per_address = per_address.map(|most| most as usize);
     set_patience(&mut config, table);
     config.check().map_err(|error| ConfigFileError::Value {
         key: format!("front.{}", error.name),

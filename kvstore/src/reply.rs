@@ -76,6 +76,23 @@ pub enum Reply {
     Denied(Box<Denied>),
 }
 
+impl Reply {
+    /// About how many bytes it keeps in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Reply::ConditionFailed { old: Some(value), .. }
+            | Reply::Stored { old: Some(value), .. }
+            | Reply::Value(Some(value)) => value.len(),
+            Reply::Entry(Some(stored)) => stored.value().len(),
+            Reply::Data(data) => data.bytes(),
+            Reply::Block(Some(replies)) | Reply::Chosen { replies, .. } => {
+                replies.iter().map(|reply| size_of::<Reply>() + reply.bytes()).sum()
+            }
+            _ => 0,
+        }
+    }
+}
+
 /// The answer to a command of the Redis protocol, in its terms.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Data {
@@ -104,6 +121,18 @@ impl Data {
     /// One or zero.
     pub(crate) fn flag(is: bool) -> Data {
         Data::Integer(i64::from(is))
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Data::Status(bytes) | Data::Bulk(bytes) => bytes.len(),
+            Data::Array(all) => all.iter().map(|one| size_of::<Data>() + one.bytes()).sum(),
+            Data::Map(all) => {
+                all.iter().map(|(name, one)| size_of::<Data>() + name.len() + one.bytes()).sum()
+            }
+            Data::Error(text) => text.len(),
+            Data::Null | Data::Word(_) | Data::Integer(_) => 0,
+        }
     }
 
     /// A count of keys or bytes.

@@ -4,14 +4,20 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use niagara_engine::niagara_net::Plain;
 use niagara_engine::{Client, Config, Engine, StartError};
+use niagara_tls::{Mutual, MutualFiles, TlsFileError};
 
 use crate::command;
 use crate::open_files::{self, OpenFilesError};
+use crate::peers;
 use crate::{FrontEndConfig, FrontEnds, Kv, TlsPorts};
+
+pub use crate::peers::PlainPeers;
 
 /// How often a server that drains looks whether it has finished.
 const LOOK: Duration = Duration::from_millis(10);
@@ -23,6 +29,9 @@ pub struct ServerConfig {
     pub engine: Config,
     /// Where clients connect, and how many may.
     pub front: FrontEndConfig,
+    /// What the servers prove to each other who they are with. `None`: what they send each other passes the network as
+    /// it is, which they do beyond their own machine only if they are told so (`insecure`).
+    pub peer_tls: Option<MutualFiles>,
 }
 
 /// A running server. [`stop`](Self::stop) ends it cleanly.
@@ -68,6 +77,12 @@ pub enum ServerError {
         /// The system's error.
         source: io::Error,
     },
+    /// The certificate for other servers cannot be used.
+    #[error("the certificate for other servers (`peer_tls`): {0}")]
+    PeerTls(#[from] TlsFileError),
+    /// Other machines could reach an address for servers, which would speak without TLS.
+    #[error(transparent)]
+    PlainPeers(#[from] PlainPeers),
     /// The front ends could not start.
     #[error("cannot start the front ends: {0}")]
     FrontEnds(#[source] io::Error),
@@ -76,9 +91,15 @@ pub enum ServerError {
 impl Server {
     /// Starts the engine, then the front ends: once clients can connect, the server has recovered its logs.
     pub fn start(config: ServerConfig) -> Result<Server, ServerError> {
-        let ServerConfig { mut engine, mut front } = config;
+        let ServerConfig { mut engine, mut front, peer_tls } = config;
         engine.application = command::application();
         engine.check().map_err(StartError::Config)?;
+        engine.tls = peer_tls.map(Mutual::open).transpose()?.map(Arc::new);
+        let insists = engine.tls.is_some() && engine.plain == Plain::Refused;
+        if !insists && !front.access.insecure {
+            peers::check_plain(&engine)?;
+        }
+        front.peer_certificates = engine.tls.clone();
         front.max_connections = open_files::share_out(&engine, &front)?;
         let state = Kv::of_cluster(engine.cluster).map_err(ServerError::State)?;
         let engine = Engine::start(engine, state)?;
@@ -225,7 +246,8 @@ mod tests {
         );
         engine.durability = Durability::Os;
         let redis = ANY.parse().unwrap();
-        ServerConfig { engine, front: FrontEndConfig { http, redis, threads: 1, ..Default::default() } }
+        let front = FrontEndConfig { http, redis, threads: 1, ..Default::default() };
+        ServerConfig { engine, front, peer_tls: None }
     }
 
     fn start(mut config: ServerConfig, dir: &tempfile::TempDir) -> Result<Server, ServerError> {

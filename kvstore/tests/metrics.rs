@@ -29,7 +29,7 @@ fn start(dir: &tempfile::TempDir) -> Server {
         engine.durability = Durability::Os;
         engine.data_dir = dir.path().join("data");
         let front = FrontEndConfig { http: any, redis: any, threads: 1, ..FrontEndConfig::default() };
-        if let Ok(server) = Server::start(ServerConfig { engine, front }) {
+        if let Ok(server) = Server::start(ServerConfig { engine, front, peer_tls: None }) {
             return server;
         }
     }

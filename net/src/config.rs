@@ -3,10 +3,14 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
+
+use niagara_tls::Mutual;
 
 use crate::frame::HEAD_BYTES;
 use crate::hello::{Hello, MAX_GREETING_BYTES};
+use crate::proof::Plain;
 
 /// Bytes that may wait in memory for a slow peer. Above the bandwidth-delay product of any link within a
 /// cluster (10 Gbit/s times 5 ms is 6 MiB), so a healthy link never idles because of the bound.
@@ -70,6 +74,11 @@ pub struct LinkConfig {
     pub bind_address: Option<IpAddr>,
     /// The network device that dialled connections are bound to (`SO_BINDTODEVICE`).
     pub bind_device: Option<String>,
+    /// What the servers prove to each other who they are with, and encrypt what they send. `None`: everything passes the
+    /// network as it is, and whoever reaches the channel's address can say that he is a peer.
+    pub tls: Option<Arc<Mutual>>,
+    /// What becomes of connections without TLS, if `tls` is there.
+    pub plain: Plain,
     /// Bytes that may wait for one peer; what exceeds them is dropped, whole messages at a time. Besides, 64
     /// KiB of [urgent](crate::Frame::urgent) messages may wait.
     pub send_queue_bytes: usize,
@@ -104,6 +113,8 @@ impl LinkConfig {
             peers,
             bind_address: None,
             bind_device: None,
+            tls: None,
+            plain: Plain::default(),
             send_queue_bytes: DEFAULT_SEND_QUEUE_BYTES,
             max_frame_bytes: DEFAULT_MAX_FRAME_BYTES,
             read_buffer_bytes: DEFAULT_READ_BUFFER_BYTES,

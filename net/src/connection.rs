@@ -1,11 +1,13 @@
 //! One TCP connection: its socket, the partly received next frame, and the frames to be written.
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 use mio::event::Event as Readiness;
 use mio::net::TcpStream;
+use niagara_tls::{Mutual, Stream};
 
 use crate::config::LinkConfig;
 use crate::counters::Counters;
@@ -13,6 +15,7 @@ use crate::event::{DownReason, Event};
 use crate::frame::{Frame, HEAD_BYTES};
 use crate::hello::{Greeting, MAX_GREETING_BYTES};
 use crate::outbox::Outbox;
+use crate::proof;
 use crate::reader::FrameReader;
 
 /// Slices per write call. A frame takes a slice for its head and one for each part, so a hundred small
@@ -47,7 +50,9 @@ pub(crate) enum Received {
 
 #[derive(Debug)]
 pub(crate) struct Connection {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Stream<TcpStream>,
+    /// It may turn out to be encrypted.
+    undecided: bool,
     pub(crate) phase: Phase,
     /// By when the connection must be up.
     pub(crate) deadline: Instant,
@@ -66,9 +71,10 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// A connection that has yet to greet, with only the memory that this takes.
-    pub(crate) fn new(stream: TcpStream, phase: Phase, deadline: Instant) -> Connection {
+    pub(crate) fn new(stream: Stream<TcpStream>, phase: Phase, deadline: Instant) -> Connection {
         Connection {
             stream,
+            undecided: false,
             phase,
             deadline,
             listed: false,
@@ -78,6 +84,25 @@ impl Connection {
             ending: false,
             writable: true,
         }
+    }
+
+    /// An accepted connection that may or may not be encrypted.
+    pub(crate) fn undecided(self) -> Connection {
+        Connection { undecided: true, ..self }
+    }
+
+    /// Makes it an encrypted connection if that is how it begins. `false`: too little has arrived to tell.
+    pub(crate) fn decide(self, tls: &Arc<Mutual>) -> (Connection, bool) {
+        let Connection { stream, undecided, .. } = self;
+        let (stream, listed, undecided) = match stream {
+            Stream::Plain(socket) if undecided => match proof::begins_encrypted(&socket) {
+                None => (Stream::Plain(socket), false, true),
+                Some(false) => (Stream::Plain(socket), true, false),
+                Some(true) => (tls.accept(socket), true, false),
+            },
+            stream => (stream, true, false),
+        };
+        (Connection { stream, listed, undecided, ..self }, !undecided)
     }
 
     /// Switches from greetings to messages.
@@ -104,9 +129,9 @@ impl Connection {
     /// Whether the attempt to connect succeeded. A socket that is still connecting does not become ready, so
     /// readiness means that the outcome is known.
     pub(crate) fn connected(&self) -> io::Result<()> {
-        match self.stream.take_error()? {
+        match self.stream.socket().take_error()? {
             Some(error) => Err(error),
-            None => self.stream.peer_addr().map(drop),
+            None => self.stream.socket().peer_addr().map(drop),
         }
     }
 
@@ -138,17 +163,34 @@ impl Connection {
             let room = self.reader.room();
             counters.read_calls += 1;
             match self.stream.read(room) {
-                Ok(0) => return Err(DownReason::Closed),
+                Ok(0) => {
+                    proof::report(&self.stream, &ErrorKind::UnexpectedEof.into());
+                    return Err(DownReason::Closed);
+                }
                 Ok(count) => {
-                    self.readable = count == room.len() || self.ending;
+                    self.readable = count == room.len() || self.ending || self.stream.may_hold_more();
                     *budget = budget.saturating_sub(count);
                     self.reader.advance(count);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if proof::report(&self.stream, &error) => {
+                    if proof::is_plain(&error) {
+                        self.refuse_plain();
+                    }
+                    return Err(DownReason::Untrusted);
+                }
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Tells the other end, which does not speak TLS, that this one does.
+    fn refuse_plain(&mut self) {
+        let frame = Greeting::Refusal(proof::plain()).frame();
+        let wire = frame.slices().collect::<Vec<_>>().concat();
+        // If the socket does not take it, the closed connection still tells.
+        let _ = self.stream.socket_mut().write(&wire);
     }
 
     /// Queues a frame; returns `false` if the queue is full.
@@ -158,19 +200,36 @@ impl Connection {
 
     /// Writes what is queued, many frames per call, until all is written or the socket takes no more.
     pub(crate) fn flush(&mut self, counters: &mut Counters) -> io::Result<()> {
+        self.send_encrypted()?;
         while self.writable && !self.outbox.is_empty() {
             let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
             let gathered = self.outbox.gather(&mut slices);
             counters.write_calls += 1;
             match self.stream.write_vectored(&slices[..gathered.slices]) {
                 Ok(count) => {
-                    self.writable = count == gathered.bytes;
+                    // What is encrypted is taken in pieces, and waits here for a socket that takes no more.
+                    self.writable = if self.stream.is_encrypted() {
+                        !self.stream.has_unsent()
+                    } else {
+                        count == gathered.bytes
+                    };
                     counters.bytes_sent += count as u64;
                     counters.frames_sent += self.outbox.advance(count) as u64;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what was encrypted before.
+    fn send_encrypted(&mut self) -> io::Result<()> {
+        if self.writable && self.stream.has_unsent() {
+            match self.stream.send_unsent() {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
+                sent => return sent,
             }
         }
         Ok(())

@@ -52,6 +52,9 @@ pub enum DownReason {
     /// It received bytes that are not a frame.
     #[error("{0}")]
     BadFrame(#[from] FrameError),
+    /// The ends have not proved to each other who they are. The log says why.
+    #[error("the ends do not trust each other's certificates")]
+    Untrusted,
     /// The same server has connected again, so this connection must be half dead.
     #[error("the other end has reconnected")]
     Replaced,
@@ -65,7 +68,7 @@ impl DownReason {
         match self {
             DownReason::Closed => true,
             DownReason::Failed(kind) => matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset),
-            DownReason::BadFrame(_) | DownReason::Replaced => false,
+            DownReason::BadFrame(_) | DownReason::Untrusted | DownReason::Replaced => false,
         }
     }
 }

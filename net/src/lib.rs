@@ -14,6 +14,8 @@
 //! 2. A connection starts with a [`Greeting`]: both ends identify themselves in a [`Hello`], and either may
 //!    answer with a [`Refusal`] that tells the other's operator what is wrong. An [`Admission`] adds the
 //!    owner's own check.
+//!    With [TLS](LinkConfig::tls) below the greeting, the ends prove who they are, by certificates that name the server and
+//!    its cluster ([`peer_name`]).
 //! 3. [`TcpTransport`] keeps one connection per channel and peer: of two servers the one with the higher id dials, and
 //!    retries with growing, jittered delays. What cannot be sent is dropped in whole messages and counted,
 //!    never queued without bound. [`Transport`] is what it promises, for networks of
@@ -42,6 +44,7 @@ mod listener;
 mod lobby;
 mod outbox;
 mod peer;
+mod proof;
 mod reader;
 mod recycled;
 mod refusal;
@@ -65,6 +68,7 @@ pub use counters::Counters;
 pub use event::{DownReason, Event};
 pub use frame::{Frame, FrameError, HEAD_BYTES};
 pub use hello::{Greeting, GreetingError, Hello, LIVES, MAX_GREETING_BYTES, MAX_MEMBERS, VERSION};
+pub use proof::{Plain, peer_name};
 pub use reader::FrameReader;
 pub use refusal::{MAX_REFUSAL_TEXT_BYTES, Refusal};
 pub use sleep::SleepFlag;

@@ -18,6 +18,7 @@ use crate::counters::Counters;
 use crate::event::{DownReason, Event};
 use crate::frame::Frame;
 use crate::peer::PeerState;
+use crate::proof::{self, Plain};
 use crate::resolve::Resolver;
 use crate::switchboard::{Arrival, Arrivals};
 use crate::transport::Sent;
@@ -153,7 +154,7 @@ impl Links {
         }
         let token = self.next_token;
         let ready = Interest::READABLE | Interest::WRITABLE;
-        if let Err(error) = connection.stream.register(&self.registry, Token(token), ready) {
+        if let Err(error) = connection.stream.socket_mut().register(&self.registry, Token(token), ready) {
             return tracing::debug!(%error, "an accepted connection could not be used");
         }
         self.next_token += 1;
@@ -165,16 +166,15 @@ impl Links {
         self.on_dialler(token, &hello, now);
     }
 
-    fn insert(&mut self, mut stream: mio::net::TcpStream, phase: Phase, now: Instant) -> io::Result<()> {
+    fn insert(&mut self, mut stream: mio::net::TcpStream, peer: usize, now: Instant) -> io::Result<()> {
         let token = self.next_token;
         stream.register(&self.registry, Token(token), Interest::READABLE | Interest::WRITABLE)?;
         self.next_token += 1;
-        let patience = match phase {
-            Phase::Connecting { peer } => self.peers[peer].patience(&self.config),
-            _ => self.config.hello_timeout,
-        };
-        let deadline = now + patience;
-        self.connections.insert(token, Connection::new(stream, phase, deadline));
+        let LinkConfig { tls, plain, hello, .. } = &self.config;
+        let tls = tls.as_ref().filter(|_| *plain != Plain::Dialled);
+        let stream = proof::dial(stream, tls, (hello.cluster, self.peers[peer].server))?;
+        let deadline = now + self.peers[peer].patience(&self.config);
+        self.connections.insert(token, Connection::new(stream, Phase::Connecting { peer }, deadline));
         Ok(())
     }
 
@@ -256,7 +256,7 @@ impl Links {
             Phase::Connecting { peer } | Phase::AwaitHello { peer } => self.dial_failed(peer, why, now),
             Phase::Stranger | Phase::AwaitWelcome { .. } => {
                 self.strangers -= 1;
-                let address = connection.stream.peer_addr().ok();
+                let address = connection.stream.socket().peer_addr().ok();
                 tracing::debug!(?address, %why, "an accepted connection was closed");
             }
             Phase::Up { .. } => unreachable!("a connection that is up is closed, not abandoned"),

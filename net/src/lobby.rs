@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use mio::event::{Event as Readiness, Source};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
+use niagara_tls::{Mutual, Stream};
 use socket2::SockRef;
 
 use crate::admission::check_cluster;
@@ -19,6 +20,7 @@ use crate::counters::Counters;
 use crate::event::{DownReason, Event};
 use crate::hello::{Greeting, GreetingError, Hello, MAX_GREETING_BYTES, VERSION};
 use crate::listener::Listener;
+use crate::proof::{self, Plain};
 use crate::refusal::Refusal;
 use crate::slot::{FIRST_CONNECTION, LISTENER, Slot};
 use crate::socket;
@@ -36,6 +38,8 @@ pub(crate) struct Lobby {
     hello: Hello,
     hello_timeout: Duration,
     max_pending_connections: usize,
+    tls: Option<Arc<Mutual>>,
+    plain: Plain,
     listener: Listener,
     registry: Registry,
     board: Arc<Switchboard>,
@@ -65,6 +69,8 @@ impl Lobby {
             hello: config.hello.clone(),
             hello_timeout: config.hello_timeout,
             max_pending_connections: config.max_pending_connections,
+            tls: config.tls.clone(),
+            plain: config.plain,
             listener: Listener::new(listener),
             registry,
             board: Arc::clone(board),
@@ -132,11 +138,21 @@ impl Lobby {
             return tracing::debug!(%error, "an accepted connection could not be used");
         }
         self.next_token += 1;
-        self.strangers.insert(token, Connection::new(stream, Phase::Stranger, now + self.hello_timeout));
+        let deadline = now + self.hello_timeout;
+        let stranger = match (&self.tls, self.plain) {
+            (Some(_), Plain::Accepted | Plain::Dialled) => {
+                Connection::new(Stream::Plain(stream), Phase::Stranger, deadline).undecided()
+            }
+            (tls, _) => Connection::new(proof::accept(stream, tls.as_ref()), Phase::Stranger, deadline),
+        };
+        self.strangers.insert(token, stranger);
     }
 
     /// Reads until a stranger has said hello. A greeting is all that is read here.
     fn read(&mut self, token: usize) {
+        if !self.decide(token) {
+            return;
+        }
         let Some(connection) = self.strangers.get_mut(&token) else { return };
         let mut budget = MAX_GREETING_BYTES;
         let received = connection.receive(&mut budget, &mut self.events, &mut self.counters);
@@ -151,9 +167,18 @@ impl Lobby {
         }
     }
 
+    /// Finds out whether a stranger speaks TLS, if he may or may not. `false`: that is not known yet.
+    fn decide(&mut self, token: usize) -> bool {
+        let Some(tls) = self.tls.as_ref().filter(|_| self.plain != Plain::Refused) else { return true };
+        let Some(connection) = self.strangers.remove(&token) else { return true };
+        let (connection, is_decided) = connection.decide(tls);
+        self.strangers.insert(token, connection);
+        is_decided
+    }
+
     fn on_greeting(&mut self, token: usize, body: &[u8]) {
         match Greeting::decode(body) {
-            Ok(Greeting::Hello(hello)) => self.direct(token, hello),
+            Ok(Greeting::Hello(hello)) => self.on_hello(token, hello),
             Err(GreetingError::Version(refused)) => {
                 self.refuse(token, None, Refusal::WrongVersion { refuser: VERSION, refused });
             }
@@ -164,10 +189,19 @@ impl Lobby {
         }
     }
 
+    /// Directs a server that has proved that it is the one that it says.
+    fn on_hello(&mut self, token: usize, hello: Hello) {
+        let Some(connection) = self.strangers.get(&token) else { return };
+        match proof::check(&connection.stream, &hello) {
+            Ok(()) => self.direct(token, hello),
+            Err(refusal) => self.refuse(token, Some(hello.server), refusal),
+        }
+    }
+
     /// Moves a connection to the channel that it is for.
     fn direct(&mut self, token: usize, hello: Hello) {
         let Some(mut connection) = self.strangers.remove(&token) else { return };
-        if let Err(error) = connection.stream.deregister(&self.registry) {
+        if let Err(error) = connection.stream.socket_mut().deregister(&self.registry) {
             return tracing::debug!(%error, "an accepted connection could not be used");
         }
         let directed = self.board.direct(self.local, Box::new(Arrival { connection, hello }));
@@ -210,7 +244,7 @@ impl Lobby {
 
     fn dismiss(&mut self, token: usize, why: &dyn Display) {
         let Some(connection) = self.strangers.remove(&token) else { return };
-        let address = connection.stream.peer_addr().ok();
+        let address = connection.stream.socket().peer_addr().ok();
         tracing::debug!(?address, %why, "an accepted connection was closed");
     }
 }

@@ -95,6 +95,9 @@ pub enum Refusal {
     /// met.
     #[error("{0}")]
     OldCopy(String),
+    /// The refused server's certificate is not that of the server that it says it is, or it has none.
+    #[error("{0}")]
+    Certificate(String),
     /// A reason that only a newer release knows.
     #[error("refused with code {code}: {text}")]
     Other {
@@ -130,6 +133,7 @@ impl Refusal {
             Refusal::OldCopy(text) => (11, 0, 0, text.as_str()),
             Refusal::Reads(text) => (12, 0, 0, text.as_str()),
             Refusal::NotOpen { channel } => (13, 0, u64::from(*channel), "the channel is not open"),
+            Refusal::Certificate(text) => (20, 0, 0, text.as_str()),
             Refusal::Other { code, text } => (*code, 0, 0, text.as_str()),
         };
         Coded { code, refuser, refused, text: &text[..text.floor_char_boundary(MAX_REFUSAL_TEXT_BYTES)] }
@@ -159,6 +163,7 @@ impl Refusal {
             11 => Refusal::OldCopy(text.to_owned()),
             12 => Refusal::Reads(text.to_owned()),
             13 => Refusal::NotOpen { channel: refused.try_into().ok()? },
+            20 => Refusal::Certificate(text.to_owned()),
             code => Refusal::Other { code, text: text.to_owned() },
         })
     }

@@ -32,8 +32,8 @@ const EVENTS_PER_POLL: usize = 256;
 /// channels of several transports can share it through a [`Switchboard`].
 ///
 /// Messages to one peer on one channel arrive whole and in order as long as the connection lives, and may be
-/// lost with it: resend them if you need more. The peers' identities are checked, not proved: use channels on
-/// a network where no one forges them.
+/// lost with it: resend them if you need more. The peers' identities are checked, but proved only
+/// [with TLS](LinkConfig::tls): without it, use channels on a network where no one forges them.
 ///
 /// ```
 /// use std::sync::Arc;

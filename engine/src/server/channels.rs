@@ -73,6 +73,7 @@ pub(super) fn group_link(
     let mut link_config = LinkConfig::new(hello, listen, peers.collect());
     link_config.bind_address = link.bind_address;
     link_config.bind_device = link.bind_device;
+    (link_config.tls, link_config.plain) = (config.tls.clone(), config.plain);
     link_config.max_frame_bytes = config.frame_bytes();
     // The replica stops when its own bound is exceeded, so one message may come on top; nothing is ever
     // dropped here.
@@ -99,6 +100,7 @@ pub(super) fn open_transfer(
         config.others().map(|member| Peer { server: member.server, address: member.transfer.clone() });
     let mut link_config = LinkConfig::new(hello, listen, peers.collect());
     link_config.max_pending_connections = MOST_PENDING + config.members.len();
+    (link_config.tls, link_config.plain) = (config.tls.clone(), config.plain);
     link_config.seed = random() as u64;
     let admission = Arc::<Identity>::clone(identity);
     transport.open(link_config, config.listeners.take(0), admission).map_err(StartError::Transfer)

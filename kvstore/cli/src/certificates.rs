@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Subcommand};
+use niagara_engine::niagara_net::peer_name;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, date_time_ymd,
@@ -18,6 +19,7 @@ use super::failure::Failure;
 use super::host::parse_host;
 use super::manual;
 use super::output::print;
+use super::serve;
 
 /// The authority's files.
 const CA: &str = "ca";
@@ -68,6 +70,9 @@ struct IssueArgs {
     /// client's certificate.
     #[arg(long, value_delimiter = ',', value_parser = parse_host)]
     host: Vec<String>,
+    /// The configuration file of the server that it is for: other servers of its cluster know it by the certificate.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Replace the files: the server reads them while it runs.
     #[arg(long)]
     replace: bool,
@@ -82,8 +87,10 @@ pub fn run(arguments: &CertificatesArgs) -> Result<ExitCode, Failure> {
             new_ca(dir, *days)?;
             dir
         }
-        Command::Issue(IssueArgs { dir, name, host, replace, days }) => {
-            issue(dir, name, host, *days, *replace)?;
+        Command::Issue(IssueArgs { dir, name, host, config, replace, days }) => {
+            let peer = config.as_deref().map(serve::read).transpose()?;
+            let peer = peer.map(|config| peer_name(config.engine.cluster, config.engine.server));
+            issue(dir, name, &Names { hosts: host, peer }, *days, *replace)?;
             dir
         }
     };
@@ -118,8 +125,39 @@ pub fn new_ca(dir: &Path, days: u32) -> Result<(), Failure> {
     write(dir, CA, &certificate.pem(), &key.serialize_pem(), false)
 }
 
-/// Issues a certificate, to a server if it has hosts. A server's own machine may call it localhost, too.
-pub fn issue(dir: &Path, name: &str, hosts: &[String], days: u32, replace: bool) -> Result<(), Failure> {
+/// Whom a certificate names.
+#[derive(Clone, Debug, Default)]
+pub struct Names<'h> {
+    /// The names and addresses by which clients connect to a server; none: it is a client's certificate.
+    pub hosts: &'h [String],
+    /// The name by which other servers know it.
+    pub peer: Option<String>,
+}
+
+impl Names<'_> {
+    /// All of them, without brackets. A server's own machine may call it localhost, too.
+    fn all(&self) -> Vec<String> {
+        let local = ["localhost", "127.0.0.1", "::1"].into_iter().filter(|_| !self.hosts.is_empty());
+        let mut names: Vec<String> = Vec::new();
+        for name in self.hosts.iter().map(|host| bare(host)).chain(local).chain(self.peer.as_deref()) {
+            if !names.iter().any(|other| other == name) {
+                names.push(name.to_owned());
+            }
+        }
+        names
+    }
+
+    /// Servers also connect to each other.
+    fn purposes(&self) -> Vec<ExtendedKeyUsagePurpose> {
+        let is_server = !self.hosts.is_empty() || self.peer.is_some();
+        let is_client = self.hosts.is_empty() || self.peer.is_some();
+        let server = is_server.then_some(ExtendedKeyUsagePurpose::ServerAuth);
+        server.into_iter().chain(is_client.then_some(ExtendedKeyUsagePurpose::ClientAuth)).collect()
+    }
+}
+
+/// Issues a certificate.
+pub fn issue(dir: &Path, name: &str, names: &Names<'_>, days: u32, replace: bool) -> Result<(), Failure> {
     let [ca, ca_key] = files(dir, CA);
     let read = |path: &Path| {
         fs::read_to_string(path).map_err(|error| {
@@ -133,20 +171,9 @@ pub fn issue(dir: &Path, name: &str, hosts: &[String], days: u32, replace: bool)
     };
     let key = KeyPair::from_pem(&read(&ca_key)?).map_err(unusable)?;
     let issuer = Issuer::from_ca_cert_pem(&read(&ca)?, key).map_err(unusable)?;
-    let mut names: Vec<String> = hosts.iter().map(|host| bare(host).to_owned()).collect();
-    let purpose = if names.is_empty() {
-        ExtendedKeyUsagePurpose::ClientAuth
-    } else {
-        for local in ["localhost", "127.0.0.1", "::1"].map(str::to_owned) {
-            if !names.contains(&local) {
-                names.push(local);
-            }
-        }
-        ExtendedKeyUsagePurpose::ServerAuth
-    };
-    let mut params = params(names, name, days)?;
+    let mut params = params(names.all(), name, days)?;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![purpose];
+    params.extended_key_usages = names.purposes();
     params.use_authority_key_identifier_extension = true;
     let key = KeyPair::generate().map_err(|error| unmade(&error))?;
     let certificate = params.signed_by(&key, &issuer).map_err(|error| unmade(&error))?;
@@ -213,15 +240,18 @@ mod tests {
     fn an_authority_issues_certificates_that_only_their_owner_reads() {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path().join("certificates");
-        assert!(issue(&dir, "server-1", &["h".into()], 1, false).is_err(), "there is no authority");
+        let hosts = ["h".to_owned(), "[::1]".to_owned()];
+        let server = Names { hosts: &hosts, peer: Some("server-1.0.niagara".to_owned()) };
+        assert_eq!(server.all(), ["h", "::1", "localhost", "127.0.0.1", "server-1.0.niagara"]);
+        assert!(issue(&dir, "server-1", &server, 1, false).is_err(), "there is no authority");
         new_ca(&dir, 1).unwrap();
         assert!(new_ca(&dir, 1).unwrap_err().what.contains("already exists"));
-        issue(&dir, "server-1", &["h".into(), "[::1]".into()], 1, false).unwrap();
-        issue(&dir, "client", &[], 1, false).unwrap();
+        issue(&dir, "server-1", &server, 1, false).unwrap();
+        issue(&dir, "client", &Names::default(), 1, false).unwrap();
         let before = fs::read(dir.join("server-1.pem")).unwrap();
-        assert!(issue(&dir, "server-1", &["h".into()], 1, false).is_err());
+        assert!(issue(&dir, "server-1", &server, 1, false).is_err());
         assert_eq!(fs::read(dir.join("server-1.pem")).unwrap(), before);
-        issue(&dir, "server-1", &["h".into()], 1, true).unwrap();
+        issue(&dir, "server-1", &server, 1, true).unwrap();
         assert_ne!(fs::read(dir.join("server-1.pem")).unwrap(), before);
         for file in fs::read_dir(&dir).unwrap() {
             let file = file.unwrap();

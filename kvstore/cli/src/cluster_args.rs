@@ -29,7 +29,10 @@ pub struct ClusterArgs {
 /// What servers are shown, and whom this trusts.
 #[derive(Clone, Debug, Default, Args)]
 pub struct AccessArgs {
-    /// The servers' password: the first line of this file [default: the environment variable NIAGARA_PASSWORD, else the
+    /// The user, for whose rights see ACL of the Redis port [default: NIAGARA_USER, else `default`].
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// The user's password: the first line of this file [default: the environment variable NIAGARA_PASSWORD, else the
     /// file that NIAGARA_PASSWORD_FILE names].
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
@@ -48,11 +51,11 @@ pub struct AccessArgs {
 impl AccessArgs {
     /// Reads the files. `tls`: that of a server's configuration file, if there is one.
     pub fn read(&self, tls: Option<&TlsPorts>) -> Result<Access, Failure> {
-        let AccessArgs { password_file, ca, certificate, key } = self.clone();
+        let AccessArgs { user, password_file, ca, certificate, key } = self.clone();
         let beside = || Some(tls?.files.certificate.with_file_name("ca.pem")).filter(|path| path.exists());
         let named = || std::env::var_os("NIAGARA_CA").is_none();
         let ca = ca.or_else(|| beside().filter(|_| named()));
-        Access::read(AccessFiles { password: password_file, ca, certificate, key })
+        Access::read(AccessFiles { user, password: password_file, ca, certificate, key })
             .map_err(|what| Failure::new(what, "correct the file, or name another one"))
     }
 }

@@ -477,7 +477,7 @@ can read them.
 
 Examples:
   niagara certificates new-ca --dir certificates
-  niagara certificates issue --dir certificates --name server-1 --host db-1.example.org,10.0.0.1
+  niagara certificates issue --dir certificates --name server-1 --config server-1.toml --host db-1.example.org,10.0.0.1
   niagara certificates issue --dir certificates --name operator
 
 Exit status:
@@ -502,7 +502,7 @@ pub const ISSUE: &str = "\
 A server reads its files again when they change, so --replace needs no restart.
 
 Examples:
-  niagara certificates issue --dir certificates --name server-1 --host db-1.example.org,10.0.0.1 --replace
+  niagara certificates issue --dir certificates --name server-1 --config server-1.toml --host db-1.example.org,10.0.0.1 --replace
   niagara certificates issue --dir certificates --name operator
 
 Exit status:

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -10,9 +11,11 @@ use std::thread::available_parallelism;
 
 use clap::Args;
 use niagara_client::DEFAULT_PORT;
+use niagara_engine::niagara_net::peer_name;
 use niagara_engine::{Durability, MAX_GROUPS};
 use niagara_kvstore::config::{Plan, PlannedServer, PlannedTls, Protection};
 
+use super::certificates::Names;
 use super::cluster_args::durability;
 use super::failure::Failure;
 use super::host::parse_host;
@@ -55,7 +58,7 @@ pub struct NewClusterArgs {
     /// Serve clients of other machines although there is no password: in a network that everybody in it may use.
     #[arg(long, conflicts_with = "password_file")]
     pub insecure: bool,
-    /// Clients speak TLS: make an authority and certificates, in DIR/certificates.
+    /// Clients and servers speak TLS: make an authority and certificates, in DIR/certificates.
     #[arg(long)]
     pub tls: bool,
 }
@@ -74,7 +77,9 @@ pub fn run(arguments: &NewClusterArgs) -> Result<ExitCode, Failure> {
     if arguments.tls {
         write_certificates(&plan, &arguments.dir)?;
     }
-    print(why + &next_steps(&plan, &arguments.dir, arguments.password_file.as_deref()))?;
+    print(
+        why + &warning(arguments) + &next_steps(&plan, &arguments.dir, arguments.password_file.as_deref()),
+    )?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -172,9 +177,11 @@ fn write_certificates(plan: &Plan, dir: &Path) -> Result<(), Failure> {
     for server in &plan.servers {
         let host = server.http.rsplit_once(':').map_or(server.http.as_str(), |(host, _)| host);
         let name = format!("server-{}", server.server);
-        certificates::issue(&dir, &name, &[host.to_owned()], certificates::DAYS, false)?;
+        let peer = Some(peer_name(plan.cluster, server.server));
+        let names = Names { hosts: &[host.to_owned()], peer };
+        certificates::issue(&dir, &name, &names, certificates::DAYS, false)?;
     }
-    certificates::issue(&dir, "client", &[], certificates::DAYS, false)
+    certificates::issue(&dir, "client", &Names::default(), certificates::DAYS, false)
 }
 
 fn plan_servers(arguments: &NewClusterArgs, groups: u16) -> Result<Vec<PlannedServer>, Failure> {
@@ -213,6 +220,20 @@ fn plan_servers(arguments: &NewClusterArgs, groups: u16) -> Result<Vec<PlannedSe
         }
     };
     Ok((0..*servers).map(plan).collect())
+}
+
+/// What has to be decided before servers of several machines start.
+fn warning(arguments: &NewClusterArgs) -> String {
+    let is_here = |host: &String| {
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        host == "localhost" || bare.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+    };
+    if arguments.tls || arguments.insecure || arguments.host.iter().all(is_here) {
+        return String::new();
+    }
+    "These servers do not start yet: what they send each other would pass the network as it is. Make the cluster with --tls, \
+     add\n[peer_tls] to the files, or, in a network of their own, `insecure = true`.\n\n"
+        .to_owned()
 }
 
 fn next_steps(plan: &Plan, dir: &Path, password_file: Option<&Path>) -> String {

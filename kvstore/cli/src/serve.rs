@@ -30,7 +30,7 @@ pub fn run(arguments: &ServeArgs) -> Result<ExitCode, Failure> {
     file_limit::raise();
     let config = read(&arguments.config)?;
     // A server with certificates reads them again at SIGHUP.
-    let mut stop = StopSignal::watch_for(config.front.tls.is_none())?;
+    let mut stop = StopSignal::watch_for(config.front.tls.is_none() && config.peer_tls.is_none())?;
     let (id, groups, durability) = (config.engine.server, config.engine.groups(), config.engine.durability);
     let links = own_addresses(&config);
     let data_dir = config.engine.data_dir.clone();

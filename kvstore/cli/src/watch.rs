@@ -104,7 +104,7 @@ impl Watch<'_> {
     /// Prints what one server tells.
     fn through(&mut self, endpoint: &Endpoint, patience: Duration) -> Result<Ended, Failure> {
         // A password may only reach servers of ours.
-        if endpoint.access().get_password().is_some()
+        if endpoint.access().credentials().is_some()
             && let Err(trouble) = endpoint.recognise(patience)
         {
             return Ok(Ended::Lost(trouble.to_string()));

@@ -1,6 +1,7 @@
 //! What a client shows to servers, and whom it trusts: a password, and certificates.
 
 use std::env;
+use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -8,9 +9,14 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use niagara_tls::{ClientFiles, Connector, Stream};
 
-/// A password, and what connections in TLS are made with. Both are shared by copies of this.
+/// Who everybody is that has not said otherwise.
+const DEFAULT_USER: &str = "default";
+
+/// A user, its password, and what connections in TLS are made with. Both are shared by copies of this.
 ///
 /// ```
 /// use niagara_client::{Access, Cluster, Endpoint};
@@ -23,6 +29,7 @@ use niagara_tls::{ClientFiles, Connector, Stream};
 /// ```
 #[derive(Clone, Default)]
 pub struct Access {
+    user: Option<Arc<str>>,
     password: Option<Arc<str>>,
     connector: Option<Connector>,
 }
@@ -30,6 +37,8 @@ pub struct Access {
 /// Where a program finds its password and certificates. What is absent is taken from the environment.
 #[derive(Clone, Debug, Default)]
 pub struct AccessFiles {
+    /// The user; `NIAGARA_USER`, else `default`.
+    pub user: Option<String>,
     /// A file whose first line is the password. Else `NIAGARA_PASSWORD` is the password, or `NIAGARA_PASSWORD_FILE` names
     /// such a file.
     pub password: Option<PathBuf>,
@@ -42,7 +51,7 @@ pub struct AccessFiles {
 }
 
 impl Access {
-    /// Neither a password nor certificates.
+    /// Neither a user, nor a password, nor certificates.
     pub fn new() -> Access {
         Access::default()
     }
@@ -50,6 +59,11 @@ impl Access {
     /// Gives this password.
     pub fn password(self, password: &str) -> Access {
         Access { password: Some(password.into()), ..self }
+    }
+
+    /// Is this user of the servers.
+    pub fn user(self, user: &str) -> Access {
+        Access { user: Some(user.into()), ..self }
     }
 
     /// Trusts these authorities, and shows this certificate.
@@ -69,6 +83,10 @@ impl Access {
         let variable = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
         let path = |given: Option<PathBuf>, name: &str| given.or_else(|| variable(name).map(PathBuf::from));
         let mut access = Access::new();
+        let user = files.user.map(Ok).or_else(|| variable("NIAGARA_USER").map(OsString::into_string));
+        if let Some(user) = user {
+            access = access.user(&user.map_err(|_| "NIAGARA_USER is not UTF-8".to_owned())?);
+        }
         if let Some(file) = files.password {
             access = access.password(&first_line(&file)?);
         } else if let Some(password) = variable("NIAGARA_PASSWORD") {
@@ -85,9 +103,17 @@ impl Access {
         }
     }
 
-    /// The password, if there is one.
-    pub fn get_password(&self) -> Option<&str> {
-        self.password.as_deref()
+    /// The user, which is `default` if none is named, and the password; `None` if there is neither.
+    pub fn credentials(&self) -> Option<(&str, &str)> {
+        let (user, password) = (self.user.as_deref(), self.password.as_deref());
+        (user.is_some() || password.is_some())
+            .then(|| (user.unwrap_or(DEFAULT_USER), password.unwrap_or_default()))
+    }
+
+    /// They as the value of a header `Authorization`, of the Basic scheme.
+    pub fn authorization(&self) -> Option<String> {
+        let (user, password) = self.credentials()?;
+        Some(format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
     }
 
     /// What connections in TLS are made with, if any can be.
@@ -131,6 +157,10 @@ fn first_line(path: &Path) -> Result<String, String> {
 impl fmt::Debug for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (password, tls) = (self.password.is_some(), self.connector.is_some());
-        f.debug_struct("Access").field("has_password", &password).field("has_authorities", &tls).finish()
+        f.debug_struct("Access")
+            .field("user", &self.user)
+            .field("has_password", &password)
+            .field("has_authorities", &tls)
+            .finish()
     }
 }

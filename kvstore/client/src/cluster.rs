@@ -173,7 +173,7 @@ impl Cluster {
             }
             let mut failed = |why| tried.push(Attempt { endpoint: endpoint.clone(), why });
             // A write, or a password, may only reach servers of ours, so this checks what answers before it sends one.
-            if (again != Again::Harmless || endpoint.access().get_password().is_some())
+            if (again != Again::Harmless || endpoint.access().credentials().is_some())
                 && let Err(trouble) = endpoint.recognise(self.timeout)
             {
                 failed(trouble.to_string());

@@ -62,7 +62,7 @@ pub enum Trouble {
 impl Endpoint {
     /// Sends a request and waits for the reply. `timeout` limits each step of the server.
     pub fn send(&self, request: &Request, timeout: Duration) -> Result<Response, Trouble> {
-        self.send_with(self.access.get_password(), request, timeout)
+        self.send_with(self.access.authorization().as_deref(), request, timeout)
     }
 
     /// Sends a request whose reply has no end of its own, such as `GET /watch`, and waits for the reply's head. `timeout`
@@ -85,19 +85,19 @@ impl Endpoint {
     /// If the server could not be reached, or its reply did not begin.
     pub fn open(&self, request: &Request, timeout: Duration) -> Result<Streaming, Trouble> {
         let mut stream = self.connect(timeout).map_err(Trouble::NotSent)?;
-        let head = request.head(&self.at, self.access.get_password());
+        let head = request.head(&self.at, self.access.authorization().as_deref());
         stream.write_all(head.as_bytes()).map_err(Trouble::NotSent)?;
         Streaming::begin(stream).map_err(Trouble::Lost)
     }
 
     fn send_with(
         &self,
-        password: Option<&str>,
+        authorization: Option<&str>,
         request: &Request,
         timeout: Duration,
     ) -> Result<Response, Trouble> {
         let mut stream = self.connect(timeout).map_err(Trouble::NotSent)?;
-        let head = request.head(&self.at, password);
+        let head = request.head(&self.at, authorization);
         let sent = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&request.body));
         let reply = receive(&mut stream);
         match sent {

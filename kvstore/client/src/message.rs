@@ -3,8 +3,6 @@
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use serde::Deserialize;
 
@@ -96,12 +94,12 @@ impl Request {
         self
     }
 
-    pub(crate) fn head(&self, server: &HostPort, password: Option<&str>) -> String {
+    /// Its head for this server. `authorization` says who asks.
+    pub(crate) fn head(&self, server: &HostPort, authorization: Option<&str>) -> String {
         let Request { method, target, headers, body } = self;
         let mut head = format!("{method} {target} HTTP/1.0\r\nHost: {server}\r\n");
-        if let Some(password) = password {
-            let credentials = STANDARD.encode(format!("default:{password}"));
-            let _ = write!(head, "Authorization: Basic {credentials}\r\n");
+        if let Some(authorization) = authorization {
+            let _ = write!(head, "Authorization: {authorization}\r\n");
         }
         for (name, value) in headers {
             let _ = write!(head, "{name}: {value}\r\n");

@@ -138,7 +138,7 @@ impl Connection {
                 connection.stream.socket().set_read_timeout(Some(PATIENCE))?;
                 return Ok(connection);
             }
-            (Ok(()), Some(refused)) if access.get_password().is_some() && refused.starts_with("NOAUTH") => {
+            (Ok(()), Some(refused)) if access.credentials().is_some() && refused.starts_with("NOAUTH") => {
                 connection.stream.socket().set_read_timeout(Some(PATIENCE))?;
                 return connection.authenticated(access);
             }
@@ -150,7 +150,8 @@ impl Connection {
 
     fn authenticated(mut self, access: &Access) -> io::Result<Connection> {
         let mut refused = None;
-        self.stage(&[b"AUTH", access.get_password().unwrap_or_default().as_bytes()]);
+        let (user, password) = access.credentials().unwrap_or_default();
+        self.stage(&[b"AUTH", user.as_bytes(), password.as_bytes()]);
         self.exchange(|reply| {
             if let Reply::Error(text) = reply {
                 refused = Some(format!("the server answered \"{}\"", String::from_utf8_lossy(text)));

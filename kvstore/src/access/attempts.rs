@@ -7,6 +7,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use super::network::network_of;
+
 /// Failures in a row that are nothing but mistakes.
 const AT_HAND: u32 = 10;
 
@@ -50,14 +52,6 @@ impl Attempts {
                 self.recovered.remove(&address);
             }
         }
-    }
-}
-
-/// A machine has as many addresses of version 6 as it likes, but shares the first half of them with its neighbours only.
-fn network_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6((address.to_bits() & !u128::from(u64::MAX)).into()),
-        address => address,
     }
 }
 

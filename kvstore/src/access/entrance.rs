@@ -16,6 +16,8 @@ pub(crate) struct Entrance {
     certified: bool,
     /// The user whose rights count.
     user: Arc<User>,
+    /// The name that its certificate gives it.
+    shown: Option<Box<[u8]>>,
     /// It has given a password for all that follows.
     entered: bool,
     /// The user whose password it has given before.
@@ -42,12 +44,30 @@ impl Entrance {
         let users = directory.users();
         let barred = guard.admits(&users, address, certified).err();
         let user = Arc::clone(users.default_user());
-        Entrance { guard, directory, address, certified, user, entered: false, known: None, barred, revision }
+        Entrance {
+            guard,
+            directory,
+            address,
+            certified,
+            user,
+            shown: None,
+            entered: false,
+            known: None,
+            barred,
+            revision,
+        }
     }
 
     /// Everybody is welcome.
     pub(crate) fn open(directory: &Arc<Directory>) -> Entrance {
         Entrance::new(Arc::default(), Arc::clone(directory), None, false)
+    }
+
+    /// The client has shown a certificate with this name. If it is a user's, the client is that user until it gives
+    /// another one's password.
+    pub(crate) fn introduce(&mut self, name: &str) {
+        self.shown = Some(name.as_bytes().into());
+        self.become_nobody();
     }
 
     /// Why what this client asks for is not served, if so, unless it comes with a password.
@@ -94,9 +114,18 @@ impl Entrance {
             let user = users.find(self.user.name()).ok_or(Gone)?;
             self.user = Arc::clone(user);
         } else {
-            self.become_default();
+            let was_shown = self.is_as_shown();
+            self.become_nobody();
+            if was_shown && !self.is_as_shown() {
+                return Err(Gone);
+            }
         }
         Ok(())
+    }
+
+    /// Whether the client is the user of its certificate, and nobody by a password.
+    fn is_as_shown(&self) -> bool {
+        !self.entered && self.barred.is_none() && self.shown.as_deref() == Some(self.user.name())
     }
 
     /// Takes note of what has become of the user who has made a request.
@@ -120,9 +149,16 @@ impl Entrance {
         Ok(())
     }
 
-    fn become_default(&mut self) {
+    /// Becomes who a client is that has given no password: the user of its certificate, or the default user.
+    fn become_nobody(&mut self) {
         self.revision = self.directory.revision();
         let users = self.directory.users();
+        let shown = self.shown.as_deref().and_then(|name| self.guard.shown(&users, name));
+        if let Some(user) = shown {
+            self.user = Arc::clone(user);
+            self.barred = None;
+            return;
+        }
         self.user = Arc::clone(users.default_user());
         self.barred = self.guard.admits(&users, self.address, self.certified).err();
     }
@@ -143,10 +179,12 @@ impl Entrance {
         }
         // Where nobody has users, and the last request was the default user's, this is one load.
         if self.revision != self.directory.revision() || self.user.name() != DEFAULT {
-            self.become_default();
+            self.become_nobody();
         }
+        let is_default = !self.is_as_shown();
         match (self.barred, given) {
-            (None, None | Some((DEFAULT, _))) => Ok(()),
+            (None, None) => Ok(()),
+            (None, Some((DEFAULT, _))) if is_default => Ok(()),
             // Where there is nobody else, no password is wrong.
             (None, Some((name, _))) if name != RESCUE && !self.directory.users().are_several() => Ok(()),
             (None | Some(Barred::Nameless), Some((user, password))) => {
@@ -184,7 +222,7 @@ impl Entrance {
     pub(crate) fn leave(&mut self) {
         self.entered = false;
         self.known = None;
-        self.become_default();
+        self.become_nobody();
     }
 }
 
@@ -215,6 +253,38 @@ mod tests {
             assert_eq!(entrance(&none, there, true).barred(), None, "{there}");
         }
         assert_eq!(Entrance::open(&Arc::default()).barred(), None);
+    }
+
+    #[test]
+    fn the_name_of_a_certificate_is_that_of_a_user() {
+        let directory = directory("alice", "on >secret +get ~*");
+        change(&directory, "bob", "off +get ~*");
+        let config = AccessConfig { users_by_certificate: true, ..AccessConfig::default() };
+        let guard = Arc::new(Guard::new(&config));
+        let shows = |name: &str| {
+            let address = Some(THERE.parse().unwrap());
+            let mut entrance = Entrance::new(Arc::clone(&guard), Arc::clone(&directory), address, true);
+            entrance.introduce(name);
+            entrance
+        };
+        let mut alice = shows("alice");
+        assert_eq!((alice.barred(), alice.user().name()), (None, b"alice".as_slice()));
+        assert_eq!((alice.pass(None), alice.user().name()), (Ok(()), b"alice".as_slice()));
+        assert_eq!(alice.pass(Some((b"default", b""))), Err(Barred::Wrong), "default is another user");
+        assert_eq!((alice.pass(None), alice.user().name()), (Ok(()), b"alice".as_slice()));
+        for stranger in ["carol", "bob", "niagara.rescue", ""] {
+            let mut stranger = shows(stranger);
+            assert_eq!(stranger.barred(), Some(Barred::Nameless));
+            assert_eq!(stranger.pass(None), Err(Barred::Nameless));
+            assert_eq!(stranger.enter(b"alice", b"secret"), Ok(()), "a password counts as before");
+        }
+        assert_eq!(alice.refresh(), Ok(()));
+        change(&directory, "alice", "off");
+        assert_eq!(alice.refresh(), Err(Gone));
+        let mut plain =
+            Entrance::new(Arc::default(), Arc::clone(&directory), Some(THERE.parse().unwrap()), true);
+        plain.introduce("alice");
+        assert_eq!(plain.user().name(), DEFAULT, "unless the server is told so");
     }
 
     #[test]

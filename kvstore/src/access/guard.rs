@@ -43,6 +43,7 @@ pub(crate) struct Guard {
     secret: Option<Secret>,
     rescue: Option<Secret>,
     insecure: bool,
+    users_by_certificate: bool,
     attempts: Mutex<Attempts>,
     wrong: AtomicU64,
     unheard: AtomicU64,
@@ -55,6 +56,7 @@ impl Guard {
             secret: config.password.clone(),
             rescue: config.rescue_password.clone(),
             insecure: config.insecure,
+            users_by_certificate: config.users_by_certificate,
             ..Guard::default()
         }
     }
@@ -87,7 +89,15 @@ impl Guard {
     /// Whether a client may be served without any password.
     pub(super) fn trusts(&self, address: Option<IpAddr>, certified: bool) -> bool {
         let is_here = address.is_none_or(|address| address.to_canonical().is_loopback());
-        self.insecure || certified || is_here
+        // Where certificates name users, one that names nobody is nobody's.
+        let by_certificate = certified && !self.users_by_certificate;
+        self.insecure || by_certificate || is_here
+    }
+
+    /// The user whose certificate a client has shown. Whoever can issue certificates cannot be the rescuer by that.
+    pub(super) fn shown<'u>(&self, users: &'u Users, name: &[u8]) -> Option<&'u Arc<User>> {
+        let found = users.find(name).filter(|user| user.enabled && name != RESCUE);
+        found.filter(|_| self.users_by_certificate)
     }
 
     /// The user whose password a client has given who is not known yet.

@@ -25,7 +25,30 @@ pub(super) fn config(file: &File) -> Result<AccessConfig, ConfigFileError> {
         let reason = format!("\"{other}\" is not an origin, such as \"https://app.example.org\"");
         return Err(fail("front.origins", reason));
     }
-    Ok(AccessConfig { password, rescue_password, insecure: file.insecure, names, origins })
+    let users_by_certificate = users_by_certificate(file)?;
+    Ok(AccessConfig {
+        password,
+        rescue_password,
+        insecure: file.insecure,
+        users_by_certificate,
+        names,
+        origins,
+    })
+}
+
+/// Whether the certificates of clients name users.
+fn users_by_certificate(file: &File) -> Result<bool, ConfigFileError> {
+    let Some(tls) = &file.tls else { return Ok(false) };
+    let fail =
+        |reason: &str| Err(ConfigFileError::Value { key: "tls.client_user".into(), reason: reason.into() });
+    match (tls.client_user.as_deref(), &tls.client_ca) {
+        (None | Some("off"), _) => Ok(false),
+        (Some("CN"), Some(_)) => Ok(true),
+        (Some("CN"), None) => {
+            fail("clients show certificates only with `client_ca`: name their authority there")
+        }
+        _ => fail("write \"CN\" or \"off\""),
+    }
 }
 
 fn is_name(text: &str) -> bool {

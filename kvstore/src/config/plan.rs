@@ -103,6 +103,7 @@ impl Plan {
         text.push_str(&front_section());
         text.push_str(LINKS_SECTION);
         text.push_str(&tls_section(own));
+        text.push_str(&peer_tls_section(own));
         text
     }
 
@@ -151,7 +152,8 @@ http = "{http}"
 redis = "{redis}"
 
 # The password that clients have to give, or `sha256:` and its digest in hexadecimal digits. Without one, the server
-# serves only clients of its own machine; with `insecure`, it serves everybody who can reach it.
+# serves only clients of its own machine; with `insecure`, it serves everybody who can reach it. Servers speak to each other
+# beyond their own machine only with certificates (`peer_tls`), or with `insecure`.
 {requirepass}
 {insecure}
 
@@ -342,6 +344,11 @@ fn front_section() -> String {
 # the limit of open files, less some for logs and other servers; this is the number where the file was written.
 # max_connections = {max_connections}
 
+# Most of them from one address, or from one network of version 6 with 64 bits. 0 means three quarters of
+# max_connections from another machine, and all of them from this one. Lower it if each client has an address of its
+# own; set it to max_connections if all clients come through one proxy.
+# max_connections_per_address = 0
+
 # An idle HTTP or Redis connection is closed after this many seconds. 0 means never, for Redis only.
 # http_idle_seconds = {http_idle}
 # redis_idle_seconds = {redis_idle}
@@ -362,8 +369,10 @@ fn front_section() -> String {
 # Most MiB that wait for a client that subscribes to channels. One that takes less is closed, and the log says so.
 # subscriber_output_mib = {subscriber_output}
 
-# Most MiB of requests and replies that wait for all clients together. Above it the server reads ahead for nobody, and
-# one MiB of replies waits for each client.
+# Most MiB of unfinished requests and replies of all clients together. From a half of it on, the server reads ahead for
+# nobody, and one MiB of replies waits for each client. From three quarters on, it refuses requests (429, TRYAGAIN). Once
+# all of it is used up, it reads nothing, and closes the clients that hold the most. Default: a quarter of the memory of
+# the machine, or of this process's control group; this is the number where the file was written.
 # all_clients_mib = {all_clients}
 
 # Whether this server answers CLUSTER, as Redis does with cluster-enabled: clients in cluster mode then find the other
@@ -409,7 +418,8 @@ fn tls_section(own: &PlannedServer) -> String {
         r#"
 # Further ports, at which clients speak TLS. The certificate and its key are in PEM, relative to this file, and are read
 # again when they change; `niagara certificates` makes some. With `client_ca`, clients must show a certificate of that
-# authority. With `only`, the plain ports above (`http`, `redis`) are not opened.
+# authority; with `client_user = "CN"`, a client is the user whose name its certificate has as common name, without a
+# password. With `only`, the plain ports above (`http`, `redis`) are not opened.
 #
 {mark}[tls]
 {mark}http = "{http}"
@@ -417,8 +427,29 @@ fn tls_section(own: &PlannedServer) -> String {
 {mark}certificate = "{directory}/server-{server}.pem"
 {mark}key = "{directory}/server-{server}.key"
 # client_ca = "{directory}/ca.pem"
+# client_user = "off"
 {mark}only = {only}
 "#,
         only = own.tls.is_some(),
+    )
+}
+
+/// What the servers prove to each other who they are with; commented out if there is nothing.
+fn peer_tls_section(own: &PlannedServer) -> String {
+    let (server, directory) = (own.server, Plan::CERTIFICATES);
+    let mark = if own.tls.is_some() { "" } else { "# " };
+    format!(
+        r#"
+# Servers speak TLS with each other, and prove who they are. Each has a certificate of an authority in `ca`, which names
+# the server and its cluster: `niagara certificates issue --config` makes one. It may be the same as above. It is read
+# again when it changes, for connections from then on. To go over to TLS while the cluster runs, restart one server after
+# the other with `plain = "dialled"`, then with "accepted", then with "refused".
+#
+{mark}[peer_tls]
+{mark}ca = "{directory}/ca.pem"
+{mark}certificate = "{directory}/server-{server}.pem"
+{mark}key = "{directory}/server-{server}.key"
+# plain = "refused"
+"#
     )
 }

@@ -29,6 +29,7 @@ pub(super) struct File {
     #[serde(default)]
     pub links: Vec<LinkTable>,
     pub tls: Option<TlsTable>,
+    pub peer_tls: Option<PeerTlsTable>,
 }
 
 /// One server of the cluster.
@@ -80,6 +81,7 @@ pub(super) struct EngineTable {
 pub(super) struct FrontTable {
     pub threads: Option<u32>,
     pub max_connections: Option<u32>,
+    pub max_connections_per_address: Option<u32>,
     pub http_idle_seconds: Option<u32>,
     pub redis_idle_seconds: Option<u32>,
     pub tcp_keepalive_seconds: Option<u32>,
@@ -111,8 +113,19 @@ pub(super) struct TlsTable {
     pub certificate: PathBuf,
     pub key: PathBuf,
     pub client_ca: Option<PathBuf>,
+    pub client_user: Option<String>,
     #[serde(default)]
     pub only: bool,
+}
+
+/// What the servers prove to each other who they are with.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PeerTlsTable {
+    pub ca: PathBuf,
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    pub plain: Option<String>,
 }
 
 /// This server's end of the links of one of its addresses.

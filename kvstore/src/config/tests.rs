@@ -197,6 +197,7 @@ fn every_documented_default_is_the_default_of_the_code() {
     let FrontTable {
         threads: Some(_),
         max_connections: Some(_),
+        max_connections_per_address: Some(_),
         http_idle_seconds: Some(_),
         redis_idle_seconds: Some(_),
         tcp_keepalive_seconds: Some(_),

@@ -1,5 +1,6 @@
 //! How much is held for clients that ask for more than they take.
 
+use super::budget::Level;
 use crate::protocol::{Input, Output};
 
 /// While this many bytes of replies wait for the client, its requests are read ahead but not executed: a
@@ -17,20 +18,36 @@ pub(super) struct Allowance {
     pub(super) ahead: usize,
     /// No request is executed while this many bytes of replies wait.
     pub(super) output: usize,
+    /// How much of the memory for all clients is taken.
+    pub(super) level: Level,
 }
 
 impl Allowance {
-    /// What a client is allowed while the server has memory.
-    pub(super) fn generous(output_limit: usize) -> Allowance {
-        Allowance { ahead: READ_AHEAD_BYTES, output: output_limit }
+    /// What a client is allowed at this level, if one may have `output_limit` bytes of replies that wait.
+    pub(super) fn at(level: Level, output_limit: usize) -> Allowance {
+        match level {
+            Level::Plenty => Allowance { ahead: READ_AHEAD_BYTES, output: output_limit, level },
+            _ => Allowance { level, ..Allowance::SCANT },
+        }
     }
 
     /// What a client is allowed once all of them together have reached their limit.
-    pub(super) const SCANT: Allowance = Allowance { ahead: 0, output: PLENTY_OF_OUTPUT_BYTES };
+    pub(super) const SCANT: Allowance =
+        Allowance { ahead: 0, output: PLENTY_OF_OUTPUT_BYTES, level: Level::Scant };
 
     /// Whether a request may be executed while so much waits.
     pub(super) fn may_execute(self, input: &Input, output: &Output) -> bool {
         let plenty = if input.len() < self.ahead { PLENTY_OF_OUTPUT_BYTES } else { self.output };
         output.len() < plenty.min(self.output)
+    }
+
+    /// Whether requests that take memory are refused.
+    pub(super) fn is_short(self) -> bool {
+        self.level >= Level::Short
+    }
+
+    /// Whether a client's bytes may be read.
+    pub(super) fn may_read(self) -> bool {
+        self.level < Level::Full
     }
 }

@@ -1,17 +1,19 @@
 //! Where a server's front ends listen, and their limits.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use niagara_engine::ServerId;
-use niagara_tls::ServerFiles;
+use niagara_tls::{Mutual, ServerFiles};
 use rustix::process::{Resource, getrlimit};
 use rustix::system::uname;
 
+use super::budget::MOST_BYTES;
 use crate::AccessConfig;
 use crate::access::Names;
-
+use crate::machine_memory::usable_bytes;
 use crate::resp::Failover;
 
 /// Where clients connect, and how many may.
@@ -43,12 +45,17 @@ pub struct FrontEndConfig {
     pub access: AccessConfig,
     /// Further ports, at which clients speak TLS.
     pub tls: Option<TlsPorts>,
+    /// What this server shows to the others of its cluster. Its files are read again with those of `tls`.
+    pub peer_certificates: Option<Arc<Mutual>>,
     /// Number of front-end threads, at least 1. The default is one for every four cores, since the groups,
     /// the sequencer and the application need the others.
     pub threads: usize,
     /// Most clients at a time, of both protocols together. Further ones get an error and are closed. The
     /// default is the process's limit of open files, less some for logs and other servers.
     pub max_connections: usize,
+    /// Most of them from one address, or from one network of version 6 with 64 bits. `None`, the default: three quarters
+    /// of all from another machine, and all from this one.
+    pub max_connections_per_address: Option<usize>,
     /// An HTTP connection is closed after being idle this long. The default exceeds the time that clients and
     /// proxies wait before they close it themselves.
     pub http_idle: Duration,
@@ -66,8 +73,10 @@ pub struct FrontEndConfig {
     pub client_output: usize,
     /// Most bytes that wait for a client that subscribes to channels. One that takes less is closed.
     pub subscriber_output: usize,
-    /// Most bytes of requests and replies that wait for all clients together. Above it the server reads ahead
-    /// for nobody, and one MiB of replies waits for each client.
+    /// Most bytes of unfinished requests and replies of all clients together. From a half of it on, the server reads
+    /// ahead for nobody, and one MiB of replies waits for each client. From three quarters on, requests are refused.
+    /// Once all of it is used up, nothing more is read, and the clients that hold the most are closed. The default is
+    /// a quarter of the memory of the machine, or of the process's control group.
     pub all_clients: usize,
 }
 
@@ -106,15 +115,19 @@ impl Default for FrontEndConfig {
             members_https: Vec::new(),
             access: AccessConfig::default(),
             tls: None,
+            peer_certificates: None,
             threads: (cores / 4).clamp(1, 8),
             max_connections: files.saturating_sub(RESERVED_FILES).clamp(16, 1 << 20) as usize,
             http_idle: Duration::from_secs(75),
+            max_connections_per_address: None,
             redis_idle: Duration::ZERO,
             shutdown_grace: Duration::from_secs(3),
             tcp_keepalive: Duration::from_secs(60),
             client_output: 64 << 20,
             subscriber_output: 32 << 20,
-            all_clients: 1 << 30,
+            all_clients: usize::try_from((usable_bytes() >> 22) << 20)
+                .unwrap_or(usize::MAX)
+                .clamp(1 << 20, MOST_BYTES),
         }
     }
 }

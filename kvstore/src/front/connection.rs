@@ -2,13 +2,14 @@
 
 use std::error::Error;
 use std::io::{self, IoSlice, Read, Write};
-use std::net::Shutdown;
+use std::net::{IpAddr, Shutdown};
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 use niagara_tls::{NotTls, Stream};
 
 use super::allowance::Allowance;
+use super::budget::Budget;
 use super::client_session::{ClientSession, either};
 use super::limits::Place;
 use super::listener::tell_plain;
@@ -30,6 +31,9 @@ const GATHERED: usize = 64;
 /// closed.
 pub(super) const PATIENCE_BYTES: usize = 16 << 10;
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The same while requests are refused, since there is no memory for them.
+pub(super) const SHORT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a client may take to agree on keys.
 pub(super) const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
@@ -84,24 +88,40 @@ pub(super) struct Connection<L> {
     half_closed: bool,
     ended: bool,
     broken: bool,
+    /// The session knows whose certificate the client has shown.
+    introduced: bool,
     lingers: Option<Instant>,
     waits: Option<Waits>,
     /// The thread has listed this connection for this turn.
     pub(super) listed: bool,
-    /// Its place among all connections.
+    /// Its place among all connections, and whose it is.
     place: Place,
+    address: IpAddr,
     /// When bytes last moved.
     moved: Instant,
-    /// What the thread has counted of [`held`](Connection::held).
-    pub(super) counted: usize,
+    /// What the budget has counted of [`held`](Connection::held).
+    counted: usize,
 }
 
 /// What waits for a client that does not take its replies, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Untaken {
     pub(super) replies: usize,
-    /// Requests that were read ahead.
+    /// Requests that are not finished.
     pub(super) requests: usize,
+}
+
+/// What a client has not done in its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Overdue {
+    /// Everything is said, but it has not closed its end.
+    Over,
+    /// It has not taken its replies.
+    SlowReader,
+    /// It has not finished its request.
+    SlowWriter,
+    /// It has not agreed on keys.
+    Handshake,
 }
 
 /// How much the client has moved, and since when, while it is the client's turn.
@@ -124,10 +144,12 @@ impl<L: Copy> Connection<L> {
             half_closed: false,
             ended: false,
             broken: false,
+            introduced: false,
             lingers: None,
             waits: None,
             listed: false,
             place: Place::Client,
+            address: IpAddr::from([127, 0, 0, 1]),
             moved: Instant::now(),
             counted: 0,
         }
@@ -148,8 +170,12 @@ impl<L: Copy> Connection<L> {
         }
     }
 
-    pub(super) fn at(self, place: Place) -> Self {
-        Connection { place, ..self }
+    pub(super) fn at(self, place: Place, address: IpAddr) -> Self {
+        Connection { place, address, ..self }
+    }
+
+    pub(super) fn address(&self) -> IpAddr {
+        self.address
     }
 
     pub(super) fn place(&self) -> Place {
@@ -236,7 +262,8 @@ impl<L: Copy> Connection<L> {
             Pumped::NeedsOutput => self.input.len() < allowance.ahead,
             Pumped::NeedsCompletion | Pumped::Over => false,
         };
-        wanted && self.readable && !self.ended
+        let may_read = allowance.may_read() || self.place == Place::Pages;
+        wanted && may_read && self.readable && !self.ended
     }
 
     /// One read, into the input or directly into the command that waits for the bytes.
@@ -260,6 +287,7 @@ impl<L: Copy> Connection<L> {
                 self.readable = filled || self.half_closed || self.stream.is_encrypted();
                 self.ended = count == 0;
                 self.moved(count, now);
+                self.introduce();
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -270,6 +298,16 @@ impl<L: Copy> Connection<L> {
                     tell_plain(self.wire(), self.stream.socket_mut());
                 }
             }
+        }
+    }
+
+    /// Tells the session whose certificate the client has shown, once: by the first bytes that it says, it has.
+    fn introduce(&mut self) {
+        if std::mem::replace(&mut self.introduced, true) {
+            return;
+        }
+        if let Some(name) = self.stream.shown().and_then(|shown| shown.common_name()) {
+            either!(&mut self.talk, session => session.introduce(&name));
         }
     }
 
@@ -358,7 +396,7 @@ impl<L: Copy> Connection<L> {
                     self.waits = None;
                     self.input.release();
                 }
-                if self.readable { Fate::Again } else { Fate::Wait }
+                if self.may_receive(allowance) { Fate::Again } else { Fate::Wait }
             }
         }
     }
@@ -415,23 +453,40 @@ impl<L: Copy> Connection<L> {
         now.saturating_duration_since(self.moved) >= limit && self.is_idle() && !listens
     }
 
-    /// Bytes of requests that have not been executed and of replies that have not been taken.
+    /// Bytes of requests that are not finished and of replies that have not been taken.
     pub(super) fn held(&self) -> usize {
-        self.input.len() + self.output.len()
+        self.input.len() + self.output.len() + either!(&self.talk, session => session.held())
+    }
+
+    /// Tells the budget what it holds.
+    pub(super) fn settle(&mut self, budget: &Budget) {
+        let held = self.held();
+        budget.settle(std::mem::replace(&mut self.counted, held), held);
+    }
+
+    /// What it holds by the budget.
+    pub(super) fn counted(&self) -> usize {
+        self.counted
     }
 
     /// How much waits for the client.
     pub(super) fn untaken(&self) -> Untaken {
-        Untaken { replies: self.output.len(), requests: self.input.len() }
+        Untaken { replies: self.output.len(), requests: self.held() - self.output.len() }
     }
 
-    /// Whether the client's time is up.
-    pub(super) fn is_overdue(&self, now: Instant) -> bool {
+    /// Whether the client's time is up, and what it has failed to do. `patience` is for its part in a request.
+    pub(super) fn overdue(&self, now: Instant, patience: Duration) -> Option<Overdue> {
         let passed = |since: Instant, time: Duration| now.saturating_duration_since(since) >= time;
-        self.lingers.is_some_and(|since| passed(since, LINGER))
-            || self.waits.is_some_and(|waits| passed(waits.since, PATIENCE))
+        if self.lingers.is_some_and(|since| passed(since, LINGER)) {
+            Some(Overdue::Over)
+        } else if self.waits.is_some_and(|waits| passed(waits.since, patience)) {
+            let has_replies = !self.output.is_empty() || self.stream.has_unsent();
+            Some(if has_replies { Overdue::SlowReader } else { Overdue::SlowWriter })
+        } else {
             // Nothing moves before the handshake is over.
-            || self.stream.is_handshaking() && passed(self.moved, HANDSHAKE_PATIENCE)
+            let is_late = self.stream.is_handshaking() && passed(self.moved, HANDSHAKE_PATIENCE);
+            is_late.then_some(Overdue::Handshake)
+        }
     }
 }
 

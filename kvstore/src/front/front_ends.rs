@@ -12,7 +12,9 @@ use mio::Poll;
 use niagara_engine::{Client, Wake};
 use niagara_tls::Acceptor;
 
-use super::certificates::{Certificates, CertificatesCollector};
+use super::addresses::Addresses;
+use super::budget::Budget;
+use super::certificates::{Certificates, CertificatesCollector, Shown};
 use super::config::FrontEndConfig;
 use super::gauges::GaugeCollector;
 use super::listener::Listener;
@@ -62,7 +64,7 @@ impl FrontEnds {
             let client = client.clone();
             move || client.port(mailbox)
         })?;
-        let gauges = GaugeCollector::new(client_reader);
+        let gauges = GaugeCollector::new(client_reader, Arc::clone(&front_ends.common.budget));
         let certificates = front_ends.certificates.clone().map(CertificatesCollector);
         let barred = GuardCollector(Arc::clone(&front_ends.common.guard));
         registry.register_metrics(|registry| {
@@ -118,18 +120,24 @@ impl FrontEnds {
             listener.register(polls[0].registry(), Worker::<E>::listener_token(number))?;
         }
         let guard = Arc::new(Guard::new(&config.access));
+        let budget = Arc::new(Budget::new(config.all_clients));
         let common = Arc::new(Common {
+            addresses: Addresses::new(&config),
             config,
             mailboxes: mailboxes.clone(),
             metrics,
             stopping: false.into(),
             open: 0.into(),
+            budget,
             next_id: 1.into(),
             time: Arc::new(ClusterTime::new(Instant::now())),
             guard,
             acceptor,
         });
-        let certificates = common.acceptor.clone().map(|acceptor| Arc::new(Certificates::new(acceptor)));
+        let to_clients = common.acceptor.clone().map(Shown::ToClients);
+        let to_peers = common.config.peer_certificates.clone().map(Shown::ToPeers);
+        let shown: Vec<_> = to_clients.into_iter().chain(to_peers).collect();
+        let certificates = (!shown.is_empty()).then(|| Arc::new(Certificates::new(shown)));
         let mut front_ends = FrontEnds {
             common: Arc::clone(&common),
             certificates: certificates.clone(),

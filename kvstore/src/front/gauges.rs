@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs;
+use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
@@ -14,17 +15,19 @@ use rustix::param::{clock_ticks_per_second, page_size};
 use rustix::process::{Resource, getrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
+use super::budget::Budget;
 use crate::KvReader;
 
 /// Where a registry reads them.
 #[derive(Debug)]
 pub(super) struct GaugeCollector {
     reader: KvReader,
+    budget: Arc<Budget>,
 }
 
 impl GaugeCollector {
-    pub(super) fn new(reader: KvReader) -> GaugeCollector {
-        GaugeCollector { reader }
+    pub(super) fn new(reader: KvReader, budget: Arc<Budget>) -> GaugeCollector {
+        GaugeCollector { reader, budget }
     }
 
     fn encode_state(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -38,6 +41,10 @@ impl GaugeCollector {
         gauge(encoder, "niagara_watchers", "Clients that watch changes of keys", None, watchers)?;
         let (keys, bytes) = self.reader.sizes();
         gauge(encoder, "niagara_keys", "Keys in the store", None, keys as f64)?;
+        let help = "Memory that unfinished requests and replies of clients take";
+        gauge(encoder, "niagara_clients_held", help, Some(&Unit::Bytes), self.budget.held() as f64)?;
+        let help = "Memory that they may take: requests are refused from three quarters of it on";
+        gauge(encoder, "niagara_clients_budget", help, Some(&Unit::Bytes), self.budget.limit() as f64)?;
         let help = "Approximate memory that keys and values take, without the allocator's overhead";
         gauge(encoder, "niagara_store", help, Some(&Unit::Bytes), bytes as f64)
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use mio::net::TcpStream;
 use socket2::{SockRef, TcpKeepalive};
 
+use super::budget::MOST_BYTES;
 use super::config::FrontEndConfig;
 use crate::protocol::Wire;
 
@@ -21,7 +22,6 @@ pub(crate) const LEAST_CLIENTS: usize = 8;
 const MOST_CONNECTIONS: usize = 1 << 20;
 const MOST_THREADS: usize = 256;
 const MOST_CLIENT_OUTPUT: u128 = 64 << 30;
-const MOST_OF_ALL_CLIENTS: u128 = 1 << 40;
 const MOST_IDLE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// Linux's limit.
 const MOST_KEEPALIVE: Duration = Duration::from_secs(32_767);
@@ -85,12 +85,14 @@ impl FrontEndConfig {
         let time = |name, value: Duration, least, most: Duration| {
             (name, "ms", value.as_millis(), least, most.as_millis())
         };
+        let per_address = self.max_connections_per_address.unwrap_or(1);
         let ranges = [
             count("threads", "threads", self.threads, MOST_THREADS),
             count("max_connections", "connections", self.max_connections, MOST_CONNECTIONS),
+            count("max_connections_per_address", "connections", per_address, MOST_CONNECTIONS),
             ("client_output", "bytes", self.client_output as u128, 1, MOST_CLIENT_OUTPUT),
             ("subscriber_output", "bytes", self.subscriber_output as u128, 1, MOST_CLIENT_OUTPUT),
-            ("all_clients", "bytes", self.all_clients as u128, 1, MOST_OF_ALL_CLIENTS),
+            ("all_clients", "bytes", self.all_clients as u128, 1, MOST_BYTES as u128),
             time("http_idle", self.http_idle, 1_000, MOST_IDLE),
             time("redis_idle", self.redis_idle, 0, MOST_IDLE),
             time("tcp_keepalive", self.tcp_keepalive, 0, MOST_KEEPALIVE),

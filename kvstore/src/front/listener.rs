@@ -13,7 +13,8 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 use rustix::io::Errno;
 
-use crate::protocol::{Foreign, Wire};
+use super::metrics::Crowd;
+use crate::protocol::{Foreign, SHORT, Wire};
 
 /// Connections accepted in one turn, so that a flood of them does not delay others.
 const ACCEPTED_AT_ONCE: usize = 64;
@@ -133,11 +134,16 @@ fn is_exhaustion(error: &io::Error) -> bool {
 }
 
 /// Tells a client that there is no room, if its socket takes that at once, and closes.
-pub(super) fn turn_away(mut stream: TcpStream, wire: Wire) {
-    let words = match wire {
-        Wire::Redis => "-ERR max number of clients reached\r\n".into(),
-        Wire::Http => {
-            let body = "{\"error\":\"too_many_connections\",\"message\":\"the server has reached its limit of connections\",\
+pub(super) fn turn_away(mut stream: TcpStream, wire: Wire, why: Crowd) {
+    let words = match (wire, why) {
+        (Wire::Redis, Crowd::Server) => "-ERR max number of clients reached\r\n".into(),
+        (Wire::Redis, Crowd::Address) => {
+            "-ERR max number of clients of this address reached: close some, or raise max_connections_per_address\r\n"
+                .into()
+        }
+        (Wire::Redis, Crowd::Memory) => format!("-TRYAGAIN {SHORT}\r\n"),
+        (Wire::Http, _) => {
+            let body = "{\"error\":\"too_many_connections\",\"message\":\"the server has reached its limit of connections, or this client's address its own\",\
                         \"hint\":\"close some, or use another server\"}\n";
             format!(
                 "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n\

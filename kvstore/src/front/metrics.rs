@@ -34,6 +34,34 @@ pub(crate) enum Failure {
     Unknown = 2,
     /// A read found no quorum.
     NoQuorum = 3,
+    /// There was no memory for it.
+    Short = 4,
+}
+
+/// Why no connection was opened for a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Crowd {
+    /// The server has as many as it may have.
+    Server = 0,
+    /// The client's address has.
+    Address = 1,
+    /// The memory for requests and replies is used up.
+    Memory = 2,
+}
+
+/// Why a connection was closed before its client wanted it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closed {
+    /// The client does not take its replies.
+    SlowReader = 0,
+    /// It does not finish its request.
+    SlowWriter = 1,
+    /// It does not agree on keys.
+    Handshake = 2,
+    /// It held the most when the memory for requests and replies was used up.
+    Memory = 3,
+    /// It has been idle for as long as it may.
+    Idle = 4,
 }
 
 /// Why a subscriber was disconnected.
@@ -47,7 +75,9 @@ pub(crate) enum Deaf {
 
 const DEAF: [&str; 2] = ["slow", "missing"];
 const WORKS: [&str; 3] = ["read", "write", "other"];
-const FAILURES: [&str; 4] = ["malformed", "refused", "unknown", "no_quorum"];
+const FAILURES: [&str; 5] = ["malformed", "refused", "unknown", "no_quorum", "memory"];
+const CROWDS: [&str; 3] = ["server", "address", "memory"];
+const CLOSED: [&str; 5] = ["slow_reader", "slow_writer", "handshake", "memory", "idle"];
 
 /// Latencies are counted in buckets that double from 16 us, below which a network hides everything, to 16 s,
 /// above which the engine's deadline has passed twice. The last bucket is unbounded.
@@ -121,7 +151,8 @@ pub(crate) struct FrontMetrics {
     deaf: [AtomicU64; DEAF.len()],
     opened: [AtomicU64; Wire::ALL.len()],
     closed: [AtomicU64; Wire::ALL.len()],
-    turned_away: [AtomicU64; Wire::ALL.len()],
+    turned_away: [[AtomicU64; CROWDS.len()]; Wire::ALL.len()],
+    closed_by_us: [[AtomicU64; CLOSED.len()]; Wire::ALL.len()],
 }
 
 #[derive(Debug, Default)]
@@ -166,8 +197,12 @@ impl FrontMetrics {
         self.closed[wire as usize].fetch_add(1, Relaxed);
     }
 
-    pub(crate) fn turned_away(&self, wire: Wire) {
-        self.turned_away[wire as usize].fetch_add(1, Relaxed);
+    pub(crate) fn turned_away(&self, wire: Wire, why: Crowd) {
+        self.turned_away[wire as usize][why as usize].fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn closed_by_us(&self, wire: Wire, why: Closed) {
+        self.closed_by_us[wire as usize][why as usize].fetch_add(1, Relaxed);
     }
 
     fn encode_requests(&self, wire: Wire, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -177,8 +212,8 @@ impl FrontMetrics {
             encode_counter(&mut family, &[("kind", work)], &latencies.count)?;
         }
         let name = format!("niagara_{}_failures", wire.name());
-        let help = "Requests answered with an error: refused before the log, malformed, with an unknown outcome, or \
-                    without a quorum to read from";
+        let help = "Requests answered with an error: refused before the log, malformed, with an unknown outcome, \
+                    without a quorum to read from, or without memory";
         let mut family = encoder.encode_descriptor(&name, help, None, MetricType::Counter)?;
         for (failures, reason) in self.failures[wire as usize].iter().zip(FAILURES) {
             encode_counter(&mut family, &[("reason", reason)], failures)?;
@@ -232,12 +267,13 @@ impl FrontMetrics {
             ConstGauge::new(open as i64).encode(family.encode_family(&labels.as_slice())?)?;
         }
         let name = "niagara_connections_turned_away";
-        let help = "Connections closed immediately because too many were open";
-        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-        for (count, wire) in self.turned_away.iter().zip(Wire::ALL) {
-            encode_counter(&mut family, &[("protocol", wire.name())], count)?;
-        }
-        Ok(())
+        let help = "Connections closed immediately because too many were open, on the server or from their address, or \
+                    the memory for requests and replies was used up";
+        encode_reasons(encoder, (name, help), &CROWDS, &self.turned_away)?;
+        let name = "niagara_connections_closed";
+        let help = "Connections that the server closed: their clients did not take replies, finish a request or agree on \
+                    keys in time, held the most when memory was used up, or were idle";
+        encode_reasons(encoder, (name, help), &CLOSED, &self.closed_by_us)
     }
 }
 
@@ -248,10 +284,36 @@ impl FrontMetrics {
         self.heard.load(Relaxed)
     }
 
+    /// Connections that this server closed for this reason.
+    pub(super) fn closed_for(&self, wire: Wire, why: Closed) -> u64 {
+        self.closed_by_us[wire as usize][why as usize].load(Relaxed)
+    }
+
+    /// Clients that were turned away for this reason.
+    pub(super) fn turned_away_for(&self, wire: Wire, why: Crowd) -> u64 {
+        self.turned_away[wire as usize][why as usize].load(Relaxed)
+    }
+
     /// Subscribers that were disconnected, by reason.
     pub(super) fn deaf(&self) -> [u64; DEAF.len()] {
         [0, 1].map(|reason| self.deaf[reason].load(Relaxed))
     }
+}
+
+/// Encodes a counter for each protocol and reason.
+fn encode_reasons<const N: usize>(
+    encoder: &mut DescriptorEncoder<'_>,
+    (name, help): (&str, &str),
+    reasons: &[&'static str; N],
+    counts: &[[AtomicU64; N]; Wire::ALL.len()],
+) -> fmt::Result {
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+    for (counts, wire) in counts.iter().zip(Wire::ALL) {
+        for (count, reason) in counts.iter().zip(reasons) {
+            encode_counter(&mut family, &[("protocol", wire.name()), ("reason", reason)], count)?;
+        }
+    }
+    Ok(())
 }
 
 fn encode_counter(

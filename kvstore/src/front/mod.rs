@@ -10,6 +10,8 @@
 //! | `slot` | one request in flight, and what has become of it | |
 //! | `sim_front_end` | a worker without sockets, for a simulator | sessions |
 //! | `allowance` | how much is held for clients that ask for more than they take | |
+//! | `budget` | the memory for unfinished requests and replies of all clients |
+//! | `addresses` | how many connections each address has |
 //! | `limits` | how many clients, and how long they may be idle | |
 //! | `timekeeping` | the server's timekeeper, on the first thread | the engine, time |
 //! | `certificates` | the certificate that clients are shown, read again when it changes | |
@@ -18,7 +20,9 @@
 //!
 //! Parsing and printing are in [`resp`](crate::resp) and [`http`](crate::http).
 
+mod addresses;
 mod allowance;
+mod budget;
 mod certificates;
 mod client_session;
 mod config;

@@ -36,7 +36,9 @@ use super::metrics::{Failure, Tally, Work};
 use super::slot::{Doing, Slot, Sought};
 use super::token::{NOBODY, Origin, Sequence};
 use crate::command::encode_nothing;
-use crate::protocol::{Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, Streamed, View};
+use crate::protocol::{
+    Ask, Circumstances, Engine, Foreign, Input, Outcome, Output, Protocol, Served, Streamed, View,
+};
 use crate::pubsub::Message;
 
 /// Most writes and attached reads of one connection without an outcome. 1024 fill an entry with 64-byte commands, and limit what
@@ -115,6 +117,8 @@ pub(crate) struct Session<P: Protocol, L> {
     /// fifo_per_connection).
     lane_for_good: bool,
     freshness: Freshness,
+    /// Bytes of the commands and replies in `slots`.
+    held: usize,
 }
 
 impl<P: Protocol, L: Copy> Session<P, L> {
@@ -129,6 +133,7 @@ impl<P: Protocol, L: Copy> Session<P, L> {
             lane: None,
             lane_for_good: false,
             freshness: Freshness::Unasked,
+            held: 0,
         }
     }
 
@@ -157,7 +162,8 @@ impl<P: Protocol, L: Copy> Session<P, L> {
                 Some(Streamed::All) => return Pumped::NeedsCompletion,
                 Some(Streamed::Some) => return Pumped::NeedsOutput,
             }
-            let started = match self.protocol.next(input, &*turn.engine, turn.time) {
+            let now = Circumstances { time: turn.time, is_short: turn.allowance.is_short() };
+            let started = match self.protocol.next(input, &*turn.engine, now) {
                 None => return Pumped::NeedsInput,
                 Some(Ask::Write | Ask::Read(_)) if turn.engine.is_retiring() => {
                     self.slots.is_empty() && self.refuse(input, output, turn)
@@ -189,7 +195,8 @@ impl<P: Protocol, L: Copy> Session<P, L> {
         turn.command.clear();
         let shape = self.protocol.write(input, turn.command);
         let token = self.origin.token(self.first.plus(self.slots.len()));
-        let proposed = if turn.command.len() < SHARED_COMMAND_BYTES {
+        let bytes = turn.command.len();
+        let proposed = if bytes < SHARED_COMMAND_BYTES {
             turn.engine.propose(lane, token, turn.command)
         } else {
             let mut command = std::mem::take(turn.command);
@@ -197,7 +204,7 @@ impl<P: Protocol, L: Copy> Session<P, L> {
             turn.engine.propose_shared(lane, token, command.into())
         };
         let outcome = proposed.err().map(Outcome::Refused);
-        self.slots.push_back(Slot { since: turn.now, doing: Doing::Write { shape, outcome } });
+        self.hold(Slot { since: turn.now, bytes, doing: Doing::Write { shape, outcome } });
         self.answer_finished(output, turn);
         true
     }
@@ -253,9 +260,15 @@ impl<P: Protocol, L: Copy> Session<P, L> {
                 Sought::Anew(Bytes::copy_from_slice(turn.command))
             }
         };
-        self.slots.push_back(Slot { since: turn.now, doing: Doing::Read { look, consistency, sought } });
+        let bytes = turn.command.len();
+        self.hold(Slot { since: turn.now, bytes, doing: Doing::Read { look, consistency, sought } });
         self.answer_finished(output, turn);
         true
+    }
+
+    fn hold(&mut self, slot: Slot<P>) {
+        self.held += slot.bytes;
+        self.slots.push_back(slot);
     }
 
     /// The lane of what the connection sends next.
@@ -319,8 +332,10 @@ impl<P: Protocol, L: Copy> Session<P, L> {
         turn: &mut Turn<'_, E>,
     ) -> bool {
         let served = self.protocol.local(input, &*turn.engine, output);
-        if served == Served::Malformed {
-            turn.tally.failed(P::WIRE, Failure::Malformed);
+        match served {
+            Served::Malformed => turn.tally.failed(P::WIRE, Failure::Malformed),
+            Served::Short => turn.tally.failed(P::WIRE, Failure::Short),
+            Served::Answered | Served::Interim => {}
         }
         if served != Served::Interim {
             turn.tally.answered(P::WIRE, Work::Other, Duration::ZERO);
@@ -349,6 +364,16 @@ impl<P: Protocol, L: Copy> Session<P, L> {
     /// Whether nothing is in flight, so no completion will come.
     pub(crate) fn is_quiet(&self) -> bool {
         self.slots.is_empty() && !self.is_asking()
+    }
+
+    /// See [`Protocol::introduce`].
+    pub(crate) fn introduce(&mut self, name: &str) {
+        self.protocol.introduce(name);
+    }
+
+    /// Bytes held for requests that are not finished, besides what is in the input.
+    pub(crate) fn held(&self) -> usize {
+        self.held + self.protocol.held()
     }
 
     /// Whether the client still owes the rest of a request.

@@ -24,6 +24,8 @@ pub(crate) enum EngineAnswer {
 /// A write or an attached read.
 pub(super) struct Slot<P: Protocol> {
     pub(super) since: Instant,
+    /// What it takes: the command or query, then its reply.
+    pub(super) bytes: usize,
     pub(super) doing: Doing<P>,
 }
 

@@ -23,7 +23,9 @@ use niagara_engine::{Completion, Wake};
 use niagara_tls::Acceptor;
 use parking_lot::Mutex;
 
+use super::addresses::Addresses;
 use super::allowance::Allowance;
+use super::budget::{Budget, Level};
 use super::config::FrontEndConfig;
 use super::connection::{Connection, Fate, READ_BYTES, Readiness};
 use super::limits::Place;
@@ -52,6 +54,9 @@ const EVENTS: usize = 1024;
 
 /// How often a thread with connections looks for clients whose time is up.
 const SWEEP: Duration = Duration::from_secs(1);
+
+/// While nothing is read because memory is used up, how often a thread looks whether that has changed.
+const FULL_LOOK: Duration = Duration::from_millis(10);
 
 /// How long a stopping thread waits for the outcomes of what is in flight.
 const STOP_PATIENCE: Duration = Duration::from_secs(1);
@@ -104,6 +109,8 @@ pub(super) struct Common {
     pub(super) metrics: Arc<FrontMetrics>,
     pub(super) stopping: AtomicBool,
     pub(super) open: AtomicUsize,
+    pub(super) addresses: Addresses,
+    pub(super) budget: Arc<Budget>,
     pub(super) next_id: AtomicU64,
     /// The time of the cluster, which the first thread keeps.
     pub(super) time: Arc<ClusterTime>,
@@ -111,6 +118,13 @@ pub(super) struct Common {
     pub(super) guard: Arc<Guard>,
     /// What clients that speak TLS are accepted with.
     pub(super) acceptor: Option<Arc<Acceptor>>,
+}
+
+impl Common {
+    /// What each client is allowed now.
+    fn allowance(&self) -> Allowance {
+        Allowance::at(self.budget.level(), self.config.client_output)
+    }
 }
 
 /// See the [module](self).
@@ -145,8 +159,8 @@ pub(super) struct Worker<E: Engine> {
     /// The thread that gets the next newcomer.
     next: usize,
     next_sweep: Instant,
-    /// Bytes held for all connections of this thread.
-    held: usize,
+    /// Nothing is read, since memory is used up.
+    is_full: bool,
     accept_again: Option<Instant>,
     stop_at: Option<Instant>,
 }
@@ -199,7 +213,7 @@ impl<E: Engine> Worker<E> {
             buffer: vec![0; READ_BYTES],
             next: 0,
             next_sweep: Instant::now(),
-            held: 0,
+            is_full: false,
             accept_again: None,
             stop_at: None,
             common,
@@ -271,8 +285,9 @@ impl<E: Engine> Worker<E> {
     fn patience(&self) -> Option<Duration> {
         let sweep = (!self.table.is_empty()).then_some(self.next_sweep);
         let time = self.timekeeping.as_ref().and_then(Timekeeping::due);
-        let next = [sweep, time, self.accept_again, self.stop_at].into_iter().flatten().min()?;
-        Some(next.saturating_duration_since(Instant::now()))
+        let next = [sweep, time, self.accept_again, self.stop_at].into_iter().flatten().min();
+        let next = next.map(|next| next.saturating_duration_since(Instant::now()));
+        if self.is_full { Some(next.map_or(FULL_LOOK, |next| next.min(FULL_LOOK))) } else { next }
     }
 
     fn turn(&mut self, events: &Events) {
@@ -296,8 +311,8 @@ impl<E: Engine> Worker<E> {
         self.hear(now);
         self.say_farewell(now);
         self.watch();
-        let allowance = self.allowance();
-        let mut active = self.work(allowance, now);
+        self.notice_room();
+        let mut active = self.work(now);
         if let Some(timekeeping) = &mut self.timekeeping
             && self.stop_at.is_none()
         {
@@ -305,7 +320,7 @@ impl<E: Engine> Worker<E> {
             timekeeping.turn(Moment { steady: now, wall }, &mut self.engine);
         }
         self.engine.flush();
-        self.send(&mut active, allowance, now);
+        self.send(&mut active, now);
         if self.stop_at.is_some() {
             // Nothing is read any more, so what waits is sent, or waits for its socket.
             for index in active.drain(..) {
@@ -333,23 +348,23 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    /// What each client is allowed in this turn.
-    fn allowance(&self) -> Allowance {
-        let FrontEndConfig { client_output, all_clients, .. } = self.common.config;
-        if self.held < all_clients / self.common.mailboxes.len() {
-            Allowance::generous(client_output)
-        } else {
-            Allowance::SCANT
+    /// Lists all connections once there is memory again, since no event tells of what was not read.
+    fn notice_room(&mut self) {
+        let was_full = std::mem::replace(&mut self.is_full, self.common.budget.level() == Level::Full);
+        if was_full && !self.is_full {
+            let Worker { table, active, .. } = self;
+            table.iter_mut().for_each(|(index, connection)| list(active, index, connection));
         }
     }
 
     /// Hands completions to their connections, if these still exist, and serves the connections that have
     /// something to do. Returns those.
-    fn work(&mut self, allowance: Allowance, now: Instant) -> Vec<u32> {
+    fn work(&mut self, now: Instant) -> Vec<u32> {
         let mut completions = std::mem::take(&mut self.completions);
         self.engine.collect(&mut completions);
-        let Worker { engine, tally, command, table, active, streaming, .. } = self;
-        let time = self.common.time.at(now);
+        let Worker { engine, tally, command, table, active, streaming, common, .. } = self;
+        let time = common.time.at(now);
+        let allowance = common.allowance();
         let mut turn = Turn { allowance, engine, now, time, tally, command };
         for completion in completions.drain(..) {
             let (token, answer) = EngineAnswer::from(completion);
@@ -363,7 +378,9 @@ impl<E: Engine> Worker<E> {
         if self.stop_at.is_none() {
             for &index in &active {
                 let connection = table.get_mut(index).expect("connections are closed at the end of a turn");
+                turn.allowance = common.allowance();
                 connection.serve(&mut turn, &mut self.buffer);
+                connection.settle(&common.budget);
                 if connection.streams() {
                     streaming.insert(index);
                 } else if !streaming.is_empty() {
@@ -376,13 +393,12 @@ impl<E: Engine> Worker<E> {
     }
 
     /// Sends replies, closes what is over, and leaves in `active` what has to be served again.
-    fn send(&mut self, active: &mut Vec<u32>, allowance: Allowance, now: Instant) {
+    fn send(&mut self, active: &mut Vec<u32>, now: Instant) {
         active.retain(|&index| {
             let connection = self.table.get_mut(index).expect("connections are closed at the end of a turn");
             connection.listed = false;
-            let fate = connection.send(allowance, now);
-            let held = connection.held();
-            self.held = self.held - std::mem::replace(&mut connection.counted, held) + held;
+            let fate = connection.send(self.common.allowance(), now);
+            connection.settle(&self.common.budget);
             match fate {
                 Fate::Wait => false,
                 Fate::Again => {

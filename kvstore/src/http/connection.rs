@@ -27,7 +27,8 @@ use super::watch::Watch;
 use crate::access::Entrance;
 use crate::command;
 use crate::protocol::{
-    Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, Shown, Streamed, Unread, View, Wire,
+    Ask, Circumstances, Engine, Foreign, Input, Outcome, Output, Protocol, Served, Shown, Streamed, Unread,
+    View, Wire,
 };
 use crate::table::Op;
 use crate::{Found, Reply, Version, query};
@@ -190,7 +191,7 @@ impl Protocol for HttpConnection {
 
     const WIRE: Wire = Wire::Http;
 
-    fn next<E: Engine>(&mut self, input: &mut Input, engine: &E, time: Option<u64>) -> Option<Ask> {
+    fn next<E: Engine>(&mut self, input: &mut Input, engine: &E, now: Circumstances) -> Option<Ask> {
         loop {
             if self.must_name_life(engine) {
                 return Some(Ask::Write);
@@ -201,7 +202,7 @@ impl Protocol for HttpConnection {
                     return None;
                 }
                 Stage::Head => {
-                    if !self.head(input) {
+                    if !self.head(input, now.is_short) {
                         return None;
                     }
                 }
@@ -221,7 +222,7 @@ impl Protocol for HttpConnection {
                             Ask::Local
                         }
                         What::Put { lasts: Some(_), .. } | What::Transaction { timed: Timed::Yes, .. } => {
-                            match time {
+                            match now.time {
                                 Some(time) => {
                                     command::set_time(&mut self.command, time);
                                     Ask::Write
@@ -269,6 +270,14 @@ impl Protocol for HttpConnection {
                 }
             }
         }
+    }
+
+    fn introduce(&mut self, name: &str) {
+        self.entrance.introduce(name);
+    }
+
+    fn held(&self) -> usize {
+        self.command.capacity()
     }
 
     fn length(&self) -> usize {
@@ -435,7 +444,11 @@ impl Protocol for HttpConnection {
             }
             What::Fail(fault) => {
                 fault.print(Context::default(), framing, &self.site, output);
-                if fault.status < 500 { Served::Malformed } else { Served::Answered }
+                match fault.status {
+                    _ if fault.is_short() => Served::Short,
+                    ..500 => Served::Malformed,
+                    _ => Served::Answered,
+                }
             }
             other => panic!("not for this server alone: {other:?}"),
         };

@@ -10,7 +10,7 @@ use super::respond::{Framing, ResponseHead};
 use super::site::Site;
 use crate::Tag;
 use crate::access::{Barred, PROTECTED, PROTECTED_HINT};
-use crate::protocol::Output;
+use crate::protocol::{Output, SHORT};
 use crate::users::Denied;
 
 /// A reply with a status of 400 or above. Its body is JSON: `error` is a fixed word, `message` says what
@@ -35,6 +35,8 @@ pub(super) struct Fault {
     #[serde(skip)]
     pub(super) retry: bool,
 }
+
+const SHORT_OF_MEMORY: &str = "short_of_memory";
 
 /// The ways to give the password.
 const CHALLENGE: &str = "Basic realm=\"niagara\", charset=\"UTF-8\", Bearer realm=\"niagara\"";
@@ -174,7 +176,7 @@ impl Fault {
     }
 
     pub(super) fn too_many_connections() -> Fault {
-        let message = "the server has reached its limit of connections";
+        let message = "the server has reached its limit of connections, or this client's address its own";
         let hint =
             "close some, or use another server; /status, /metrics, /healthz and /readyz are still served";
         Fault { retry: true, ..Fault::new(503, "too_many_connections", message, hint) }
@@ -190,6 +192,17 @@ impl Fault {
     pub(super) fn draining() -> Fault {
         let message = "the server is draining: it is about to stop, and takes no more requests";
         Fault { retry: true, ..Fault::new(503, "draining", message, "use another server") }
+    }
+
+    /// There is no memory for the request.
+    pub(super) fn short() -> Fault {
+        let hint = "retry after a pause, or use another server; /status, /metrics, /healthz and /readyz are still served";
+        Fault { retry: true, ..Fault::new(429, SHORT_OF_MEMORY, SHORT, hint) }
+    }
+
+    /// Whether it says that there is no memory.
+    pub(super) fn is_short(&self) -> bool {
+        self.error == SHORT_OF_MEMORY
     }
 
     pub(super) fn unknown() -> Fault {

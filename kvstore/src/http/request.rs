@@ -106,6 +106,21 @@ const TRANSACTION_METHODS: &str = "POST, OPTIONS";
 const KNOWN_METHODS: [&str; 9] =
     ["GET", "HEAD", "PUT", "DELETE", "POST", "OPTIONS", "PATCH", "TRACE", "CONNECT"];
 
+impl What {
+    /// Whether it takes memory in proportion to what clients have stored, or are about to.
+    pub(super) fn takes_memory(&self) -> bool {
+        matches!(
+            self,
+            What::Put { .. }
+                | What::Delete { .. }
+                | What::Get { .. }
+                | What::List { .. }
+                | What::Watch { .. }
+                | What::Transaction { .. }
+        )
+    }
+}
+
 impl Request {
     /// A request that cannot be served. What follows it in the stream may be its body, so the connection ends
     /// with it.

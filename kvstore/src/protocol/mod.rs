@@ -64,7 +64,22 @@ pub(crate) enum Served {
     Malformed,
     /// Asked the client to continue with it.
     Interim,
+    /// Refused it, since there is no memory for it.
+    Short,
 }
+
+/// What a request finds when it comes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Circumstances {
+    /// The time of the cluster, in milliseconds since 1970, if it is known.
+    pub(crate) time: Option<u64>,
+    /// The memory for requests and replies is nearly used up, so those that take some are refused.
+    pub(crate) is_short: bool,
+}
+
+/// What a client is told whose request is refused because there is no memory for it.
+pub(crate) const SHORT: &str =
+    "the server has too many unfinished requests and replies in memory, so it has not executed this one";
 
 /// How far a reply without an end has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,8 +143,7 @@ pub(crate) trait Protocol {
 
     /// Parses the next request, if it is complete. Until [`write`](Self::write), [`read`](Self::read) or
     /// [`local`](Self::local) consumes it, this finds the same request again.
-    /// `time` is the time of the cluster, in milliseconds since 1970, if it is known.
-    fn next<E: Engine>(&mut self, input: &mut Input, engine: &E, time: Option<u64>) -> Option<Ask>;
+    fn next<E: Engine>(&mut self, input: &mut Input, engine: &E, now: Circumstances) -> Option<Ask>;
 
     /// The request's length in the input, in bytes.
     fn length(&self) -> usize;
@@ -184,6 +198,12 @@ pub(crate) trait Protocol {
     fn listens(&self) -> bool {
         false
     }
+
+    /// The client has shown a certificate with this name.
+    fn introduce(&mut self, name: &str);
+
+    /// Bytes that it holds of requests, besides what is in the input.
+    fn held(&self) -> usize;
 
     /// Whether a reply has announced that no further request will be read.
     fn is_over(&self) -> bool;

@@ -29,7 +29,8 @@ use super::transaction::{Conversation, Part, is_quick};
 use crate::access::Entrance;
 use crate::command;
 use crate::protocol::{
-    Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, Shown, Unread, View, Wire,
+    Ask, Circumstances, Engine, Foreign, Input, Outcome, Output, Protocol, SHORT, Served, Shown, Unread,
+    View, Wire,
 };
 use crate::pubsub::{Message, Subscriber, Topic};
 use crate::script::Scripts;
@@ -66,6 +67,8 @@ enum Next {
     /// Not all there.
     Unknown,
     Planned(Plan),
+    /// There is no memory for it: the error.
+    Short(String),
     Broken(ProtocolError),
     /// It is too large, and not skipped yet.
     Skipping(Skip),
@@ -150,7 +153,7 @@ impl RespConnection {
                     Ok(true) => self.next = Next::Skipped(skip.why),
                     Err(error) => self.next = Next::Broken(error),
                 },
-                Next::Planned(_) | Next::Broken(_) | Next::Skipped(_) => return true,
+                Next::Planned(_) | Next::Short(_) | Next::Broken(_) | Next::Skipped(_) => return true,
             }
         }
     }
@@ -229,6 +232,17 @@ impl RespConnection {
             Write::Transaction => self.conversation.is_timed(),
             write => write.is_timed(),
         }
+    }
+
+    /// Refuses what takes memory. A transaction is over then.
+    fn refuse_for_memory(&mut self) {
+        let Next::Planned(plan @ (Plan::Write(_) | Plan::Read(_))) = &self.next else { return };
+        let mut text = format!("TRYAGAIN {SHORT}: retry after a pause, or use another server");
+        if matches!(plan, Plan::Write(Write::Transaction)) {
+            self.conversation.abandon();
+            text = format!("EXECABORT Transaction discarded because of: {text}");
+        }
+        self.next = Next::Short(text);
     }
 
     /// A write that carries the time cannot be served before the time is known.
@@ -335,11 +349,14 @@ impl Protocol for RespConnection {
 
     const WIRE: Wire = Wire::Redis;
 
-    fn next<E: Engine>(&mut self, input: &mut Input, engine: &E, time: Option<u64>) -> Option<Ask> {
+    fn next<E: Engine>(&mut self, input: &mut Input, engine: &E, now: Circumstances) -> Option<Ask> {
         if !self.understand(input, engine.reader().scripts()) {
             return None;
         }
-        self.time = time;
+        self.time = now.time;
+        if now.is_short {
+            self.refuse_for_memory();
+        }
         self.refuse_untimed();
         Some(match &self.next {
             Next::Planned(Plan::Read(Read::Watch | Read::Users)) => Ask::Read(Consistency::Strong),
@@ -352,6 +369,14 @@ impl Protocol for RespConnection {
 
     fn length(&self) -> usize {
         self.parser.length()
+    }
+
+    fn introduce(&mut self, name: &str) {
+        self.entrance.introduce(name);
+    }
+
+    fn held(&self) -> usize {
+        self.conversation.held()
     }
 
     fn write(&mut self, input: &mut Input, command: &mut Vec<u8>) -> Option<Shape> {
@@ -462,6 +487,11 @@ impl Protocol for RespConnection {
                 replies.error(&format!("ERR {why}"));
                 self.next = Next::Unknown;
                 return Served::Malformed;
+            }
+            Next::Short(text) => {
+                replies.error(text);
+                self.consume(input);
+                return Served::Short;
             }
             Next::Planned(Plan::Refuse(text) | Plan::Invalid(text)) => {
                 replies.error(text);

@@ -169,6 +169,12 @@ impl Conversation {
         called.iter().copied()
     }
 
+    /// Bytes of the commands that wait for EXEC, and of watched keys.
+    pub(super) fn held(&self) -> usize {
+        let commands = self.transaction.as_ref().map_or(0, |transaction| transaction.commands.capacity());
+        commands + self.watched.iter().map(|(key, _)| key.len()).sum::<usize>()
+    }
+
     /// Drops the transaction: it is not executed.
     pub(super) fn abandon(&mut self) {
         self.transaction = None;

@@ -82,7 +82,7 @@ impl Rights {
     /// Why they do not allow something.
     pub(super) fn denial(&self, wanted: &Wanted<'_>) -> Option<Denial> {
         if let Some(first) = wanted.ids.first()
-            && !wanted.ids.iter().any(|id| self.commands.allows(*id))
+            && !wanted.ids.iter().any(|id| self.commands.allows(*id, wanted.argument))
         {
             return Some(Denial::Command(first.name()));
         }

@@ -9,10 +9,6 @@ pub(crate) enum RuleError {
     Syntax,
     #[error("Unknown command or category name in ACL")]
     Unknown,
-    #[error(
-        "Unknown subcommand: rights to a command's first argument are given with key patterns, or not at all"
-    )]
-    UnknownSubcommand,
     #[error("Allowing first-arg of a subcommand is not supported")]
     FirstArgument,
     #[error(

@@ -10,6 +10,8 @@ use crate::table::{Does, Local, Op, Spec, is};
 pub(crate) struct Wanted<'a> {
     /// One of these must be allowed, if there are any. The log carries several commands in one form; they do the same.
     pub(super) ids: Vec<Id>,
+    /// The first argument, as far as the log carries it.
+    pub(super) argument: Option<&'a [u8]>,
     pub(super) touched: Vec<Touched<'a>>,
 }
 
@@ -24,24 +26,27 @@ pub(super) enum Touched<'a> {
 impl<'a> Wanted<'a> {
     /// A request in the Redis protocol: the words behind the name of the command.
     pub(crate) fn request(spec: &Spec, words: &[&'a [u8]]) -> Wanted<'a> {
-        Wanted { ids: vec![Id::of(spec, words.first().copied())], touched: touched(spec, words) }
+        let argument = words.first().copied();
+        Wanted { ids: vec![Id::of(spec, argument)], argument, touched: touched(spec, words) }
     }
 
     /// A command on one key, as HTTP asks for it.
     pub(crate) fn on_key(op: Op, key: &'a [u8], access: Access) -> Wanted<'a> {
-        Wanted { ids: vec![Id::of(Spec::of(op), None)], touched: vec![Touched::Key(key, access)] }
+        let ids = vec![Id::of(Spec::of(op), None)];
+        Wanted { ids, argument: Some(key), touched: vec![Touched::Key(key, access)] }
     }
 
     /// A command without keys, or a subcommand.
     pub(crate) fn named(command: &str, subcommand: Option<&str>) -> Wanted<'static> {
         let spec = Spec::find(command.as_bytes()).expect("only commands of the table are named");
-        Wanted { ids: vec![Id::of(spec, subcommand.map(str::as_bytes))], touched: Vec::new() }
+        let ids = vec![Id::of(spec, subcommand.map(str::as_bytes))];
+        Wanted { ids, argument: None, touched: Vec::new() }
     }
 
     /// A message that a subscriber hears.
     pub(crate) fn message(channel: &'a [u8], pattern: Option<&'a [u8]>) -> Wanted<'a> {
         let touched = pattern.map_or(Touched::Channel(channel), Touched::ChannelPattern);
-        Wanted { ids: Vec::new(), touched: vec![touched] }
+        Wanted { ids: Vec::new(), argument: None, touched: vec![touched] }
     }
 
     /// A command of the log, apart from those in a block or choice, each of which is asked for by itself. `called` is what the user
@@ -50,7 +55,11 @@ impl<'a> Wanted<'a> {
         let some = |ops: &[Op], touched: Vec<Touched<'a>>| {
             let called = called.filter(|called| ops.contains(called));
             let ops = called.as_slice().iter().chain(ops.iter().filter(|_| called.is_none()));
-            Wanted { ids: ops.map(|op| Id::of(Spec::of(*op), None)).collect(), touched }
+            let argument = match touched.first() {
+                Some(Touched::Key(key, _)) => Some(*key),
+                _ => None,
+            };
+            Wanted { ids: ops.map(|op| Id::of(Spec::of(*op), None)).collect(), argument, touched }
         };
         match command {
             Command::Set { key, want_old, .. } => {

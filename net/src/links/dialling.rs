@@ -35,8 +35,7 @@ impl Links {
     }
 
     fn on_answer(&mut self, answer: &Answer, now: Instant) {
-        let phase = Phase::Connecting { peer: answer.peer };
-        if let Err(error) = self.dial(answer).and_then(|stream| self.insert(stream, phase, now)) {
+        if let Err(error) = self.dial(answer).and_then(|stream| self.insert(stream, answer.peer, now)) {
             self.dial_failed(answer.peer, &error, now);
         }
     }

@@ -10,4 +10,5 @@ mod queue;
 mod reconnect;
 mod rig;
 mod strangers;
+mod tls;
 mod wake;

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, IoSlice, Read, Write};
 
 use rustls::Connection;
 
+use crate::shown::Shown;
 use crate::{Acceptor, Connector};
 
 /// Bytes that are read from a socket at once.
@@ -36,6 +37,8 @@ pub struct TlsStream<S> {
     failed: bool,
     /// The socket has ended.
     ended: bool,
+    /// The last read has taken all that had arrived.
+    emptied: bool,
 }
 
 /// The other end does not speak TLS: the error in an [`io::Error`] of a [`Stream`].
@@ -59,7 +62,14 @@ impl<S: Read + Write> Stream<S> {
 
     fn encrypted(socket: S, mut tls: Connection) -> Stream<S> {
         tls.set_buffer_limit(Some(UNSENT_BYTES));
-        Stream::Tls(Box::new(TlsStream { socket, tls, first: None, failed: false, ended: false }))
+        Stream::Tls(Box::new(TlsStream {
+            socket,
+            tls,
+            first: None,
+            failed: false,
+            ended: false,
+            emptied: false,
+        }))
     }
 
     /// The socket.
@@ -97,6 +107,18 @@ impl<S: Read + Write> Stream<S> {
             Stream::Plain(_) => Ok(()),
             Stream::Tls(stream) => stream.shake_hands(),
         }
+    }
+
+    /// The certificate that the other end has shown, if it has.
+    pub fn shown(&self) -> Option<Shown<'_>> {
+        let Stream::Tls(stream) = self else { return None };
+        stream.tls.peer_certificates()?.first().map(Shown)
+    }
+
+    /// Whether the socket may hold more after a read that has not filled its buffer. What is encrypted comes in records, so
+    /// such a read tells nothing by itself.
+    pub fn may_hold_more(&self) -> bool {
+        matches!(self, Stream::Tls(stream) if !stream.emptied)
     }
 
     /// Whether bytes that were written wait for the socket.
@@ -207,6 +229,7 @@ impl<S: Read + Write> TlsStream<S> {
         let mut chunk = [0; CHUNK_BYTES];
         let most = buffer.len().clamp(LEAST_CHUNK_BYTES, CHUNK_BYTES);
         let count = self.socket.read(&mut chunk[..most])?;
+        self.emptied = count < most;
         if count == 0 {
             self.ended = true;
             self.tls.read_tls(&mut io::empty())?;

@@ -1,5 +1,6 @@
 //! A cluster of real processes on this machine: what it is to be ([`ClusterPlan`], `plan.rs`), and what can be done to it.
 
+mod certificates;
 mod plan;
 
 use std::path::{Path, PathBuf};

@@ -122,6 +122,7 @@ impl ClusterPlan {
         for server in cluster.servers() {
             cluster.configure_reads(server, self.reads);
         }
+        cluster.give_certificates();
         cluster.move_into_network();
         cluster
     }

@@ -1,6 +1,8 @@
 //! A cluster with certificates and a password, by the commands of docs/security.md.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::process::Command;
 
 use niagara_kvstore::config::ConfigFile;
@@ -81,11 +83,91 @@ fn a_cluster_with_certificates_and_a_password_serves_who_has_both() {
     let issue =
         ["certificates", "issue", "--dir", &dir, "--name", "server-1", "--host", "127.0.0.1", "--replace"];
     assert_eq!(run(issue).status, Some(0));
-    cluster.servers[0].wait_for("new clients are shown the certificate");
+    cluster.servers[0].wait_for("new connections are shown the certificate");
     assert_eq!(as_operator(&["get", "greeting"]).stdout, b"hello");
 
     let server = cluster.servers.remove(0);
     assert_eq!(server.end_with(Signal::TERM).0.code(), Some(0));
+}
+
+/// Servers prove to each other who they are, and one that has another one's certificate stays out.
+#[test]
+fn servers_speak_only_with_those_that_their_certificates_name() {
+    let mut cluster = Cluster::start_with(3, 2, &["--tls"]);
+    let written = cluster.run_when_ready(&["put", "greeting", "hello"]);
+    assert_eq!(written.status, Some(0), "{written:?}");
+
+    let second = cluster.servers.remove(1);
+    assert_eq!(second.end_with(Signal::TERM).0.code(), Some(0));
+    let (dir, third) = (at(&cluster, "certificates"), text(&cluster.file(3)).to_owned());
+    let issue =
+        ["certificates", "issue", "--dir", &dir, "--name", "server-2", "--config", &third, "--replace"];
+    assert_eq!(run(issue).status, Some(0));
+    let stranger = cluster.serve(2);
+    // The third server dials it, and it dials the first one.
+    cluster.servers[1].wait_for("do not trust each other's certificates");
+    cluster.servers[0].wait_for("the certificate of server 2 has to be for server-2.");
+    assert_eq!(cluster.run_when_ready(&["get", "greeting"]).stdout, b"hello", "the others go on");
+
+    drop(stranger);
+    let second = text(&cluster.file(2)).to_owned();
+    let issue = [
+        "certificates",
+        "issue",
+        "--dir",
+        &dir,
+        "--name",
+        "server-2",
+        "--config",
+        &second,
+        "--host",
+        "127.0.0.1",
+    ];
+    assert_eq!(run(issue.into_iter().chain(["--replace"])).status, Some(0));
+    let mut again = cluster.serve(2);
+    again.wait_for("connected");
+    cluster.servers.push(again);
+}
+
+#[test]
+fn a_command_is_the_user_that_it_names() {
+    let cluster = Cluster::start(1, 1);
+    assert_eq!(cluster.run_when_ready(&["put", "greeting", "hello"]).status, Some(0));
+    let redis = ConfigFile::read(cluster.file(1)).unwrap().server.front.redis;
+    let mut operator = TcpStream::connect(redis).unwrap();
+    operator.write_all(b"ACL SETUSER alice on >secret ~* +get\r\n").unwrap();
+    let mut answer = [0; 5];
+    operator.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"+OK\r\n");
+    let password = cluster.dir.path().join("alice.password");
+    fs::write(&password, "secret\n").unwrap();
+    let as_alice = ["--user", "alice", "--password-file", text(&password)];
+    assert_eq!(cluster.run(&[&["get", "greeting"], &as_alice[..]].concat()).stdout, b"hello");
+    let denied = cluster.run(&[&["put", "greeting", "bye"], &as_alice[..]].concat());
+    assert!(
+        denied.status != Some(0) && denied.stderr.contains("User alice has no permissions"),
+        "{denied:?}"
+    );
+    fs::write(&password, "guess\n").unwrap();
+    let wrong = cluster.run(&[&["get", "greeting"], &as_alice[..]].concat());
+    assert!(wrong.status == Some(3) && wrong.stderr.contains("password is wrong"), "{wrong:?}");
+}
+
+/// A server whose addresses for others are not of this machine does not start without certificates.
+#[test]
+fn servers_of_several_machines_need_certificates() {
+    let dir = tempfile::tempdir().unwrap();
+    let to = |name: &str| text(&dir.path().join(name)).to_owned();
+    for (name, option) in [("plain", None), ("insecure", Some("--insecure"))] {
+        let (to, options) = (to(name), ["--servers", "1", "--groups", "1", "--host", "192.0.2.7"]);
+        let made = run(["new-cluster", "--dir", &to].into_iter().chain(options).chain(option));
+        assert_eq!(made.status, Some(0), "{made:?}");
+        let served = run(["serve", "--config", &format!("{to}/server-1.toml")]);
+        assert_eq!(served.status, Some(1), "{served:?}");
+        // Without TLS it is refused for that; else for the address, which this machine does not have.
+        assert_eq!(served.stderr.contains("[peer_tls]"), option.is_none(), "{served:?}");
+        assert_eq!(made.text().contains("[peer_tls]"), option.is_none(), "{made:?}");
+    }
 }
 
 /// Nothing that a server or a command prints shows a password.

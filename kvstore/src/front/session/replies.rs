@@ -25,9 +25,12 @@ impl<P: Protocol, L: Copy> Session<P, L> {
         match answer {
             EngineAnswer::Of(outcome) => {
                 self.lane_for_good |= matches!(outcome, Outcome::Unknown);
-                self.slot(sequence).end_write(outcome);
+                let bytes = if let Outcome::Applied { reply, .. } = &outcome { reply.bytes() } else { 0 };
+                self.hold_instead(sequence, bytes).end_write(outcome);
             }
-            EngineAnswer::Found(found) => self.slot(sequence).find(found),
+            EngineAnswer::Found(found) => {
+                self.hold_instead(sequence, found.reply.bytes()).find(found);
+            }
             EngineAnswer::Detached { query, why } => {
                 self.detached += usize::from(self.slot(sequence).detach(query, why));
             }
@@ -39,6 +42,14 @@ impl<P: Protocol, L: Copy> Session<P, L> {
     fn slot(&mut self, sequence: Sequence) -> &mut Slot<P> {
         let at = sequence.since(self.first);
         self.slots.get_mut(at).expect("what was answered and printed is not completed again")
+    }
+
+    /// A request's slot, which from now on holds so many bytes.
+    fn hold_instead(&mut self, sequence: Sequence, bytes: usize) -> &mut Slot<P> {
+        let slot = self.slot(sequence);
+        let before = std::mem::replace(&mut slot.bytes, bytes);
+        self.held = self.held + bytes - before;
+        self.slot(sequence)
     }
 
     /// Takes the answer to a question about freshness: the applied position, or `None` if no quorum answered.
@@ -66,9 +77,11 @@ impl<P: Protocol, L: Copy> Session<P, L> {
             if self.is_held_up(output) {
                 break;
             }
-            let Some(Slot { since, doing }) = self.slots.pop_front_if(|slot| slot.is_finished()) else {
+            let Some(Slot { since, bytes, doing }) = self.slots.pop_front_if(|slot| slot.is_finished())
+            else {
                 break;
             };
+            self.held -= bytes;
             self.first = self.first.next();
             match doing {
                 Doing::Write { shape, outcome } => {
@@ -152,6 +165,11 @@ impl<P: Protocol, L: Copy> Session<P, L> {
         }
         let front = self.slots.front_mut().expect("there is a read at the front");
         front.read_now(turn.engine.reader(), applied);
+        let bytes = match &front.doing {
+            Doing::Read { sought: Sought::Found(found), .. } => found.reply.bytes(),
+            _ => 0,
+        };
+        self.held = self.held + bytes - std::mem::replace(&mut front.bytes, bytes);
         true
     }
 

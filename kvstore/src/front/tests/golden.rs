@@ -6,6 +6,7 @@
 //! > ...        a request. Redis: a command's words, in quotes where needed. HTTP: a line of the request.
 //! >> ...       raw bytes, with escapes. Lines of requests in a row are sent in one piece.
 //! ! ...        what the engine does from now on: serve, hold, unknown, no-quorum, overloaded, no-leader, stopping;
+//!              short, plenty: how much memory there is for requests and replies;
 //!              or: elsewhere key value (another client sets a key), user name rules.. (it sets a user), no-user name
 //! = ...        trace: what the engine was given, one line for each lane and turn
 //! < ...        trace: a line of the reply
@@ -28,6 +29,7 @@ use super::fake::{FakeEngine, FakeServer, Mood};
 use crate::access::{Entrance, Guard, Names};
 use crate::changes::Lookout;
 use crate::front::allowance::Allowance;
+use crate::front::budget::Level;
 use crate::front::metrics::Tally;
 use crate::front::session::{Pumped, Session, Turn};
 use crate::front::slot::EngineAnswer;
@@ -58,6 +60,8 @@ pub(super) struct Stage<P: Protocol> {
     pub(super) output: Output,
     pub(super) engine: FakeEngine,
     pub(super) mood: Arc<Mutex<Mood>>,
+    /// How much of the memory for all clients is taken.
+    level: Level,
     tally: Tally,
     command: Vec<u8>,
     pub(super) pumped: Pumped,
@@ -127,6 +131,7 @@ impl<P: Protocol> Stage<P> {
             output: Output::default(),
             engine,
             mood,
+            level: Level::Plenty,
             tally: Tally::default(),
             command: Vec::new(),
             pumped: Pumped::NeedsInput,
@@ -154,7 +159,7 @@ impl<P: Protocol> Stage<P> {
         let mut completions = Vec::new();
         self.engine.collect(&mut completions);
         let mut turn = Turn {
-            allowance: Allowance::generous(OUTPUT_LIMIT),
+            allowance: Allowance::at(self.level, OUTPUT_LIMIT),
             engine: &mut self.engine,
             now: Instant::now(),
             time: Some(784_111_777_000),
@@ -186,6 +191,10 @@ impl<P: Protocol> Stage<P> {
 
     fn set(&mut self, directive: &str) {
         let words: Vec<&str> = directive.split_whitespace().collect();
+        if let ["short" | "plenty"] = words[..] {
+            self.level = if words[0] == "short" { Level::Short } else { Level::Plenty };
+            return;
+        }
         *self.mood.lock() = match words[..] {
             ["serve"] => Mood::Serve,
             ["hold"] => Mood::Hold,

@@ -8,8 +8,11 @@ use std::time::{Duration, Instant};
 use super::fake::{FakeEngine, FakeServer, Mood};
 use super::golden::{http, redis};
 use crate::front::allowance::Allowance;
+use crate::front::budget::Level;
 use crate::front::client_session::ClientSession;
-use crate::front::connection::{Connection, Fate, LINGER, PATIENCE, PATIENCE_BYTES, READ_BYTES, Readiness};
+use crate::front::connection::{
+    Connection, Fate, LINGER, Overdue, PATIENCE, PATIENCE_BYTES, READ_BYTES, Readiness, SHORT_PATIENCE,
+};
 use crate::front::metrics::Tally;
 use crate::front::session::{Session, Turn};
 use crate::front::token::Origin;
@@ -79,11 +82,11 @@ impl Pair {
     }
 
     fn is_overdue_after(&self, time: Duration) -> bool {
-        self.connection.is_overdue(self.now + time)
+        self.connection.overdue(self.now + time, PATIENCE).is_some()
     }
 }
 
-const ALLOWANCE: Allowance = Allowance { ahead: 1 << 20, output: 4 << 20 };
+const ALLOWANCE: Allowance = Allowance { ahead: 1 << 20, output: 4 << 20, level: Level::Plenty };
 const MOMENT: Duration = Duration::from_millis(1);
 
 #[test]
@@ -97,6 +100,18 @@ fn half_a_request_is_waited_for_and_not_for_ever() {
         assert!(!pair.is_overdue_after(PATIENCE - MOMENT));
         assert!(pair.is_overdue_after(PATIENCE));
     }
+}
+
+/// Others lose nothing.
+#[test]
+fn clients_that_hold_memory_have_less_time_while_there_is_none() {
+    let (mut slow, mut idle) = (Pair::http(), Pair::http());
+    slow.after(MOMENT, b"GET / HTTP/1.1\r\nHost: h\r\n");
+    idle.after(MOMENT, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let overdue = |pair: &Pair, after| pair.connection.overdue(pair.now + after, SHORT_PATIENCE);
+    assert_eq!(overdue(&slow, SHORT_PATIENCE - MOMENT), None);
+    assert_eq!(overdue(&slow, SHORT_PATIENCE), Some(Overdue::SlowWriter));
+    assert_eq!(overdue(&idle, PATIENCE), None);
 }
 
 /// One byte now and then does not count as sending.

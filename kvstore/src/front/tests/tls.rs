@@ -10,18 +10,18 @@ use std::time::{Duration, Instant};
 
 use niagara_tls::{Acceptor, ClientFiles, Connector, ServerFiles, Stream};
 use parking_lot::Mutex;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 
 use super::fake::{FakeServer, Mood};
 use super::golden::http;
 use super::sockets::{LONG, engine_of};
-use crate::TlsPorts;
 use crate::front::client_session::ClientSession;
-use crate::front::connection::{Connection, HANDSHAKE_PATIENCE};
+use crate::front::connection::{Connection, HANDSHAKE_PATIENCE, Overdue, PATIENCE};
 use crate::front::session::Session;
 use crate::front::token::Origin;
 use crate::front::{FrontEndConfig, FrontEnds};
+use crate::{AccessConfig, TlsPorts};
 
 /// An authority, a server's certificate and a client's.
 struct Files {
@@ -48,8 +48,9 @@ impl Files {
 
     fn issue(&self, name: &str, file: &str) {
         let key = KeyPair::generate().unwrap();
-        let certificate =
-            CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &self.issuer).unwrap();
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
         fs::write(self.at(&format!("{file}.key")), key.serialize_pem()).unwrap();
         fs::write(self.at(&format!("{file}.pem")), certificate.pem()).unwrap();
     }
@@ -68,6 +69,10 @@ impl Files {
 }
 
 fn start(files: &Files, client_ca: bool, only: bool) -> FrontEnds {
+    start_for(files, client_ca, only, AccessConfig::default())
+}
+
+fn start_for(files: &Files, client_ca: bool, only: bool, access: AccessConfig) -> FrontEnds {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let ports = TlsPorts {
         files: files.server(client_ca),
@@ -77,7 +82,8 @@ fn start(files: &Files, client_ca: bool, only: bool) -> FrontEnds {
         redis_too: Vec::new(),
         only,
     };
-    let config = FrontEndConfig { http: any, redis: any, threads: 2, tls: Some(ports), ..Default::default() };
+    let tls = Some(ports);
+    let config = FrontEndConfig { http: any, redis: any, threads: 2, tls, access, ..Default::default() };
     let (fake, mood) = (FakeServer::new(), Arc::new(Mutex::new(Mood::Serve)));
     FrontEnds::start_with(config, Arc::default(), |_| engine_of(&fake, &mood)).unwrap()
 }
@@ -197,6 +203,40 @@ fn clients_show_certificates_where_they_must() {
 }
 
 #[test]
+fn certificates_name_users() {
+    let files = Files::new();
+    let access = AccessConfig { users_by_certificate: true, ..AccessConfig::default() };
+    let fronts = start_for(&files, true, false, access);
+    let operator = TcpStream::connect(fronts.redis_addr()).unwrap();
+    operator.set_read_timeout(Some(LONG)).unwrap();
+    let mut operator = BufReader::new(Stream::Plain(operator));
+    let ask = |client: &mut Client, command: &str| {
+        client.get_mut().write_all(format!("{command}\r\n").as_bytes()).unwrap();
+        line(client)
+    };
+    assert_eq!(ask(&mut operator, "SET k v"), "+OK");
+    // Nobody's certificate is one of this machine's default user.
+    let connector = files.connector(true);
+    let mut client = connect(fronts.rediss_addr().unwrap(), &connector, "localhost").unwrap();
+    assert_eq!((ask(&mut client, "ACL WHOAMI"), line(&mut client)), ("$7".into(), "default".into()));
+    assert_eq!(ask(&mut operator, "ACL SETUSER client on >secret ~k +get +acl|whoami"), "+OK");
+    let mut client = connect(fronts.rediss_addr().unwrap(), &connector, "localhost").unwrap();
+    assert_eq!((ask(&mut client, "ACL WHOAMI"), line(&mut client)), ("$6".into(), "client".into()));
+    assert_eq!((ask(&mut client, "GET k"), line(&mut client)), ("$1".into(), "v".into()));
+    assert!(ask(&mut client, "SET k w").starts_with("-NOPERM"));
+    for (method, status) in [("GET", "HTTP/1.1 200 OK"), ("DELETE", "HTTP/1.1 403 Forbidden")] {
+        let mut web = connect(fronts.https_addr().unwrap(), &connector, "localhost").unwrap();
+        let request = format!("{method} /kv/k HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        web.get_mut().write_all(request.as_bytes()).unwrap();
+        assert_eq!(line(&mut web), status);
+    }
+    assert_eq!(ask(&mut operator, "ACL DELUSER client"), ":1");
+    assert!(ask(&mut client, "GET k").starts_with("-ERR"), "its user is gone");
+    assert_eq!(line(&mut client), "", "and so is the connection");
+    fronts.stop();
+}
+
+#[test]
 fn certificates_are_replaced_while_clients_are_served() {
     let files = Files::new();
     let fronts = start(&files, false, false);
@@ -234,6 +274,6 @@ fn a_client_that_does_not_shake_hands_has_its_time() {
     let before = Instant::now();
     let connection: Connection<u8> = Connection::new(stream, session);
     let after = Instant::now();
-    assert!(!connection.is_overdue(before + HANDSHAKE_PATIENCE - Duration::from_millis(1)));
-    assert!(connection.is_overdue(after + HANDSHAKE_PATIENCE));
+    assert!(connection.overdue(before + HANDSHAKE_PATIENCE - Duration::from_millis(1), PATIENCE).is_none());
+    assert_eq!(connection.overdue(after + HANDSHAKE_PATIENCE, PATIENCE), Some(Overdue::Handshake));
 }

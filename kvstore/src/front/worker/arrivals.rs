@@ -1,6 +1,6 @@
 //! How connections come to a thread: it accepts them, or the first thread hands them over.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,11 +12,14 @@ use niagara_tls::Stream;
 
 use super::{FIRST_CONNECTION, Newcomer, Port, Worker};
 use crate::access::Entrance;
+use crate::front::budget::Level;
 use crate::front::client_session::ClientSession;
 use crate::front::connection::Connection;
 use crate::front::limits::{PAGES, Place, keep_alive};
 use crate::front::listener::{Accepted, turn_away};
+use crate::front::metrics::Crowd;
 use crate::front::session::Session;
+use crate::front::token::Origin;
 use crate::http::HttpConnection;
 use crate::protocol::{Engine, Wire};
 use crate::pubsub::Subscriber;
@@ -42,13 +45,13 @@ impl<E: Engine> Worker<E> {
     /// Gives a connection to one of the threads, unless there are too many.
     fn welcome(&mut self, stream: TcpStream, peer: SocketAddr, port: Port) {
         let wire = port.wire;
-        if self.common.open.fetch_add(1, Ordering::Relaxed) >= self.common.config.max_connections {
-            self.common.open.fetch_sub(1, Ordering::Relaxed);
-            self.common.metrics.turned_away(wire);
+        if let Err(why) = self.count(peer.ip()) {
+            self.common.metrics.turned_away(wire, why);
+            self.report_crowd(why, peer.ip());
             return match wire {
                 // Who speaks TLS would not understand a word.
                 Wire::Redis if port.tls => drop(stream),
-                Wire::Redis => turn_away(stream, wire),
+                Wire::Redis => turn_away(stream, wire, why),
                 Wire::Http => self.welcome_for_pages(stream, peer, port),
             };
         }
@@ -62,18 +65,64 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    /// Monitoring gets in even if clients have taken all connections, in the place of the oldest connection
-    /// reserved for pages.
+    /// Counts a connection from this address, if there may be one more.
+    fn count(&self, address: IpAddr) -> Result<(), Crowd> {
+        let common = &self.common;
+        if common.budget.level() == Level::Full {
+            return Err(Crowd::Memory);
+        }
+        if !common.addresses.arrives(address) {
+            return Err(Crowd::Address);
+        }
+        if common.open.fetch_add(1, Ordering::Relaxed) >= common.config.max_connections {
+            common.open.fetch_sub(1, Ordering::Relaxed);
+            common.addresses.leaves(address);
+            return Err(Crowd::Server);
+        }
+        Ok(())
+    }
+
+    fn report_crowd(&self, why: Crowd, address: IpAddr) {
+        let limit = self.common.addresses.most_of(address);
+        match why {
+            Crowd::Address => tracing::warn!(
+                %address,
+                limit,
+                "turned a client away: its address has as many connections as it may (max_connections_per_address)"
+            ),
+            Crowd::Server => tracing::warn!(
+                limit = self.common.config.max_connections,
+                "turned a client away: there are as many as there may be (max_connections)"
+            ),
+            Crowd::Memory => tracing::warn!(
+                limit_bytes = self.common.budget.limit(),
+                "turned a client away: the memory for requests and replies is used up (all_clients_mib)"
+            ),
+        }
+    }
+
+    /// Monitoring gets in even if clients have taken all connections, in the place of another connection
+    /// reserved for pages: the oldest one, of its own address if that has half of them.
     fn welcome_for_pages(&mut self, stream: TcpStream, peer: SocketAddr, port: Port) {
-        if self.pages.len() == PAGES
-            && let Some(oldest) = self.pages.front()
-        {
-            let index = oldest.index;
+        if let Some(index) = self.page_to_give_up(peer.ip()) {
             self.active.retain(|active| *active != index);
             self.close_in_time(index);
         }
         self.common.metrics.opened(Wire::Http);
         self.adopt(Newcomer { stream, peer, port, place: Place::Pages });
+    }
+
+    fn page_to_give_up(&mut self, address: IpAddr) -> Option<u32> {
+        let table = &mut self.table;
+        let mut is_its_own =
+            |origin: &&Origin| table.get_exact(**origin).is_some_and(|other| other.address() == address);
+        let own: Vec<_> = self.pages.iter().filter(&mut is_its_own).collect();
+        let given_up = if own.len() >= PAGES / 2 {
+            own.first().copied()
+        } else {
+            self.pages.front().filter(|_| self.pages.len() >= PAGES)
+        };
+        given_up.map(|origin| origin.index)
     }
 
     /// Takes connections that another thread has accepted.
@@ -121,12 +170,12 @@ impl<E: Engine> Worker<E> {
                     Some(acceptor) => Stream::accept(stream, acceptor),
                     None => Stream::Plain(stream),
                 };
-                Ok(Connection::new(stream, talk).at(place))
+                Ok(Connection::new(stream, talk).at(place, peer.ip()))
             })
         });
         if registered.is_err() {
             // The client has already gone, or the system has no room. Either way the socket is closed by now.
-            self.note_closed(wire, place);
+            self.note_closed(wire, place, peer.ip());
         }
     }
 }

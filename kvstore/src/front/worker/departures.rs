@@ -1,27 +1,33 @@
 //! How connections leave a thread: they are over, or their client's time is up.
 
-use std::net::SocketAddr;
+use std::cmp::Reverse;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use niagara_tls::Stream;
 
 use super::{SWEEP, Worker};
-use crate::front::connection::{Connection, Untaken};
+use crate::front::budget::Level;
+use crate::front::connection::{Connection, Overdue, PATIENCE, SHORT_PATIENCE, Untaken};
 use crate::front::limits::Place;
 use crate::front::listener::turn_away;
+use crate::front::metrics::{Closed, Crowd};
 use crate::protocol::{Engine, Wire};
+
+/// Why a connection is closed; `None`: everything was said.
+type Why = Option<Closed>;
 
 impl<E: Engine> Worker<E> {
     /// Forgets a connection, which closes it.
     pub(super) fn close(&mut self, index: u32) -> Option<Box<Connection<E::Lane>>> {
         let mut connection = self.table.remove(index)?;
-        self.held -= connection.counted;
+        self.common.budget.settle(connection.counted(), 0);
         self.streaming.remove(&index);
         // Closing the socket removes it from the poll, whatever this returns.
         let _ = self.poll.registry().deregister(connection.socket());
         self.pages.retain(|origin| origin.index != index);
-        self.note_closed(connection.wire(), connection.place());
+        self.note_closed(connection.wire(), connection.place(), connection.address());
         Some(connection)
     }
 
@@ -34,60 +40,107 @@ impl<E: Engine> Worker<E> {
             && let Some(connection) = closed
             && let Stream::Plain(socket) = connection.into_stream()
         {
-            turn_away(socket, Wire::Http);
+            turn_away(socket, Wire::Http, Crowd::Server);
         }
     }
 
     /// Closes connections of clients whose time is up.
     pub(super) fn sweep(&mut self, now: Instant) {
         self.next_sweep = now + SWEEP;
-        let overdue: Vec<u32> = self
+        let is_short = self.common.budget.level() >= Level::Short;
+        let patience = if is_short { SHORT_PATIENCE } else { PATIENCE };
+        let mut overdue: Vec<(u32, Why)> = self
             .table
             .iter()
-            .filter(|(_, connection)| self.has_had_its_time(connection, now) && !connection.listed)
-            .map(|(index, _)| index)
+            .filter(|(_, connection)| !connection.listed)
+            .filter_map(|(index, connection)| {
+                Some((index, self.has_had_its_time(connection, now, patience)?))
+            })
             .collect();
-        self.report_untaken(&overdue);
-        for index in overdue {
-            self.close_in_time(index);
+        overdue.extend(self.held_too_much().into_iter().map(|index| (index, Some(Closed::Memory))));
+        for why in [Closed::SlowReader, Closed::SlowWriter, Closed::Handshake, Closed::Memory] {
+            let clients: Vec<u32> =
+                overdue.iter().filter(|(_, other)| *other == Some(why)).map(|(index, _)| *index).collect();
+            self.report_closed(why, &clients);
         }
-    }
-
-    /// Logs which clients are closed because they do not take their replies: one line, however many there
-    /// are.
-    fn report_untaken(&mut self, overdue: &[u32]) {
-        let mut clients = 0;
-        let mut most: Option<(Untaken, Option<SocketAddr>)> = None;
-        for &index in overdue {
-            let connection = self.table.get_mut(index).expect("it was there a moment ago");
-            let untaken = connection.untaken();
-            if untaken.replies > 0 {
-                clients += 1;
-                let peer = connection.socket().peer_addr().ok();
-                most = most.into_iter().chain([(untaken, peer)]).max_by_key(|(untaken, _)| untaken.replies);
+        for (index, why) in overdue {
+            if let Some(connection) = self.table.get_mut(index) {
+                let wire = connection.wire();
+                why.into_iter().for_each(|why| self.common.metrics.closed_by_us(wire, why));
+                self.active.retain(|active| *active != index);
+                self.close_in_time(index);
             }
         }
-        if let Some((untaken, peer)) = most {
-            tracing::warn!(
-                clients,
-                client = peer.map(tracing::field::display),
-                untaken_reply_bytes = untaken.replies,
-                read_ahead_bytes = untaken.requests,
-                limit_bytes = self.common.config.client_output,
-                "closed clients that do not take their replies; this is the one with the most"
-            );
-        }
     }
 
-    fn has_had_its_time(&self, connection: &Connection<E::Lane>, now: Instant) -> bool {
+    /// The connections that hold the most, if memory is used up: those without which there is room again.
+    fn held_too_much(&self) -> Vec<u32> {
+        let budget = &self.common.budget;
+        if budget.level() < Level::Full {
+            return Vec::new();
+        }
+        let mut holders: Vec<_> =
+            self.table.iter().map(|(index, connection)| (connection.counted(), index)).collect();
+        holders.sort_unstable_by_key(|(held, _)| Reverse(*held));
+        let mut excess = budget.excess();
+        let is_needed = |(held, _): &(usize, u32)| {
+            let is_needed = excess > 0 && *held > 0;
+            excess = excess.saturating_sub(*held);
+            is_needed
+        };
+        holders.into_iter().take_while(is_needed).map(|(_, index)| index).collect()
+    }
+
+    /// Logs that clients are closed for one reason: one line, however many there are.
+    fn report_closed(&mut self, why: Closed, clients: &[u32]) {
+        let mut most: Option<(Untaken, Option<SocketAddr>)> = None;
+        for &index in clients {
+            let connection = self.table.get_mut(index).expect("it was there a moment ago");
+            let one = (connection.untaken(), connection.socket().peer_addr().ok());
+            most =
+                most.into_iter().chain([one]).max_by_key(|(untaken, _)| untaken.replies + untaken.requests);
+        }
+        let Some((untaken, peer)) = most else { return };
+        let have_failed = match why {
+            Closed::SlowReader => "do not take their replies",
+            Closed::SlowWriter => "do not finish their requests",
+            Closed::Handshake => "do not agree on keys",
+            Closed::Memory => {
+                "held the most when the memory for requests and replies was used up (all_clients_mib)"
+            }
+            Closed::Idle => return,
+        };
+        tracing::warn!(
+            clients = clients.len(),
+            client = peer.map(tracing::field::display),
+            untaken_reply_bytes = untaken.replies,
+            request_bytes = untaken.requests,
+            "closed clients that {have_failed}; this is the one with the most"
+        );
+    }
+
+    /// Whether a connection's time is up, and why, unless it had been told so.
+    fn has_had_its_time(
+        &self,
+        connection: &Connection<E::Lane>,
+        now: Instant,
+        patience: Duration,
+    ) -> Option<Why> {
         let idle = connection.place().idle_limit(connection.wire(), &self.common.config);
-        connection.is_overdue(now) || idle.is_some_and(|limit| connection.is_idle_for(limit, now))
+        match connection.overdue(now, patience) {
+            Some(Overdue::Over) => Some(None),
+            Some(Overdue::SlowReader) => Some(Some(Closed::SlowReader)),
+            Some(Overdue::SlowWriter) => Some(Some(Closed::SlowWriter)),
+            Some(Overdue::Handshake) => Some(Some(Closed::Handshake)),
+            None => idle.filter(|limit| connection.is_idle_for(*limit, now)).map(|_| Some(Closed::Idle)),
+        }
     }
 
     /// Counts a connection that is closed.
-    pub(super) fn note_closed(&self, wire: Wire, place: Place) {
+    pub(super) fn note_closed(&self, wire: Wire, place: Place, address: IpAddr) {
         if place == Place::Client {
             self.common.open.fetch_sub(1, Ordering::Relaxed);
+            self.common.addresses.leaves(address);
         }
         self.common.metrics.closed(wire);
     }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::{Worker, list};
 use crate::front::allowance::PLENTY_OF_OUTPUT_BYTES;
+use crate::front::budget::Level;
 use crate::front::metrics::Deaf;
 use crate::front::token::Origin;
 use crate::protocol::Engine;
@@ -52,8 +53,7 @@ impl<E: Engine> Worker<E> {
                     slow.clients += 1;
                     slow.first = slow.first.or_else(|| connection.socket().peer_addr().ok());
                 }
-                let held = connection.held();
-                self.held = self.held - std::mem::replace(&mut connection.counted, held) + held;
+                connection.settle(&self.common.budget);
                 list(&mut self.active, origin.index, connection);
                 self.tally.heard();
             }
@@ -73,7 +73,7 @@ impl<E: Engine> Worker<E> {
     /// How many bytes may wait for a subscriber.
     fn subscriber_output(&self) -> usize {
         let config = &self.common.config;
-        let is_roomy = self.held < config.all_clients / self.common.mailboxes.len();
+        let is_roomy = self.common.budget.level() == Level::Plenty;
         if is_roomy { config.subscriber_output } else { PLENTY_OF_OUTPUT_BYTES.min(config.subscriber_output) }
     }
 

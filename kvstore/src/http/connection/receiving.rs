@@ -43,7 +43,8 @@ pub(super) enum Rest {
 
 impl HttpConnection {
     /// Reads the head of the next request. `false`: it is incomplete.
-    pub(super) fn head(&mut self, input: &mut Input) -> bool {
+    /// `is_short`: there is no memory for one that takes some.
+    pub(super) fn head(&mut self, input: &mut Input, is_short: bool) -> bool {
         while self.searched == 0 && input.bytes().starts_with(b"\r\n") {
             // An empty line that a client put between its requests (RFC 9112, section 2.2).
             input.consume(2);
@@ -64,7 +65,10 @@ impl HttpConnection {
         match head {
             Ok(head) => {
                 let (length, body, expects_continue) = (head.length, head.body, head.expects_continue);
-                let request = gate::request(&head, &self.site.names, &mut self.entrance);
+                let mut request = gate::request(&head, &self.site.names, &mut self.entrance);
+                if is_short && request.what.takes_memory() {
+                    request = Request::refused(&head, Fault::short(), request.framing);
+                }
                 let request = if self.only_pages { request.for_a_page() } else { request };
                 input.consume(length);
                 self.last = !request.framing.keep_alive;

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use niagara_engine::{Config, Member, Pinning, Threads};
 use serde::{Deserialize, Serialize};
 
-use super::demand::Demand;
+use super::certificates;
+use super::demand::{CLUSTER, Demand};
 use super::options::AppendOptions;
+use crate::failure::Failure;
 
 /// One server's part.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -16,6 +18,8 @@ pub(super) struct Assignment {
     pub members: Vec<(Vec<String>, String)>,
     pub durability: String,
     pub data_dir: PathBuf,
+    /// Where its certificates are, if servers speak TLS with each other.
+    pub certificates: Option<PathBuf>,
     pub payload: u32,
     pub entry_kib: u32,
     pub window: u16,
@@ -58,6 +62,7 @@ impl Assignment {
             members,
             durability: options.durability.name().to_owned(),
             data_dir,
+            certificates: None,
             payload: options.payload,
             entry_kib: options.entry_kib,
             window: options.window,
@@ -82,13 +87,13 @@ impl Assignment {
         entries * ((u64::from(self.entry_kib) << 10) / (u64::from(self.payload) + 1)).max(1)
     }
 
-    pub fn config(&self) -> Config {
+    pub fn config(&self) -> Result<Config, Failure> {
         let members = (1..).zip(&self.members).map(|(server, (addresses, transfer))| Member {
             server,
             addresses: addresses.clone(),
             transfer: transfer.clone(),
         });
-        let mut config = Config::new(0x10ad, self.server, members.collect());
+        let mut config = Config::new(CLUSTER, self.server, members.collect());
         config.durability = self.durability.parse().expect("it was written by its name");
         config.data_dir.clone_from(&self.data_dir);
         // Three servers share the machine: pinned alike, they would all stand on the same cores. `placement.rs` pins them apart.
@@ -101,6 +106,8 @@ impl Assignment {
         config.snapshot_bytes = self.snapshot_mib << 20;
         config.command_bytes = config.command_bytes.max(self.payload as usize + 1024);
         config.lane_bytes = config.lane_bytes.max(2 * config.command_bytes);
-        config
+        let open = |dir: &PathBuf| certificates::open(dir, self.server);
+        config.tls = self.certificates.as_ref().map(open).transpose()?;
+        Ok(config)
     }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use niagara_engine::agreement::compare_all;
 
 use super::assignment::{Assignment, Request};
+use super::certificates;
 use super::demand::SERVERS;
 use super::options::AppendOptions;
 use super::process::ServerProcess;
@@ -45,9 +46,14 @@ pub(super) struct AppendCluster {
 impl AppendCluster {
     pub fn start(options: &AppendOptions, route: &Route, dir: &Path) -> Result<AppendCluster, Failure> {
         let members = loopback::free_addresses(SERVERS, options.groups)?;
+        if options.tls {
+            certificates::make(dir, SERVERS)?;
+        }
         let start = |server| {
             let data_dir: PathBuf = dir.join(format!("server-{server}"));
-            ServerProcess::start(&Assignment::new(options, server, members.clone(), data_dir), route)
+            let mut assignment = Assignment::new(options, server, members.clone(), data_dir);
+            assignment.certificates = options.tls.then(|| dir.to_owned());
+            ServerProcess::start(&assignment, route)
         };
         Ok(AppendCluster { servers: (1..=SERVERS).map(start).collect::<Result<_, _>>()? })
     }

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The cluster's id.
+pub(super) const CLUSTER: u128 = 0x10ad;
+
 /// Servers of the cluster.
 pub(super) const SERVERS: u64 = 3;
 

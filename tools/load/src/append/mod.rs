@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `options.rs`, `assignment.rs` | what is to be measured, as a user says it, and as a server is told |
 //! | `session.rs`, `run.rs` | the parent: a cluster measured at one load after the other, or once |
+//! | `certificates.rs` | certificates of the servers, with `--tls` |
 //! | `cluster.rs`, `process.rs`, `route.rs` | servers as processes, together and each, and how this program becomes one |
 //! | `server.rs`, `appender.rs` | a server process, and its application |
 //! | `origin.rs`, `pace.rs`, `tickets.rs` | the thread that proposes, when it does, and what it waits for |
@@ -20,6 +21,7 @@
 
 mod appender;
 mod assignment;
+mod certificates;
 mod cluster;
 mod demand;
 mod options;

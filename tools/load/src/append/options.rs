@@ -59,6 +59,9 @@ pub struct AppendOptions {
     /// Make a snapshot, and compact the logs, after so many MiB of commands [default: 2 in memory, else 1024]
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
     pub snapshot_mib: Option<u64>,
+    /// Servers speak TLS with each other
+    #[arg(long)]
+    pub tls: bool,
     /// Keep data under this directory rather than the system's one for temporary files
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<std::path::PathBuf>,
@@ -85,6 +88,7 @@ impl AppendOptions {
             window: 8,
             log_cache_kib: 1024,
             snapshot_mib: Some(1),
+            tls: false,
             data_dir: None,
         }
     }

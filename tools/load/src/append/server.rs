@@ -102,7 +102,7 @@ struct MeasuredServer {
 
 impl MeasuredServer {
     fn start(assignment: &Assignment) -> Result<MeasuredServer, Failure> {
-        let engine = Engine::start(assignment.config(), Appender::default())
+        let engine = Engine::start(assignment.config()?, Appender::default())
             .map_err(|error| Failure::new(format!("server {}: {error}", assignment.server)))?;
         let engine = Arc::new(engine);
         let control = Control::new();

@@ -17,8 +17,8 @@ pub(super) struct Http {
     pub host: String,
     /// Whether the connection serves further requests.
     pub keep_alive: bool,
-    /// The password, as a bearer's token.
-    pub password: Option<String>,
+    /// Who asks, as the header `Authorization` says it.
+    pub authorization: Option<String>,
 }
 
 impl Http {
@@ -43,9 +43,9 @@ impl Http {
         }
         out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
         out.extend_from_slice(self.host.as_bytes());
-        if let Some(password) = &self.password {
-            out.extend_from_slice(b"\r\nAuthorization: Bearer ");
-            out.extend_from_slice(password.as_bytes());
+        if let Some(authorization) = &self.authorization {
+            out.extend_from_slice(b"\r\nAuthorization: ");
+            out.extend_from_slice(authorization.as_bytes());
         }
         if !self.keep_alive {
             out.extend_from_slice(b"\r\nConnection: close");
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     fn encoded(keep_alive: bool, verb: Verb) -> String {
-        let http = Http { host: "h:1".into(), keep_alive, password: None };
+        let http = Http { host: "h:1".into(), keep_alive, authorization: None };
         let mut out = Vec::new();
         http.encode(&Operation { verb, key: b"key".to_vec(), value: b"value".to_vec() }, &mut out);
         String::from_utf8(out).unwrap()

@@ -30,7 +30,10 @@ pub struct TargetOptions {
     /// Drive three engines with the key-value state machine within this process, without protocols
     #[arg(long)]
     pub embedded: bool,
-    /// The servers' password: the first line of this file [default: NIAGARA_PASSWORD, else the file that
+    /// The user [default: NIAGARA_USER, else `default`]
+    #[arg(long, value_name = "NAME", conflicts_with = "embedded")]
+    pub user: Option<String>,
+    /// The user's password: the first line of this file [default: NIAGARA_PASSWORD, else the file that
     /// NIAGARA_PASSWORD_FILE names]
     #[arg(long, value_name = "FILE", conflicts_with = "embedded")]
     pub password_file: Option<PathBuf>,

@@ -12,7 +12,7 @@ const WAIT_MILLIS: &[u8] = b"1000";
 /// The client's side of the protocol.
 #[derive(Clone, Debug)]
 pub(super) struct Redis {
-    /// What is said once per connection: the password, and that reads need not be fresh.
+    /// What is said once per connection: user and password, and that reads need not be fresh.
     pub greetings: Vec<Vec<u8>>,
     /// After each write, `WAIT` for so many replicas.
     pub wait: Option<u32>,
@@ -20,15 +20,15 @@ pub(super) struct Redis {
 
 impl Redis {
     /// `weak`: reads need not be fresh.
-    pub fn new(weak: bool, wait: Option<u32>, password: Option<&str>) -> Redis {
+    pub fn new(weak: bool, wait: Option<u32>, credentials: Option<(&str, &str)>) -> Redis {
         let mut greetings = Vec::new();
         let mut greet = |words: &[&[u8]]| {
             let mut greeting = Vec::new();
             encode(words, &mut greeting);
             greetings.push(greeting);
         };
-        if let Some(password) = password {
-            greet(&[b"AUTH", password.as_bytes()]);
+        if let Some((user, password)) = credentials {
+            greet(&[b"AUTH", user.as_bytes(), password.as_bytes()]);
         }
         if weak {
             greet(&[b"READONLY"]);

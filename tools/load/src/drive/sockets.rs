@@ -85,10 +85,10 @@ impl Servers {
                 Codec::Http(Http {
                     host: host.to_owned(),
                     keep_alive: !options.pace.no_keep_alive,
-                    password: access.get_password().map(str::to_owned),
+                    authorization: access.authorization(),
                 })
             } else {
-                Codec::Redis(redis_of(&options.workload, access.get_password()))
+                Codec::Redis(redis_of(&options.workload, access.credentials()))
             });
         }
         Ok(servers)
@@ -114,14 +114,14 @@ fn host_of(name: &str, over_http: bool) -> Result<(bool, &str), Failure> {
 }
 
 fn access(target: &TargetOptions) -> Result<Access, Failure> {
-    let TargetOptions { password_file, ca, certificate, key, .. } = target.clone();
-    Access::read(AccessFiles { password: password_file, ca, certificate, key }).map_err(Failure::new)
+    let TargetOptions { user, password_file, ca, certificate, key, .. } = target.clone();
+    Access::read(AccessFiles { user, password: password_file, ca, certificate, key }).map_err(Failure::new)
 }
 
-fn redis_of(workload: &WorkloadOptions, password: Option<&str>) -> Redis {
+fn redis_of(workload: &WorkloadOptions, credentials: Option<(&str, &str)>) -> Redis {
     match workload {
-        WorkloadOptions::Kv(kv) => Redis::new(kv.consistency == ReadConsistency::Weak, kv.wait, password),
-        _ => Redis::new(false, None, password),
+        WorkloadOptions::Kv(kv) => Redis::new(kv.consistency == ReadConsistency::Weak, kv.wait, credentials),
+        _ => Redis::new(false, None, credentials),
     }
 }
 

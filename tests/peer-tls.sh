@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Runs the tests with real processes once more, with servers that speak TLS with each other. Left out are those that speak to
+# the servers' own ports themselves (`hostile`), or compare with releases that know no certificates (`upgrade`). Takes as long
+# as the tests do.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+cargo build -p niagara
+tests=(any_server catch_up drain faults idle_reads kill life mixed paused redis_failover redis_messages refused stop vanished)
+# shellcheck disable=SC2068
+NIAGARA_TEST_PEER_TLS=1 cargo test -p niagara-tests ${tests[@]/#/--test=} "$@"
