@@ -24,19 +24,19 @@ const SAY: Duration = Duration::from_secs(1);
 
 /// Show the number of groups, or change it while the servers run.
 #[derive(Debug, Args)]
-#[command(after_long_help = manual::GROUPS)]
+#[command(after_long_help = manual::GROUPS, args_conflicts_with_subcommands = true)]
 pub struct GroupsArgs {
     #[command(flatten)]
     pub cluster: ClusterArgs,
     #[command(subcommand)]
     pub change: Option<GroupsCommand>,
     /// Print JSON.
-    #[arg(long, global = true)]
+    #[arg(long)]
     pub json: bool,
 }
 
 /// What to do.
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Debug, Subcommand)]
 pub enum GroupsCommand {
     /// Go on with so many groups, and wait until every server that answers does.
     #[command(after_long_help = manual::GROUPS)]
@@ -44,17 +44,26 @@ pub enum GroupsCommand {
         /// The number of groups, 1 to 1024.
         #[arg(value_name = "R")]
         groups: u16,
+        #[command(flatten)]
+        cluster: ClusterArgs,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
     },
 }
 
 pub fn run(arguments: &GroupsArgs) -> Result<ExitCode, Failure> {
-    let timeout = Duration::from_secs(arguments.cluster.timeout.into());
-    let cluster = Cluster::find(&arguments.cluster, timeout)?;
-    if let Some(GroupsCommand::Set { groups }) = arguments.change {
+    let named = match &arguments.change {
+        Some(GroupsCommand::Set { cluster, .. }) => cluster,
+        None => &arguments.cluster,
+    };
+    let cluster = Cluster::find(named, Duration::from_secs(named.timeout.into()))?;
+    if let Some(GroupsCommand::Set { groups, .. }) = arguments.change {
         cluster.set(groups)?;
     }
     let all = cluster.ask_all();
-    print(if arguments.json { pretty(&all) } else { report(&all, style::for_stdout()) })?;
+    let json = arguments.json || matches!(arguments.change, Some(GroupsCommand::Set { json: true, .. }));
+    print(if json { pretty(&all) } else { report(&all, style::for_stdout()) })?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -172,7 +172,7 @@ impl Conversation {
     /// Bytes of the commands that wait for EXEC, and of watched keys.
     pub(super) fn held(&self) -> usize {
         let commands = self.transaction.as_ref().map_or(0, |transaction| transaction.commands.capacity());
-        commands + self.watched.iter().map(|(key, _)| key.len()).sum::<usize>()
+        commands + self.watched.iter().map(|watched| watched.key.len()).sum::<usize>()
     }
 
     /// Drops the transaction: it is not executed.

@@ -57,11 +57,14 @@ fn groups_change_under_load_and_stay_changed() {
                 scope.spawn(move || count(at, stop))
             })
             .collect();
-        for wanted in [4, 1, 3] {
-            let set = cluster.run(&["groups", "set", &wanted.to_string(), "--json", "--timeout", "60"]);
+        let set = [4, 1, 3].map(|wanted: u64| {
+            (wanted, cluster.run(&["groups", "set", &wanted.to_string(), "--json", "--timeout", "60"]))
+        });
+        // First, so that a failure does not leave the writers.
+        stop.store(true, SeqCst);
+        for (wanted, set) in set {
             assert_eq!(groups(&set), [wanted; 3]);
         }
-        stop.store(true, SeqCst);
         writers.into_iter().map(|writer| writer.join().unwrap()).sum()
     });
     assert!(acknowledged > 0);

@@ -6,13 +6,13 @@ use crate::http::chunked::{ChunkError, Chunked};
 use crate::http::fault::Fault;
 use crate::http::gate;
 use crate::http::head_error::HeadError;
-use crate::http::leaders;
 use crate::http::parse::{self, Body};
 use crate::http::request::{Request, What};
 use crate::http::request_line::request_line;
 use crate::http::respond::Framing;
 use crate::http::rights;
 use crate::http::transaction;
+use crate::http::{groups, leaders};
 use crate::protocol::{Foreign, Input};
 use crate::table::Op;
 use crate::users::Context;
@@ -105,6 +105,7 @@ impl HttpConnection {
         let most = match &request.what {
             What::Put { .. } => MAX_VALUE_BYTES,
             What::ChangeLeaders { .. } => leaders::MAX_BYTES,
+            What::ChangeGroups { .. } => groups::MAX_BYTES,
             What::Transaction { .. } => transaction::MAX_BYTES,
             _ => {
                 self.stage = Stage::Ready(request);
@@ -140,6 +141,7 @@ impl HttpConnection {
         let too_large = match request.what {
             What::Put { .. } => Fault::too_large,
             What::Transaction { .. } => Fault::transaction_too_large,
+            What::ChangeGroups { .. } => Fault::groups_change_too_large,
             _ => Fault::change_too_large,
         };
         let fault = match rest {
