@@ -36,10 +36,10 @@ fn simulate(seed: u64) -> Result<u32, Failure> {
     let mut rest = &epochs[1..];
     for step in 0..200u64 {
         for server in 1..=servers {
-            if (step + server + seed) % 3 == 0 {
+            if (step + server + seed).is_multiple_of(3) {
                 simulation.propose(server, "count");
             }
-            if (step + server) % 7 == 0 {
+            if (step + server).is_multiple_of(7) {
                 simulation.read(server, niagara_engine::Consistency::Strong, |_| ());
             }
         }
