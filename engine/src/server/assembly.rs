@@ -14,9 +14,10 @@ use niagara_net::{Transport, Waker};
 
 use super::channels::{Listening, open_group, open_transfer};
 use super::environment::Environment;
+use super::group_parts::GroupParts;
 use super::group_thread::{GroupThread, Joining};
 use super::group_threads::{GroupThreads, ThreadEntrance, drive};
-use super::parts::{GroupParts, ServerParts};
+use super::parts::ServerParts;
 use super::sequencer::STRETCHES_WAITING;
 use super::sequencer_thread::SequencerThread;
 use super::snapshot_thread::SnapshotThread;

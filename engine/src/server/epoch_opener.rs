@@ -8,7 +8,7 @@ use niagara_sequencer::GroupId;
 use niagara_sequencer::epoch::{Chain, Cut, Epoch, Record, Sealed, lanes_of, may_close};
 
 use super::environment::Environment;
-use super::parts::GroupParts;
+use super::group_parts::GroupParts;
 use super::replica::{Replica, ReplicaShare};
 use super::start::{OpenEpoch, OpenGroup, open_groups, remove_logs};
 use super::start_error::StartError;

@@ -32,6 +32,7 @@ mod environment;
 mod epoch_opener;
 mod exchange;
 mod executor;
+mod group_parts;
 mod group_thread;
 mod group_threads;
 mod log_thread;

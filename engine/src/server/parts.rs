@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use niagara_log::{Durability, LogStore, LogWriter, SyncMethod};
+use niagara_log::{Durability, LogStore, SyncMethod};
 use niagara_sequencer::GlobalPosition;
 use niagara_sequencer::epoch::{Chain, Epoch, Link, Marks, Record};
 use parking_lot::Mutex;
@@ -13,7 +13,7 @@ use super::application::Application;
 use super::environment::Environment;
 use super::epoch_opener::EpochOpener;
 use super::executor::{Executor, Work};
-use super::replica::Replica;
+use super::group_parts::GroupParts;
 use super::sequencer::{Sequencer, SnapshotLimits};
 use super::snapshot_manager::{SnapshotManager, SnapshotManagerConfig, SnapshotManagerShare};
 use super::start::{OpenEpoch, OpenGroup, RestoredSnapshot, open_groups, open_snapshots};
@@ -49,15 +49,6 @@ pub(crate) struct ServerParts<S: StateMachine> {
     pub room: RoomWatch,
     /// Wakes the sequencer's thread.
     pub bell: Arc<Bell>,
-}
-
-/// The parts of one group.
-pub(crate) struct GroupParts {
-    /// Its epoch.
-    pub record: Record,
-    pub replica: Replica,
-    pub store: LogStore,
-    pub writer: LogWriter,
 }
 
 impl<S: StateMachine> ServerParts<S> {
