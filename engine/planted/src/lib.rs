@@ -220,8 +220,6 @@ pub enum Bug {
     LostReadAskedTooLate,
     /// A barrier beyond the end of an epoch counts as reached at that end.
     EpochEndForgottenByReads,
-    /// A server takes part in an epoch before it holds the one before durably.
-    EpochStartsUnheld,
     /// A start forgets up to where the logs of an epoch that is over are committed.
     SealIgnored,
     /// A lane that moves to the next epoch counts as sent there.
@@ -377,7 +375,6 @@ impl Bug {
     /// Bugs of epochs, which show only when the number of groups changes. `tests/tests/epoch_changes.rs` finds them.
     pub const EPOCHS: &[Bug] = &[
         Bug::EpochEndForgottenByReads,
-        Bug::EpochStartsUnheld,
         Bug::SealIgnored,
         Bug::MovedLaneNotSent,
         Bug::SessionsBeginAnew,

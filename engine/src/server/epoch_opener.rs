@@ -153,9 +153,6 @@ impl<S: StateMachine> EpochOpener<S> {
     /// acknowledge anything there.
     fn is_held(&self, wanted: &Wanted) -> bool {
         let Before::Merged(Sealed { epoch, committed, .. }) = &wanted.after else { return true };
-        if planted::is(Bug::EpochStartsUnheld) {
-            return true;
-        }
         let before = self.shared.progress.epochs().find(|before| before.number == *epoch);
         let before = before.expect("global_prefix: an epoch that was merged is known");
         let mut logs = before.groups.iter().zip(committed);

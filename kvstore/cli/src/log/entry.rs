@@ -1,6 +1,7 @@
 //! One entry of a log, as text or JSON.
 
 use niagara_group::batch::{EntryFill, SubBatch, decode_commands};
+use niagara_group::epoch_end::{decode_end, is_end};
 use niagara_log::{EntryId, LogEntry};
 use serde::Serialize;
 
@@ -29,6 +30,8 @@ pub enum Fills {
     Nothing,
     /// The slot of this place, with commands.
     Commands { place: u64, commands: u64, sub_batches: Vec<SubBatchFindings> },
+    /// The slot of this place, with a wish to end the epoch, and to go on with so many groups.
+    EndOfEpoch { place: u64, epoch: u32, groups: u16 },
     /// All slots up to this place, with no-ops.
     Skip { place: u64 },
     /// Unknown: not what this program writes.
@@ -88,6 +91,10 @@ impl Fills {
         match EntryFill::of(&entry.context) {
             Ok(EntryFill::Nothing) => Fills::Nothing,
             Ok(EntryFill::Skip { place }) => Fills::Skip { place },
+            Ok(EntryFill::Commands { place }) if is_end(&entry.context) => match decode_end(&entry.data) {
+                Some(end) => Fills::EndOfEpoch { place, epoch: end.epoch.get(), groups: end.next.groups },
+                None => Fills::Malformed { reason: "malformed end of an epoch".into() },
+            },
             Ok(EntryFill::Commands { place }) => match decode_commands(&entry.context, &entry.data) {
                 Ok(batches) => {
                     let sub_batches: Vec<_> = batches.iter().map(SubBatchFindings::of).collect();
@@ -105,6 +112,9 @@ impl Fills {
             Fills::Nothing => "fills nothing".into(),
             Fills::Skip { place } => format!("no-ops up to place {}", grouped(*place)),
             Fills::Malformed { reason } => reason.clone(),
+            Fills::EndOfEpoch { place, epoch, groups } => {
+                format!("place {}: the end of epoch {epoch}; {groups} groups go on", grouped(*place))
+            }
             Fills::Commands { place, commands, sub_batches } => {
                 let parts: Vec<_> = sub_batches.iter().map(SubBatchFindings::words).collect();
                 format!("place {}: {} commands ({})", grouped(*place), grouped(*commands), parts.join("; "))
@@ -173,13 +183,18 @@ mod tests {
         let commands = entry(0, context, data);
         assert_eq!(
             commands.line(),
-            "       1,005  term 2      normal               109 bytes  place 9: 3 commands (1,000 to 1,001 of server 2, \
+            "       1,005  term 2      normal               113 bytes  place 9: 3 commands (1,000 to 1,001 of server 2, \
              life 3, lane 1; 7 of server 2, life 3, lane 1, attempt 4)"
         );
         let json = serde_json::to_value(&commands).unwrap();
         assert_eq!((&json["fills"], &json["place"]), (&"commands".into(), &9.into()));
         assert_eq!(json["sub_batches"][1]["attempt"], 4);
 
+        let context = [&[4][..], &12u64.to_le_bytes()].concat();
+        // Of epoch 1, asked for by a request; 8 groups, at level 1, without members.
+        let data =
+            [&1u32.to_le_bytes()[..], &[5; 16], &8u16.to_le_bytes(), &1u32.to_le_bytes(), &[0; 2]].concat();
+        assert!(entry(0, context, data).line().ends_with("place 12: the end of epoch 1; 8 groups go on"));
         assert!(entry(0, encode_skip(1_234), "").line().ends_with("no-ops up to place 1,234"));
         assert!(
             entry(1, "", "x").line().contains("membership")
