@@ -220,14 +220,8 @@ pub enum Bug {
     LostReadAskedTooLate,
     /// A barrier beyond the end of an epoch counts as reached at that end.
     EpochEndForgottenByReads,
-    /// A start forgets up to where the logs of an epoch that is over are committed.
-    SealIgnored,
-    /// A lane that moves to the next epoch counts as sent there.
-    MovedLaneNotSent,
     /// With an epoch, all lanes count from 1 again.
     SessionsBeginAnew,
-    /// An epoch is closed as soon as one snapshot is beyond it.
-    EpochClosedEarly,
     /// A mailbox announces mail before the mail is in it.
     MailSaidBeforeSent,
     /// A port empties its inbox before it announces that.
@@ -373,13 +367,7 @@ impl Bug {
     ];
 
     /// Bugs of epochs, which show only when the number of groups changes. `tests/tests/epoch_changes.rs` finds them.
-    pub const EPOCHS: &[Bug] = &[
-        Bug::EpochEndForgottenByReads,
-        Bug::SealIgnored,
-        Bug::MovedLaneNotSent,
-        Bug::SessionsBeginAnew,
-        Bug::EpochClosedEarly,
-    ];
+    pub const EPOCHS: &[Bug] = &[Bug::EpochEndForgottenByReads, Bug::SessionsBeginAnew];
 
     /// Bugs between threads, which show only when two of them meet at the wrong moment. The simulator has one
     /// thread and does not find them; the models in `tests/models` do.

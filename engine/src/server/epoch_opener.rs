@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use niagara_sequencer::GroupId;
-use niagara_sequencer::epoch::{Chain, Cut, Epoch, Record, Sealed, lanes_of, may_close};
+use niagara_sequencer::epoch::{Chain, Cut, Record, Sealed, lanes_of, may_close};
 
 use super::environment::Environment;
 use super::group_parts::GroupParts;
@@ -15,16 +15,9 @@ use super::start_error::StartError;
 use crate::client::Shared;
 use crate::config::Config;
 use crate::identity::Identity;
-use crate::planted::{self, Bug};
 use crate::progress::{Before, EpochProgress, NextEpoch, Wanted};
 use crate::snapshot::Snapshots;
 use crate::state_machine::StateMachine;
-
-/// Whether an epoch is closed, with snapshots at these cuts.
-fn is_closed_by(epoch: Epoch, kept: &[Cut]) -> bool {
-    may_close(epoch, kept)
-        || planted::is(Bug::EpochClosedEarly) && kept.last().is_some_and(|newest| newest.epoch > epoch)
-}
 
 /// Time until the next look at logs.
 const SOON: Duration = Duration::from_millis(1);
@@ -188,7 +181,7 @@ impl<S: StateMachine> EpochOpener<S> {
         let progress = &self.shared.progress;
         let merged = progress.epoch().number;
         let over = progress.epochs().filter(|epoch| epoch.number < merged && !epoch.is_closed());
-        for epoch in over.filter(|epoch| epoch.has_no_lanes() && is_closed_by(epoch.number, kept)) {
+        for epoch in over.filter(|epoch| epoch.has_no_lanes() && may_close(epoch.number, kept)) {
             match self.identity.closes_epoch(epoch.number).map_err(StartError::Identity) {
                 Err(error) if error.is_lack_of_room() => break,
                 closed => closed?,

@@ -171,7 +171,7 @@ fn open_group(
     let (store, mut writer, mut slots) = open_log(config, channel, environment, identity)?;
     let fitting = Fitting::of(snapshot, group, identity);
     let mut hard_state = fit(number, &store, &mut writer, &mut slots, fitting)?;
-    if let Some(Sealed { committed, .. }) = sealed.filter(|_| !planted::is(Bug::SealIgnored)) {
+    if let Some(Sealed { committed, .. }) = sealed {
         hard_state.commit = hard_state.commit.max(committed[usize::from(group)]);
     }
     if hard_state.commit > store.last_index() {
