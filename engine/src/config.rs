@@ -4,7 +4,9 @@ mod limits;
 mod listeners;
 mod local;
 mod open_files;
+mod roster;
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,6 +17,7 @@ use niagara_net::Plain;
 use niagara_sequencer::epoch::{Chain, Terms};
 use niagara_tls::Mutual;
 
+use crate::client::EpochView;
 use crate::reads::Reads;
 
 pub use listeners::Listeners;
@@ -51,6 +54,13 @@ pub struct Config {
     /// Identifies what the application executes, and its limits: servers that would execute some command
     /// differently refuse each other. 0, the default, is for an application that is the same in all releases.
     pub application: u128,
+    /// The epoch that this server is a member of, as another member's [`epoch`](crate::Client::epoch) shows it, if this
+    /// server joins a running cluster. `members` needs to list this server alone then. It counts until the server has
+    /// started for the first time.
+    pub join: Option<EpochView>,
+    /// What the application says of members, such as the addresses for its clients. It goes to the other members with
+    /// their addresses, when members change; the engine does not read it.
+    pub notes: BTreeMap<ServerId, String>,
     /// This server's end of its addresses' links: empty, or one for each of its addresses.
     pub links: Vec<Link>,
     /// Sockets that listen already, instead of ones that the start binds.
@@ -238,6 +248,8 @@ impl Config {
             members,
             groups: None,
             application: 0,
+            join: None,
+            notes: BTreeMap::new(),
             links: Vec::new(),
             listeners: Listeners::default(),
             data_dir: PathBuf::from("niagara-data"),
@@ -283,7 +295,8 @@ impl Config {
 
     /// The epoch that a cluster of this configuration begins with.
     pub(crate) fn first_epoch(&self) -> Chain {
-        let terms = Terms { groups: self.groups(), members: self.servers(), level: FIRST_LEVEL };
+        let terms =
+            Terms { groups: self.groups(), members: self.servers(), level: FIRST_LEVEL, ..Terms::default() };
         Chain::genesis(terms).expect("the configuration has been checked")
     }
 
@@ -308,16 +321,6 @@ impl Config {
         (self.reads == Reads::Lease).then(|| self.tick * self.election_ticks)
     }
 
-    /// The other servers that this one is connected to: none, if it is alone.
-    pub(crate) fn others(&self) -> impl Iterator<Item = &Member> {
-        self.members.iter().filter(|member| member.server != self.server && !self.alone)
-    }
-
-    /// Their ids.
-    pub(crate) fn peers(&self) -> impl Iterator<Item = ServerId> {
-        self.others().map(|member| member.server)
-    }
-
     /// Ids of all servers, in rising order.
     pub(crate) fn servers(&self) -> Vec<ServerId> {
         let mut servers: Vec<ServerId> = self.members.iter().map(|member| member.server).collect();
@@ -328,18 +331,6 @@ impl Config {
     /// Ids of the servers that vote in each group.
     pub(crate) fn voters(&self) -> Vec<ServerId> {
         if self.alone { vec![self.server] } else { self.servers() }
-    }
-
-    /// The server that should lead a group, given by its zero-based index.
-    pub(crate) fn wanted_leader(&self, group: u16) -> ServerId {
-        if self.alone {
-            return self.server;
-        }
-        let group = usize::from(group);
-        self.leaders.get(group).copied().unwrap_or_else(|| {
-            let servers = self.servers();
-            servers[group % servers.len()]
-        })
     }
 
     /// Checks that the values are consistent, and says what to change if not.

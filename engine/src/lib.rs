@@ -125,7 +125,10 @@ pub use {bytes, niagara_net, prometheus_client, serde};
 
 use niagara_planted as planted;
 
-pub use client::{Client, EpochView, NotChanged, Port, ReadTicket, Ready, ThenTicket, Ticket, Wake};
+pub use client::{
+    Client, EpochView, MemberView, MembersChange, NotChanged, Port, ReadTicket, Ready, ThenTicket, Ticket,
+    Wake,
+};
 pub use config::{Config, ConfigError, Link, Listeners, Member, Pinning, ServerId, Threads};
 pub use frozen::{CHUNK_BYTES, Encoded, Frozen, MalformedState, Restoring};
 pub use identity::IdentityError;

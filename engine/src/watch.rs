@@ -37,6 +37,11 @@ pub enum EngineState {
     },
     /// Its disk is nearly full: it answers reads and refuses commands.
     ReadOnly,
+    /// It has been removed from the cluster, which goes on without it: stop it.
+    Removed {
+        /// The first epoch without it.
+        epoch: u32,
+    },
     /// It is being stopped.
     Stopping,
     /// It has stopped.

@@ -105,6 +105,7 @@ mod behind;
 mod commands;
 mod config;
 mod contact;
+pub mod contacts;
 pub mod digest_mark;
 mod driver;
 pub mod encoder;

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
 use niagara_sequencer::MAX_GROUPS;
-use niagara_sequencer::epoch::{EpochEnd, Terms};
+use niagara_sequencer::epoch::{EpochEnd, Record, Terms};
 use serde::{Deserialize, Serialize};
 
 use super::handle::Client;
-use crate::config::FIRST_LEVEL;
+use super::members::MemberView;
 use crate::identity::random;
-use crate::progress::Mail;
+use crate::progress::{EpochProgress, Mail};
 use crate::state_machine::StateMachine;
 
 /// Why no other epoch was asked for.
@@ -23,6 +23,48 @@ pub enum NotChanged {
         /// The number that was asked for.
         groups: u16,
     },
+    /// A server that is to leave, or whose addresses are to change, is no member.
+    #[error("server {server} is no member of the cluster")]
+    NotAMember {
+        /// Its id.
+        server: u64,
+    },
+    /// A server that is to come has an id that was used before.
+    #[error("server {server} was a member before, and was removed: choose an id that was never used")]
+    WasMember {
+        /// The id.
+        server: u64,
+    },
+    /// There would be no member left, or too many.
+    #[error("a cluster has 1 to {most} members, not {members}")]
+    Members {
+        /// The number of members that there would be.
+        members: usize,
+        /// The most that there can be.
+        most: usize,
+    },
+    /// A member would have no address, or one that is too long, or the id 0.
+    #[error(
+        "server {server} needs an id, at least one address, and one for snapshots, none longer than 1 KiB"
+    )]
+    Address {
+        /// Its id.
+        server: u64,
+    },
+    /// So few of the members that stay are up that the next epoch could not go on.
+    #[error(
+        "{up} of the members that stay are up, but the next epoch needs {needed} to go on: start the others, or let \
+         fewer servers come or leave at a time"
+    )]
+    TooFewUp {
+        /// How many are up.
+        up: usize,
+        /// How many are needed.
+        needed: usize,
+    },
+    /// Nothing would change.
+    #[error("the cluster is so already")]
+    Same,
     /// Only a server that leads a group can ask.
     #[error("this server leads no group: {}", ask(*leader))]
     LeadsNothing {
@@ -55,6 +97,16 @@ pub struct EpochView {
     pub groups: u16,
     /// Ids of the servers that have its groups.
     pub members: Vec<u64>,
+    /// The epoch since which there are these members, with these addresses.
+    #[serde(default)]
+    pub members_since: u32,
+    /// Where they are.
+    #[serde(default)]
+    pub contacts: Vec<MemberView>,
+    /// Why the latest request for other members that was [started](Client::start_to_change_members) at this server had no
+    /// effect; `None` if it had, or is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
 }
 
 impl<S: StateMachine> Client<S> {
@@ -64,8 +116,16 @@ impl<S: StateMachine> Client<S> {
         EpochView {
             number: epoch.number.get(),
             groups: epoch.layout.groups(),
-            members: epoch.members.clone(),
+            members: epoch.members().to_vec(),
+            members_since: epoch.since.get(),
+            contacts: self.contacts(&epoch.record),
+            refused: self.shared.progress.change.refused(),
         }
+    }
+
+    fn contacts(&self, record: &Record) -> Vec<MemberView> {
+        let contacts = record.terms.members.iter().filter_map(|server| self.shared.contact(record, *server));
+        contacts.map(MemberView::from).collect()
     }
 
     /// Asks for another number of groups. The epoch ends, at the same position on every server, and the next one, with so many
@@ -75,17 +135,26 @@ impl<S: StateMachine> Client<S> {
     /// # Errors
     /// If the request cannot be made here and now. Nothing has changed then.
     pub fn ask_for_groups(&self, groups: u16) -> Result<(), NotChanged> {
+        if !(1..=MAX_GROUPS).contains(&groups) {
+            return Err(NotChanged::Groups { groups });
+        }
+        let epoch = self.running_epoch()?;
+        let next = Terms { groups, ..epoch.record.terms.clone() };
+        self.ask_for(epoch, next)
+    }
+
+    /// The epoch, if another one may be asked for.
+    pub(super) fn running_epoch(&self) -> Result<&Arc<EpochProgress>, NotChanged> {
         let progress = &self.shared.progress;
         if progress.is_stopping.load(SeqCst) {
             return Err(NotChanged::Stopping);
         }
-        if !(1..=MAX_GROUPS).contains(&groups) {
-            return Err(NotChanged::Groups { groups });
-        }
         let epoch = progress.epoch();
-        if epoch.has_ended() {
-            return Err(NotChanged::UnderWay);
-        }
+        if epoch.has_ended() { Err(NotChanged::UnderWay) } else { Ok(epoch) }
+    }
+
+    /// Asks for other terms, by a group that this server leads.
+    pub(super) fn ask_for(&self, epoch: &EpochProgress, next: Terms) -> Result<(), NotChanged> {
         let anchor = epoch.anchor.load(SeqCst) as usize;
         let anchor_first =
             [anchor].into_iter().chain(0..epoch.groups.len()).map(|group| &epoch.groups[group]);
@@ -95,7 +164,6 @@ impl<S: StateMachine> Client<S> {
                 leader: leaders.into_iter().find(|leader| *leader != 0).unwrap_or(0),
             });
         };
-        let next = Terms { groups, members: epoch.members.clone(), level: FIRST_LEVEL };
         group.send(Mail::End(Arc::new(EpochEnd { epoch: epoch.number, next, request: random() })));
         Ok(())
     }

@@ -72,6 +72,9 @@ impl<S: StateMachine> Shared<S> {
         if progress.watchers.has_stopped() {
             return EngineState::Stopped;
         }
+        if let Some(epoch) = progress.removal.since() {
+            return EngineState::Removed { epoch: epoch.get() };
+        }
         if progress.is_stopping.load(SeqCst) || progress.drain.is_retiring() {
             return EngineState::Stopping;
         }
@@ -79,7 +82,8 @@ impl<S: StateMachine> Shared<S> {
             return EngineState::Diverged { why };
         }
         let has_leaders = self.knows_all_leaders();
-        let refusal = || progress.refusals.between(&self.members).into_iter().find(|refusal| !refusal.by_us);
+        let refusal =
+            || progress.refusals.between(&self.members()).into_iter().find(|refusal| !refusal.by_us);
         if !has_leaders && let Some(PeerRefusal { peer: Some(by), why, .. }) = refusal() {
             return EngineState::Refused { by, why };
         }

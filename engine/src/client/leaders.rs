@@ -71,7 +71,7 @@ impl<S: StateMachine> Client<S> {
         if self.shared.progress.is_stopping.load(SeqCst) {
             return Err(NotMoved::Stopping);
         }
-        if !self.shared.members.contains(&to) {
+        if !self.shared.progress.epoch().members().contains(&to) {
             return Err(NotMoved::NoMember { to });
         }
         if !progress.leads.load(SeqCst) {

@@ -5,6 +5,7 @@
 //! | `handle.rs` | a handle to a running engine, for any thread |
 //! | `leaders.rs` | who leads, and how that is changed |
 //! | `epochs.rs` | the epoch, and requests for another one |
+//! | `members.rs` | servers that come and leave |
 //! | `follow.rs` | subscriptions, watches and snapshots |
 //! | `ticket.rs` | a future outcome |
 //! | `then.rs` | a command, and a query right after it |
@@ -17,6 +18,7 @@ mod follow;
 mod handle;
 mod inbox;
 mod leaders;
+mod members;
 mod port;
 mod ready;
 mod shared;
@@ -26,6 +28,7 @@ mod ticket;
 pub use epochs::{EpochView, NotChanged};
 pub use handle::Client;
 pub use inbox::Wake;
+pub use members::{MemberView, MembersChange};
 pub use port::Port;
 pub use ready::Ready;
 pub(crate) use shared::Shared;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use niagara_group::digest_mark::DigestMark;
 use niagara_log::{Durability, SyncMethod};
+use niagara_sequencer::epoch::{Contact, Record};
 use niagara_sequencer::{GlobalPosition, GroupId, Slot};
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
@@ -32,8 +33,8 @@ use crate::subscription::Feed;
 pub(crate) struct Shared<S: StateMachine> {
     pub server: u64,
     pub cluster: u128,
-    /// Ids of all servers.
-    pub members: Vec<u64>,
+    /// What the configuration says of members.
+    pub contacts: Vec<Contact>,
     pub durability: Durability,
     /// How logs make writes durable.
     pub log_sync: SyncMethod,
@@ -66,6 +67,19 @@ pub(crate) struct Shared<S: StateMachine> {
 }
 
 impl<S: StateMachine> Shared<S> {
+    /// Where a member of an epoch is.
+    pub fn contact<'a>(&'a self, record: &'a Record, server: u64) -> Option<&'a Contact> {
+        let configured = || self.contacts.iter().find(|contact| contact.server == server);
+        record.contact(server).or_else(configured)
+    }
+
+    /// Ids of all servers, in rising order.
+    pub fn members(&self) -> Vec<u64> {
+        let mut members = self.progress.epoch().members().to_vec();
+        members.sort_unstable();
+        members
+    }
+
     /// Refuses a command that is too large, or that the state machine does not know.
     pub fn check_command(&self, command: &[u8]) -> Result<(), Refused> {
         let bytes = command.len();
@@ -78,7 +92,8 @@ impl<S: StateMachine> Shared<S> {
     /// Refuses commands unless this server runs, agrees with the others, has room for commands, and all groups have
     /// leaders, so that commands can be executed and reads confirmed.
     pub fn check_ready(&self) -> Result<(), Refused> {
-        if self.progress.is_stopping.load(SeqCst) || self.progress.drain.is_retiring() {
+        let leaves = self.progress.removal.next().is_some();
+        if self.progress.is_stopping.load(SeqCst) || self.progress.drain.is_retiring() || leaves {
             return Err(Refused::Stopping);
         }
         if self.progress.divergence.is_diverged() {
@@ -121,7 +136,7 @@ impl<S: StateMachine> Shared<S> {
             let (group, mut traffic) = (epoch.group_of(lane), self.lanes[lane].traffic());
             traffic.in_flight += staged(lane);
             traffic.surplus = group.surplus.load(SeqCst) as usize;
-            traffic.servers = self.members.len();
+            traffic.servers = epoch.members().len();
             (leader(group), traffic)
         };
         let side_by_side = self.group_threads >= epoch.layout.groups();
@@ -306,7 +321,7 @@ impl<S: StateMachine> Shared<S> {
             cluster: format!("{:032x}", self.cluster),
             groups: progress.epoch().groups.len() as u16,
             group_threads: self.group_threads,
-            voters: self.members.clone(),
+            voters: self.members(),
             diverged: progress.divergence.told(),
             durability: self.durability,
             log_sync: self.log_sync.to_string(),
@@ -315,7 +330,7 @@ impl<S: StateMachine> Shared<S> {
             commands: self.executed.commands.load(SeqCst),
             duplicates: self.executed.duplicates.load(SeqCst),
             noops: self.executed.noops.load(SeqCst),
-            alarms: alarms(progress, &self.members),
+            alarms: alarms(progress, &self.members()),
             waiting: waiting(progress),
             snapshot: progress.snapshots.status(),
             digests: digests

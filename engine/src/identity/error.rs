@@ -64,6 +64,31 @@ pub enum IdentityError {
         /// The servers in the configuration.
         wanted: String,
     },
+    /// The server has been removed from its cluster.
+    #[error(
+        "server {server} was removed from its cluster, which has gone on without it since epoch {epoch}: it must not \
+         come back. A server that is to be a member again needs an id that was never used, and an empty data \
+         directory; {dir} is of no further use"
+    )]
+    Removed {
+        /// Id of the server.
+        server: u64,
+        /// The first epoch without it.
+        epoch: u32,
+        /// Its data directory.
+        dir: PathBuf,
+    },
+    /// The server was to join a running cluster, and has not done so yet.
+    #[error(
+        "server {server} was to join a cluster that runs, and has not received its state yet: start it as before \
+         (`niagara serve --join URL`). Its data directory is {dir}"
+    )]
+    HasNotJoined {
+        /// Id of the server.
+        server: u64,
+        /// Its data directory.
+        dir: PathBuf,
+    },
     /// The data directory was restored from an old copy, and another server knew a later state.
     #[error(
         "data directory {0} was restored from an old copy, and other servers have met this server in a later \

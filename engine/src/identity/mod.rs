@@ -178,6 +178,24 @@ impl Identity {
         }
     }
 
+    /// What this server says on the channel for the snapshots of the members of an epoch.
+    pub fn transfer_hello(&self, config: &Config, channel: u32, record: &EpochRecord) -> Hello {
+        let hello = self.hello(config, channel, Some(record));
+        // Number 0 is older than epochs, and counts with those of the groups.
+        if channel == 0 { hello } else { Hello { channels: 1, ..hello } }
+    }
+
+    /// Whether the server joins a cluster that runs, and has no part in it yet.
+    pub fn joins(&self) -> bool {
+        let record = self.record.lock();
+        record.joins && record.epochs.is_none()
+    }
+
+    /// Records that the cluster goes on without this server from this epoch on. Durable when it returns.
+    pub fn is_removed(&self, epoch: Epoch) -> Result<(), IdentityError> {
+        self.change(|record| record.removed = Some(epoch.get()))
+    }
+
     /// Marks of the log of the group with this channel.
     pub fn marks_of(self: &Arc<Identity>, channel: u32) -> Arc<dyn LogMarks> {
         Arc::new(GroupMarks { identity: Arc::clone(self), channel })
@@ -194,7 +212,8 @@ impl Identity {
     pub fn starts_epoch(&self, chain: &Chain, sealed: Option<Sealed>) -> Result<(), IdentityError> {
         let epoch = chain.newest().record.epoch;
         self.change(|record| {
-            let mut marks = record.epochs.take().map_or_else(Marks::founder, |(_, marks)| marks);
+            let first = if record.joins { Marks::newcomer() } else { Marks::founder() };
+            let mut marks = record.epochs.take().map_or(first, |(_, marks)| marks);
             let open = marks.first_open();
             let mut all = marks.sealed().to_vec();
             all.extend(sealed);
@@ -378,6 +397,8 @@ fn new_record(config: &Config, files: &dyn Files, life: u64) -> Record {
         boot: files.boot_id(),
         clean: true,
         members: Some(config.servers()),
+        joins: config.join.is_some(),
+        removed: None,
         old_copy: false,
         received: Vec::new(),
         peers: BTreeMap::new(),
@@ -407,6 +428,12 @@ fn check(record: &Record, config: &Config, boot: &str) -> Result<(), IdentityErr
     {
         let words = |servers: &[u64]| servers.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
         return Err(IdentityError::Members { dir: dir(), found: words(found), wanted: words(&wanted) });
+    }
+    if let Some(epoch) = record.removed {
+        return Err(IdentityError::Removed { server: record.server, epoch, dir: dir() });
+    }
+    if record.joins && !has_changed && config.join.is_none() {
+        return Err(IdentityError::HasNotJoined { server: record.server, dir: dir() });
     }
     if record.old_copy {
         return Err(IdentityError::OldCopy(dir()));

@@ -27,6 +27,10 @@ pub(super) struct Record {
     pub clean: bool,
     /// Ids of all servers of the cluster; `None` in a file of an earlier release.
     pub members: Option<Vec<u64>>,
+    /// Whether the server joins a cluster that runs, and has not started there: it must not begin a first epoch.
+    pub joins: bool,
+    /// The epoch from which on the server is no member, if it knows.
+    pub removed: Option<u32>,
     /// Whether another server has refused this one since it had met it in a later state.
     pub old_copy: bool,
     /// Snapshots received since the start, the latest last. Logs may be reset to their floors.
@@ -74,6 +78,12 @@ impl Record {
             text.push_str("members =");
             members.iter().try_for_each(|member| write!(text, " {member}"))?;
             text.push('\n');
+        }
+        if self.joins {
+            text.push_str("joins = true\n");
+        }
+        if let Some(epoch) = self.removed {
+            writeln!(text, "removed = {epoch}")?;
         }
         if self.old_copy {
             text.push_str("old copy = true\n");
@@ -143,6 +153,11 @@ impl Record {
             boot: field("boot")?.to_owned(),
             clean: field("clean")? == "true",
             members: numbers("members")?,
+            joins: fields.get("joins") == Some(&"true"),
+            removed: match fields.get("removed") {
+                Some(epoch) => Some(epoch.parse().map_err(|_| "`removed` is not a number")?),
+                None => None,
+            },
             old_copy: fields.get("old copy") == Some(&"true"),
             received: received.collect::<Result<_, _>>()?,
             peers,
@@ -208,6 +223,8 @@ mod tests {
             boot: "a-b".into(),
             clean: false,
             members: Some(vec![1, 2, 3]),
+            joins: true,
+            removed: Some(9),
             old_copy: true,
             received: vec![0xf1, 0xf2],
             peers: BTreeMap::from([(1, Met { store: 5, incarnation: 3, life: 0xabc })]),
@@ -220,6 +237,8 @@ mod tests {
     fn a_record_survives_its_text() {
         let plain = Record {
             members: None,
+            joins: false,
+            removed: None,
             old_copy: false,
             received: Vec::new(),
             logs: BTreeMap::new(),
@@ -240,6 +259,8 @@ mod tests {
         let expected = Record {
             lives: [0; LIVES],
             members: None,
+            joins: false,
+            removed: None,
             old_copy: false,
             received: Vec::new(),
             peers: BTreeMap::from([(1, met)]),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 use niagara_group::digest_mark::DigestMark;
 use parking_lot::Mutex;
@@ -18,7 +18,7 @@ use crate::agreement::{Compared, DigestOf, FirstDifference, compare};
 /// ready, and the two good ones are; and of two servers that differ, with nobody to decide between them,
 /// neither is.
 pub(crate) struct Divergence {
-    servers: usize,
+    servers: AtomicUsize,
     is_diverged: AtomicBool,
     known: Mutex<KnownPeers>,
 }
@@ -51,7 +51,13 @@ impl Peer {
 impl Divergence {
     /// For a cluster of this many servers.
     pub fn new(servers: usize) -> Divergence {
+        let servers = AtomicUsize::new(servers);
         Divergence { servers, is_diverged: AtomicBool::new(false), known: Mutex::default() }
+    }
+
+    /// Another epoch begins, with so many servers.
+    pub fn servers_are(&self, servers: usize) {
+        self.servers.store(servers, SeqCst);
     }
 
     /// Whether this server must refuse commands, answer no strong reads and not be ready.
@@ -91,7 +97,7 @@ impl Divergence {
     }
 
     fn conclude(&self, known: &KnownPeers) {
-        if known.is_diverged(self.servers) != self.is_diverged() {
+        if known.is_diverged(self.servers.load(SeqCst)) != self.is_diverged() {
             let diverged = !self.is_diverged();
             self.is_diverged.store(diverged, SeqCst);
             if diverged {

@@ -1,11 +1,12 @@
 //! Progress of the groups of an epoch: those whose logs are merged together.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 
 use niagara_log::Held;
 use niagara_sequencer::Layout;
-use niagara_sequencer::epoch::{Epoch, Record, lane_group};
+use niagara_sequencer::epoch::{Chain, Epoch, Record, lane_group};
 
 use super::group::{GroupProgress, Mail};
 use super::waits::Level;
@@ -21,8 +22,12 @@ pub(crate) struct EpochProgress {
     pub layout: Layout,
     /// Number of lanes of each server.
     pub lanes: u16,
-    /// Ids of the servers that have its groups.
-    pub members: Vec<u64>,
+    /// What the chain of epochs says of it.
+    pub record: Record,
+    /// Ids of servers that were members before.
+    pub former: BTreeSet<u64>,
+    /// The epoch since which there are these members, where they are now.
+    pub since: Epoch,
     level: Level,
     /// Zero-based index of the group that holds the latest command of the global log.
     pub anchor: AtomicU32,
@@ -42,14 +47,20 @@ pub(crate) struct EpochProgress {
 }
 
 impl EpochProgress {
-    /// Nothing has happened in these groups.
-    pub fn new(record: &Record) -> EpochProgress {
+    /// Nothing has happened in the groups of this epoch of a chain. Its members are there since another one.
+    pub fn new(chain: &Chain, number: Epoch, since: Epoch) -> EpochProgress {
+        let record = &chain.get(number).expect("global_prefix: the epoch is in the chain").record;
+        let earlier = chain.links().iter().filter(|link| link.record.epoch < number);
+        let earlier = earlier.flat_map(|link| link.record.terms.members.iter().copied());
+        let former = earlier.filter(|server| !record.is_member(*server)).collect();
         let layout = record.layout();
         EpochProgress {
             number: record.epoch,
             layout,
             lanes: record.lanes,
-            members: record.terms.members.clone(),
+            record: record.clone(),
+            former,
+            since,
             level: Level::default(),
             anchor: AtomicU32::new(0),
             awaited: AtomicU32::new(0),
@@ -60,6 +71,11 @@ impl EpochProgress {
             without_lanes: AtomicUsize::new(0),
             successor: OnceLock::new(),
         }
+    }
+
+    /// Ids of the servers that have its groups.
+    pub fn members(&self) -> &[u64] {
+        &self.record.terms.members
     }
 
     /// The epoch after this one, if the merge has come to it. Nothing frees what this one holds: epochs are few.

@@ -10,8 +10,10 @@
 //! | `waits.rs` | what wakes a group's thread before its tick |
 //! | `bounds.rs` | how many bytes may wait behind something slow |
 //! | `drain.rs` | whether this server gives its leaderships away |
+//! | `change.rs` | the latest request for other members |
 //! | `connected.rs` | which servers this one is connected to |
 //! | `ended.rs` | which servers' processes seem to have ended |
+//! | `removal.rs` | whether this server has been removed from the cluster |
 //! | `room.rs` | room on the disk |
 //! | `divergence.rs` | whether this server has diverged from the others |
 //! | `executed.rs` | what has been executed |
@@ -21,6 +23,7 @@
 mod alarms;
 mod bell;
 mod bounds;
+mod change;
 mod connected;
 mod divergence;
 mod drain;
@@ -31,6 +34,7 @@ mod group;
 mod lease;
 mod mailbox;
 mod refusals;
+mod removal;
 mod room;
 mod succession;
 mod waits;
@@ -52,6 +56,7 @@ use crate::watch::Watchers;
 pub(crate) use alarms::{alarms, measure, waiting};
 pub(crate) use bell::Bell;
 pub(crate) use bounds::{Bounds, ByteLimits};
+use change::Change;
 use connected::Connected;
 pub(crate) use divergence::Divergence;
 use drain::Drain;
@@ -60,6 +65,7 @@ pub(crate) use epoch::{EpochProgress, channel_of};
 pub(crate) use executed::Executed;
 pub(crate) use group::{GroupProgress, Mail, Move, ROLES};
 pub(crate) use refusals::{PeerRefusal, Refusals};
+use removal::Removal;
 pub(crate) use room::{Room, RoomWatch};
 pub(crate) use succession::{Before, NextEpoch, Succession, Wanted};
 
@@ -82,6 +88,10 @@ pub(crate) struct SharedProgress {
     ended: EndedServers,
     /// Whether this server gives its leaderships away.
     pub drain: Drain,
+    /// The latest request for other members.
+    pub change: Change,
+    /// Whether this server has been removed.
+    pub removal: Removal,
     /// Those who watch this server.
     pub watchers: Watchers,
     /// Whether the server is being stopped, so that nothing may begin.
@@ -110,6 +120,8 @@ impl SharedProgress {
             connected: Connected::default(),
             ended: EndedServers::default(),
             drain: Drain::default(),
+            change: Change::default(),
+            removal: Removal::default(),
             watchers: Watchers::default(),
             is_stopping: AtomicBool::new(false),
             snapshots: SnapshotSignals::default(),

@@ -1,7 +1,7 @@
 use std::sync::Weak;
 use std::time::Duration;
 
-use niagara_sequencer::epoch::{Chain, Terms};
+use niagara_sequencer::epoch::{Chain, Epoch, Terms};
 
 use super::*;
 use crate::progress::ByteLimits;
@@ -69,10 +69,10 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
+        let terms = Terms { groups: 1, members: vec![1], level: 1, ..Terms::default() };
+        let chain = Chain::genesis(terms).unwrap();
         let progress = Arc::new(SharedProgress::new(
-            EpochProgress::new(
-                &Chain::genesis(Terms { groups: 1, members: vec![1], level: 1 }).unwrap().newest().record,
-            ),
+            EpochProgress::new(&chain, Epoch::FIRST, Epoch::FIRST),
             1,
             ByteLimits { behind: u64::MAX, merge: u64::MAX },
         ));

@@ -12,11 +12,12 @@ use niagara_log::Durability;
 use niagara_log::thread::spawn;
 use niagara_net::{Transport, Waker};
 
-use super::channels::{Listening, open_group, open_transfer};
+use super::channels::{Listening, open_group};
 use super::environment::Environment;
 use super::group_parts::GroupParts;
 use super::group_thread::{GroupThread, Joining};
 use super::group_threads::{GroupThreads, ThreadEntrance, drive};
+use super::join::fetch_first_state;
 use super::parts::ServerParts;
 use super::sequencer::STRETCHES_WAITING;
 use super::sequencer_thread::SequencerThread;
@@ -25,6 +26,7 @@ use super::start_error::StartError;
 use super::surroundings::{MakeTransport, Surroundings};
 use super::thread_layout::{self, ThreadPart, groups_of};
 use super::ticks::Ticks;
+use super::transfers::Transfers;
 use crate::client::{Client, Shared};
 use crate::config::{Config, Threads};
 use crate::identity::{DirectoryLock, Identity, random};
@@ -164,9 +166,19 @@ impl<S: StateMachine> Engine<S> {
     }
 
     fn start_threads(&mut self, config: &Config, opened: Opened<S>, layout: &[ThreadPart]) -> io::Result<()> {
-        let Opened { parts, transports, transfer, listening } = opened;
-        let ServerParts { shared, groups, sequencer, application, manager, opener, mut room, bell, identity } =
-            parts;
+        let Opened { parts, transports, transfer: (transfer, transfers), listening } = opened;
+        let ServerParts {
+            shared,
+            groups,
+            sequencer,
+            application,
+            manager,
+            opener,
+            mut room,
+            bell,
+            identity,
+            ..
+        } = parts;
         let entrances: Vec<_> = transports.iter().map(|transport| (unbounded(), transport.waker())).collect();
         let threads = entrances
             .iter()
@@ -191,6 +203,7 @@ impl<S: StateMachine> Engine<S> {
             sequencer: Arc::clone(&bell),
             progress: Arc::clone(&shared.progress),
             transport: transfer,
+            transfers,
         };
         self.snapshots = Some(spawn("snapshots".into(), move || {
             let _snapshots = NoWaiting::inside("the thread that writes and reads snapshots");
@@ -281,7 +294,8 @@ struct Opened<S: StateMachine> {
     parts: ServerParts<S>,
     /// One for each group thread.
     transports: Vec<Box<dyn Transport>>,
-    transfer: Box<dyn Transport>,
+    /// That of the snapshots.
+    transfer: (Box<dyn Transport>, Transfers),
     /// Where the server listens.
     listening: Listening,
 }
@@ -302,7 +316,9 @@ fn open<S: StateMachine>(
     layout: &[ThreadPart],
     state: S,
 ) -> Result<Opened<S>, StartError> {
-    let parts = ServerParts::open(config, environment, state)?;
+    let parts = ServerParts::open(config, environment, state, |identity, files| {
+        fetch_first_state(config, identity, files, make_transport)
+    })?;
     let progress = &parts.shared.progress;
     let (mut transports, mut listening) = (Vec::new(), Listening::default());
     for part in layout {
@@ -316,10 +332,11 @@ fn open<S: StateMachine>(
         replica.set_waker(transport.waker());
     }
     let mut transfer = make_transport().map_err(StartError::Transfer)?;
-    open_transfer(&mut *transfer, config, &parts.identity)?;
+    let mut transfers = Transfers::new(config, &parts.identity);
+    transfers.follow(&mut *transfer, &parts.chain)?;
     progress.snapshots.set_waker(transfer.waker());
     parts.begin(config)?;
-    Ok(Opened { parts, transports, transfer, listening })
+    Ok(Opened { parts, transports, transfer: (transfer, transfers), listening })
 }
 
 /// The thread that drives a group.

@@ -5,8 +5,8 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
-use niagara_net::{LinkConfig, Peer, Transport};
-use niagara_sequencer::epoch::Record;
+use niagara_net::{Hello, LinkConfig, Peer, Transport};
+use niagara_sequencer::epoch::{Epoch, Record};
 
 use super::start_error::StartError;
 use crate::config::{Config, MOST_PENDING, Member};
@@ -17,9 +17,6 @@ use crate::progress::channel_of;
 const MESSAGE_HEADS_BYTES: usize = 16 << 10;
 /// Larger buffers are not worth the memory that they pin.
 const READ_BUFFER_BYTES_MAX: usize = 1 << 20;
-
-/// Number of the snapshots' channel.
-pub(super) const TRANSFER_CHANNEL: u32 = 0;
 
 /// Where this server listens for its groups, by the index of the address, as far as it does already.
 #[derive(Clone, Debug, Default)]
@@ -69,7 +66,9 @@ pub(super) fn group_link(
     };
     let hello = identity.hello(config, channel, Some(record));
     let address = |member: &Member| member.addresses[member.address_of(group.into())].clone();
-    let peers = config.others().map(|member| Peer { server: member.server, address: address(member) });
+    let peers = config.others(record);
+    let count = peers.len();
+    let peers = peers.iter().map(|member| Peer { server: member.server, address: address(member) });
     let mut link_config = LinkConfig::new(hello, listen, peers.collect());
     link_config.bind_address = link.bind_address;
     link_config.bind_device = link.bind_device;
@@ -78,7 +77,7 @@ pub(super) fn group_link(
     // The replica stops when its own bound is exceeded, so one message may come on top; nothing is ever
     // dropped here.
     link_config.send_queue_bytes = config.send_queue_bytes + link_config.max_frame_bytes;
-    link_config.max_pending_connections = MOST_PENDING + config.members.len();
+    link_config.max_pending_connections = MOST_PENDING + count;
     // A leader that is ahead by its whole window sends that in one message.
     let message_bytes = config.entry_bytes * (config.window + 1) + MESSAGE_HEADS_BYTES;
     link_config.read_buffer_bytes = message_bytes.clamp(link_config.read_buffer_bytes, READ_BUFFER_BYTES_MAX);
@@ -86,24 +85,41 @@ pub(super) fn group_link(
     Ok(link_config)
 }
 
-/// Opens the snapshot channel: number 0, beside those of the groups.
+/// Number of the snapshots' channel of the servers that are members since this epoch.
+pub(super) fn transfer_channel(since: Epoch) -> u32 {
+    channel_of(since, 0) - 1
+}
+
+/// The snapshots' channel of servers that are members since an epoch.
+pub(super) struct TransferChannel {
+    pub hello: Hello,
+    /// The others, and their addresses.
+    pub peers: Vec<Peer>,
+}
+
+/// Opens it, where other such channels listen already, or a socket does.
 pub(super) fn open_transfer(
     transport: &mut dyn Transport,
     config: &Config,
+    channel: TransferChannel,
     identity: &Arc<Identity>,
+    listening: Option<SocketAddr>,
 ) -> Result<(), StartError> {
+    let TransferChannel { hello, peers } = channel;
     let own = config.own();
-    let listen = resolve(&own.transfer)
-        .map_err(|source| StartError::TransferAddress { address: own.transfer.clone(), source })?;
-    let hello = identity.hello(config, TRANSFER_CHANNEL, None);
-    let peers =
-        config.others().map(|member| Peer { server: member.server, address: member.transfer.clone() });
-    let mut link_config = LinkConfig::new(hello, listen, peers.collect());
-    link_config.max_pending_connections = MOST_PENDING + config.members.len();
+    let listen = match listening {
+        Some(listening) => listening,
+        None => resolve(&own.transfer)
+            .map_err(|source| StartError::TransferAddress { address: own.transfer.clone(), source })?,
+    };
+    let listener = if listening.is_none() { config.listeners.take(0) } else { None };
+    let pending = MOST_PENDING + peers.len();
+    let mut link_config = LinkConfig::new(hello, listen, peers);
+    link_config.max_pending_connections = pending;
     (link_config.tls, link_config.plain) = (config.tls.clone(), config.plain);
     link_config.seed = random() as u64;
     let admission = Arc::<Identity>::clone(identity);
-    transport.open(link_config, config.listeners.take(0), admission).map_err(StartError::Transfer)
+    transport.open(link_config, listener, admission).map_err(StartError::Transfer)
 }
 
 fn resolve(address: &str) -> io::Result<SocketAddr> {

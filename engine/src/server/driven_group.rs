@@ -36,8 +36,8 @@ struct Queue {
 
 impl DrivenGroup {
     /// `peers` are the ids of the other servers.
-    pub fn new(replica: Replica, peers: impl Iterator<Item = u64>, disk: Disk) -> DrivenGroup {
-        let peers = peers.map(|server| Queue { server, bytes: None }).collect();
+    pub fn new(replica: Replica, peers: Vec<u64>, disk: Disk) -> DrivenGroup {
+        let peers = peers.into_iter().map(|server| Queue { server, bytes: None }).collect();
         DrivenGroup { replica, peers, disk, is_due: true, is_stopped: false }
     }
 

@@ -12,6 +12,7 @@ use super::group_parts::GroupParts;
 use super::replica::{Replica, ReplicaShare};
 use super::start::{OpenEpoch, OpenGroup, open_groups, remove_logs};
 use super::start_error::StartError;
+use super::transfers::since;
 use crate::client::Shared;
 use crate::config::Config;
 use crate::identity::Identity;
@@ -101,7 +102,7 @@ impl<S: StateMachine> EpochOpener<S> {
             sequencer: Arc::clone(&shared.sequencer),
             metrics: shared.metrics.groups[index].clone(),
             executed: Arc::clone(&shared.executed),
-            peers: self.config.peers().collect(),
+            peers: self.config.peers(record),
             tick: self.config.tick,
             clock: self.environment.clock.clone(),
             sound: |batch| batch.commands().all(|command| S::check(command.as_slice()).is_ok()),
@@ -122,7 +123,13 @@ impl<S: StateMachine> EpochOpener<S> {
         self.close_what_is_over(kept)?;
         let progress = Arc::clone(&self.shared.progress);
         let succession = &progress.succession;
-        let Some(wanted) = succession.take_wanted_if(|wanted| self.is_held(wanted)) else { return Ok(None) };
+        let may_start = |wanted: &Wanted| !self.is_member(wanted) || self.is_held(wanted);
+        let Some(wanted) = succession.take_wanted_if(may_start) else { return Ok(None) };
+        if !self.is_member(&wanted) {
+            progress.removal.is_known(&wanted.chain.newest().record);
+            progress.watchers.changed();
+            return Ok(None);
+        }
         match self.open(&wanted) {
             Ok(opened) => Ok(Some(opened)),
             Err(error) if error.is_lack_of_room() => {
@@ -140,6 +147,11 @@ impl<S: StateMachine> EpochOpener<S> {
     pub fn looks_again(&self) -> Option<Duration> {
         let waits = self.shared.progress.succession.is_wanted() || !self.closing.is_empty();
         waits.then_some(if self.lacks_room { RETRY } else { SOON })
+    }
+
+    /// Whether the epoch has this server.
+    fn is_member(&self, Wanted { chain, .. }: &Wanted) -> bool {
+        self.config.alone || chain.newest().record.is_member(self.config.server)
     }
 
     /// Whether this server can come to the beginning of the epoch from its own disk alone. Until then it must not
@@ -170,7 +182,7 @@ impl<S: StateMachine> EpochOpener<S> {
             "an epoch begins"
         );
         let stores = groups.iter().map(|group| group.store.clone()).collect();
-        let progress = Arc::new(EpochProgress::new(record));
+        let progress = Arc::new(EpochProgress::new(chain, record.epoch, since(chain, record.epoch)));
         let groups = self.replicas(record, &progress, groups, None);
         self.shared.progress.succession.is_ready(NextEpoch { progress: Arc::clone(&progress), stores });
         Ok(OpenedEpoch { progress, chain: chain.clone(), groups })

@@ -136,6 +136,7 @@ impl<S: StateMachine> Executor<S> {
             panic!("cannot continue from the snapshot at position {applied}: {error}");
         }
         self.chain = header.chain.clone();
+        self.progress.divergence.servers_are(header.record().terms.members.len());
         self.sessions = header.sessions.clone();
         work.digests = header.digests.clone();
         work.digests.restored(applied, self.digest(applied));
@@ -154,6 +155,7 @@ impl<S: StateMachine> Executor<S> {
     pub fn end_epoch(&mut self, chain: Chain) {
         let Record { epoch, terms, lanes, .. } = &chain.newest().record;
         self.sessions.begin_epoch(&terms.members, *lanes);
+        self.progress.divergence.servers_are(terms.members.len());
         tracing::info!(epoch = epoch.get(), groups = terms.groups, "the global log goes on in another epoch");
         self.chain = chain;
         self.move_lanes();

@@ -75,8 +75,10 @@ pub(super) fn drive(
     log_thread: String,
     groups: impl Iterator<Item = GroupParts>,
 ) -> io::Result<(Vec<DrivenGroup>, Option<LogThread>)> {
+    let groups: Vec<GroupParts> = groups.collect();
+    let peers: Vec<_> = groups.iter().map(|group| config.peers(&group.record)).collect();
     let (replicas, writers): (Vec<_>, Vec<_>) =
-        groups.map(|GroupParts { replica, writer, .. }| (replica, writer)).unzip();
+        groups.into_iter().map(|GroupParts { replica, writer, .. }| (replica, writer)).unzip();
     let (logs, disks): (_, Vec<Disk>) = if config.durability == Durability::Fsync {
         let log = |(replica, writer): (&Replica, LogWriter)| {
             GroupLog::new(replica.group, Arc::clone(replica.epoch()), writer, replica.metrics.clone())
@@ -88,6 +90,6 @@ pub(super) fn drive(
         let inline = |writer| Disk::Inline(Box::new(writer), Pending::default());
         (None, writers.into_iter().map(inline).collect())
     };
-    let driven = |(replica, disk)| DrivenGroup::new(replica, config.peers(), disk);
-    Ok((replicas.into_iter().zip(disks).map(driven).collect(), logs))
+    let driven = |((replica, disk), peers): ((_, _), Vec<_>)| DrivenGroup::new(replica, peers, disk);
+    Ok((replicas.into_iter().zip(disks).zip(peers).map(driven).collect(), logs))
 }

@@ -13,7 +13,8 @@
 //! | `snapshot_manager.rs` | writes, sends and fetches snapshots |
 //! | `exchange.rs` | when a server sends its digests to the others |
 //! | `builder.rs`, `surroundings.rs`, `assembly.rs` | start the parts with sockets and threads, and stop them |
-//! | `channels.rs` | opens the channels to the other servers |
+//! | `channels.rs`, `transfers.rs` | open the channels to the other servers: of the groups, and of the snapshots |
+//! | `join.rs` | how a server that joins a running cluster gets its first state |
 //! | `thread_layout.rs` | which thread drives which groups |
 //! | `driven_group.rs` | a group as its thread drives it |
 //! | `group_thread.rs`, `log_thread.rs`, `sequencer_thread.rs`, `snapshot_thread.rs` | the threads: clocks, sockets, channels, files |
@@ -35,6 +36,7 @@ mod executor;
 mod group_parts;
 mod group_thread;
 mod group_threads;
+mod join;
 mod log_thread;
 mod parts;
 mod replica;
@@ -49,6 +51,7 @@ mod stretch;
 mod surroundings;
 mod thread_layout;
 mod ticks;
+mod transfers;
 
 pub use assembly::Engine;
 pub use builder::EngineBuilder;

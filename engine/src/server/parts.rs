@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use niagara_log::{Durability, LogStore, SyncMethod};
+use niagara_log::{Durability, Files, LogStore, SyncMethod};
 use niagara_sequencer::GlobalPosition;
 use niagara_sequencer::epoch::{Chain, Epoch, Link, Marks, Record};
 use parking_lot::Mutex;
@@ -16,8 +16,9 @@ use super::executor::{Executor, Work};
 use super::group_parts::GroupParts;
 use super::sequencer::{Sequencer, SnapshotLimits};
 use super::snapshot_manager::{SnapshotManager, SnapshotManagerConfig, SnapshotManagerShare};
-use super::start::{OpenEpoch, OpenGroup, RestoredSnapshot, open_groups, open_snapshots};
+use super::start::{OpenEpoch, OpenGroup, RestoredSnapshot, open_groups, open_snapshots, snapshot_files};
 use super::start_error::StartError;
+use super::transfers::since;
 use crate::apply::LaneSessions;
 use crate::client::Shared;
 use crate::clock::Clock;
@@ -36,6 +37,8 @@ use crate::subscription::{Feed, FeedLimits};
 
 /// The parts of a server.
 pub(crate) struct ServerParts<S: StateMachine> {
+    /// The epochs that this server knows.
+    pub chain: Chain,
     pub identity: Arc<Identity>,
     pub shared: Arc<Shared<S>>,
     pub groups: Vec<GroupParts>,
@@ -53,25 +56,32 @@ pub(crate) struct ServerParts<S: StateMachine> {
 
 impl<S: StateMachine> ServerParts<S> {
     /// Reads the identity, and opens snapshots and logs. The state machine continues from the newest
-    /// snapshot, or starts empty if there is none, and will execute the log from there. The server does not
-    /// run yet: see [`ServerParts::begin`].
+    /// snapshot, or starts empty if there is none, and will execute the log from there. One that joins a running cluster
+    /// fetches a snapshot with `join` first. The server does not run yet: see [`ServerParts::begin`].
     pub fn open(
         config: &Config,
         environment: &Environment,
         mut state: S,
+        join: impl FnOnce(&Arc<Identity>, &Arc<dyn Files>) -> Result<(), StartError>,
     ) -> Result<ServerParts<S>, StartError> {
         let identity = Arc::new(Identity::open(config, &environment.files, environment.boot)?);
         let held = own_state(&mut state, config, &identity)?;
-        let RestoredSnapshot { files, store, snapshot } =
-            open_snapshots::<S>(config, environment, &state.reader(), held)?;
+        let files = snapshot_files(config, environment);
+        let open = || open_snapshots::<S>(config, Arc::clone(&files), &state.reader(), held);
+        let mut opened = open()?;
+        if identity.joins() && opened.snapshot.is_none() {
+            join(&identity, &files)?;
+            opened = open()?;
+        }
+        let RestoredSnapshot { files, store, snapshot } = opened;
         let header = snapshot.as_ref().map(|(header, _)| Arc::clone(header));
         let FoundEpochs { chain, opened, is_new } =
             open_epochs(config, environment, &identity, header.as_deref())?;
         let mut opened = opened.into_iter();
         let (first, groups) = opened.next().expect("a server continues in some epoch");
+        let servers = first.terms.members.len();
         let bounds = ByteLimits { behind: config.behind_bytes, merge: config.merge_bytes as u64 };
-        let progress =
-            Arc::new(SharedProgress::new(EpochProgress::new(&first), config.members.len(), bounds));
+        let progress = Arc::new(SharedProgress::new(progress_of(&chain, first.epoch), servers, bounds));
         let bell = Arc::<Bell>::default();
         let clock = &environment.clock;
         let shared =
@@ -109,7 +119,7 @@ impl<S: StateMachine> ServerParts<S> {
         // An epoch that had ended shortly before the last stop is merged to its end first.
         for (record, opened) in opened {
             let stores = opened.iter().map(|group| group.store.clone()).collect();
-            let progress = Arc::new(EpochProgress::new(&record));
+            let progress = Arc::new(progress_of(&chain, record.epoch));
             groups.extend(opener.replicas(&record, &progress, opened, None));
             shared.progress.succession.is_ready(NextEpoch { progress, stores });
         }
@@ -117,7 +127,18 @@ impl<S: StateMachine> ServerParts<S> {
             identity.starts_epoch(&chain, None)?;
         }
         let room = room_watch(config, environment);
-        Ok(ServerParts { identity, groups, shared, sequencer, application, manager, opener, room, bell })
+        Ok(ServerParts {
+            chain,
+            identity,
+            groups,
+            shared,
+            sequencer,
+            application,
+            manager,
+            opener,
+            room,
+            bell,
+        })
     }
 
     /// Starts running: the last step of a start, after which other servers may see this one. Until then, the
@@ -126,6 +147,10 @@ impl<S: StateMachine> ServerParts<S> {
         let held = self.groups.iter().map(|group| (group.replica.channel(), group.store.held())).collect();
         Ok(self.identity.begin(config, held)?)
     }
+}
+
+fn progress_of(chain: &Chain, epoch: Epoch) -> EpochProgress {
+    EpochProgress::new(chain, epoch, since(chain, epoch))
 }
 
 /// What a start finds of epochs.
@@ -152,6 +177,10 @@ fn open_epochs(
     }
     let started = marks.newest_started().unwrap_or(Epoch::FIRST);
     let chain = header.map(|header| &header.chain).filter(|_| first > started).unwrap_or(&known).clone();
+    let Record { epoch, .. } = chain.newest().record;
+    if !config.alone && !chain.newest().record.is_member(config.server) {
+        return Err(StartError::Removed { server: config.server, epoch: epoch.get() });
+    }
     let links = chain.links().iter().map(|link| &link.record);
     let mut lanes_before = 0;
     let mut open = |record: &Record| {
@@ -309,7 +338,7 @@ fn share<S: StateMachine>(
     Shared {
         server: config.server,
         cluster: config.cluster,
-        members: config.members.iter().map(|member| member.server).collect(),
+        contacts: config.contacts(),
         durability: config.durability,
         log_sync: log_sync(groups),
         mode: config.reads,

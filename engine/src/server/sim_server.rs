@@ -180,16 +180,28 @@ impl<S: StateMachine> SimServer<S> {
     /// If a log is damaged, or has lost what was acknowledged.
     pub fn open(config: &Config, environment: &Environment, state: S) -> Result<SimServer<S>, StartError> {
         config.check()?;
-        let parts = ServerParts::open(config, environment, state)?;
+        let parts = ServerParts::open(config, environment, state, |_, _| {
+            Err(StartError::NotAMember { server: config.server })
+        })?;
         parts.begin(config)?;
-        let ServerParts { identity, shared, groups, sequencer, application, manager, opener, room, bell: _ } =
-            parts;
+        let ServerParts {
+            chain,
+            identity,
+            shared,
+            groups,
+            sequencer,
+            application,
+            manager,
+            opener,
+            room,
+            ..
+        } = parts;
         let mut server = SimServer {
             config: config.clone(),
             identity,
             shared,
             clock: environment.clock.clone(),
-            peers: config.peers().collect(),
+            peers: config.peers(&chain.newest().record),
             queues_are_known: false,
             groups: Vec::new(),
             new_groups: Vec::new(),
@@ -200,8 +212,7 @@ impl<S: StateMachine> SimServer<S> {
             opener,
             room,
         };
-        let known = server.identity.epochs().map_or_else(|| config.first_epoch(), |(chain, _)| chain);
-        server.add_groups(&known, groups);
+        server.add_groups(&chain, groups);
         Ok(server)
     }
 

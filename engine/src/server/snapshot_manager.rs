@@ -10,9 +10,8 @@ use bytes::Bytes;
 use niagara_log::Files;
 use niagara_net::Event;
 use niagara_sequencer::compaction_point;
-use niagara_sequencer::epoch::{Cut, Epoch};
+use niagara_sequencer::epoch::{Cut, Epoch, Record};
 
-use super::channels::TRANSFER_CHANNEL;
 use crate::clock::Clock;
 use crate::identity::Identity;
 use crate::metrics::Metrics;
@@ -24,6 +23,9 @@ use crate::snapshot::{
 };
 use crate::state_machine::StateMachine;
 use crate::status::Digest;
+
+/// The snapshots' channels count as one where connections are counted, since the same servers are on all of them.
+const SNAPSHOTS: u32 = 0;
 
 /// Fixed settings of a manager.
 #[derive(Clone, Debug)]
@@ -73,6 +75,8 @@ pub(crate) struct SnapshotManager<S: StateMachine> {
     damaged_transfers: u64,
     over: OverNews,
     outbox: Vec<(u64, Transfer)>,
+    /// Servers that have said that they know of their removal.
+    departed: Vec<u64>,
 }
 
 impl<S: StateMachine> SnapshotManager<S> {
@@ -102,6 +106,7 @@ impl<S: StateMachine> SnapshotManager<S> {
             damaged_transfers: 0,
             over,
             outbox: Vec::new(),
+            departed: Vec::new(),
         };
         manager.share.progress.snapshots.set_may_freeze(true);
         let now = manager.share.clock.now();
@@ -125,12 +130,12 @@ impl<S: StateMachine> SnapshotManager<S> {
             Event::Frame { from, body } => self.receive(now, from, &body),
             Event::Up { peer } => {
                 self.over.is_up(now, peer);
-                self.share.progress.connection_is_up(TRANSFER_CHANNEL, peer);
+                self.share.progress.connection_is_up(SNAPSHOTS, peer);
             }
             Event::Down { peer, reason } => {
                 self.sender.disconnected(peer);
                 self.over.is_down(peer);
-                self.share.progress.connection_is_gone(TRANSFER_CHANNEL, peer, reason);
+                self.share.progress.connection_is_gone(SNAPSHOTS, peer, reason);
             }
             Event::Refused { peer, refusal, by_us } => {
                 tracing::debug!(?peer, by_us, "a server was refused on the channel for snapshots: {refusal}");
@@ -147,9 +152,11 @@ impl<S: StateMachine> SnapshotManager<S> {
         let done = match message {
             Transfer::Over { cut } => {
                 self.over.heard(from, cut);
+                self.look_who_leaves(from, cut);
                 // It can come there by the logs of its own epoch as long as that has leaders.
                 let epoch = self.share.progress.epoch();
-                if cut.epoch > epoch.number && epoch.is_leaderless(self.config.patience_ticks) {
+                let leaves = self.share.progress.removal.next().is_some();
+                if !leaves && cut.epoch > epoch.number && epoch.is_leaderless(self.config.patience_ticks) {
                     self.receiver.is_over(from, cut);
                 }
                 Ok(())
@@ -174,6 +181,34 @@ impl<S: StateMachine> SnapshotManager<S> {
         if let Err(error) = done {
             self.transfer_failed(now, &error);
         }
+    }
+
+    /// A server that has been removed says, by naming an epoch that it is not in, that it knows. If this one has been, and is
+    /// needed by nobody any more, it tells the others so, and ends.
+    fn look_who_leaves(&mut self, from: u64, cut: Cut) {
+        let progress = &self.share.progress;
+        let epoch = progress.epoch();
+        if cut.epoch >= epoch.number && !epoch.members().contains(&from) && progress.removal.next().is_none()
+        {
+            self.departed.push(from);
+        }
+        if !progress.removal.heard(from, cut) {
+            return;
+        }
+        let Some(Record { epoch: next, terms, .. }) = progress.removal.next() else { return };
+        if let Err(error) = self.share.identity.is_removed(*next) {
+            return tracing::error!(%error, "cannot record that this server has been removed");
+        }
+        let told = terms.members.iter().map(|member| (*member, Transfer::Over { cut: Cut::start_of(*next) }));
+        self.outbox.extend(told);
+        tracing::warn!(epoch = next.get(), "the cluster goes on without this server, which is to be stopped");
+        progress.removal.ends();
+        progress.watchers.changed();
+    }
+
+    /// The servers that have said since the last call that they know of their removal.
+    pub fn take_departed(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.departed)
     }
 
     /// Whether there is something to do now.

@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use niagara_net::{Event, Transport};
 
-use super::channels::TRANSFER_CHANNEL;
 use super::epoch_opener::EpochOpener;
 use super::group_threads::GroupThreads;
 use super::snapshot_manager::SnapshotManager;
+use super::transfers::Transfers;
 use crate::progress::{Bell, SharedProgress};
 use crate::state_machine::StateMachine;
 
@@ -22,6 +22,7 @@ pub(crate) struct SnapshotThread<S: StateMachine> {
     pub sequencer: Arc<Bell>,
     pub progress: Arc<SharedProgress>,
     pub transport: Box<dyn Transport>,
+    pub transfers: Transfers,
 }
 
 impl<S: StateMachine> SnapshotThread<S> {
@@ -42,14 +43,23 @@ impl<S: StateMachine> SnapshotThread<S> {
         let waited = self.transport.turn(now, timeout, &mut may_sleep, events);
         waited.unwrap_or_else(|error| panic!("cannot wait for sockets: {error}"));
         let now = Instant::now();
-        for (_, event) in events.drain(..) {
-            self.manager.handle(now, event);
+        let came_or_left = events.iter().any(|(_, event)| !matches!(event, Event::Frame { .. }));
+        for (channel, event) in events.drain(..) {
+            if let Some(event) = self.transfers.event(channel, event) {
+                self.manager.handle(now, event);
+            }
         }
         for (to, message) in self.manager.step(now) {
-            // What a broken link drops is requested again.
-            let _ = self.transport.send(TRANSFER_CHANNEL, to, message.encode());
+            self.transfers.send(&mut *self.transport, to, message.encode());
         }
         self.transport.flush();
+        for server in self.manager.take_departed() {
+            self.transfers.knows(server);
+            self.transfers.tidy(&mut *self.transport);
+        }
+        if came_or_left {
+            self.transfers.tidy(&mut *self.transport);
+        }
         self.open_epochs();
     }
 
@@ -57,6 +67,7 @@ impl<S: StateMachine> SnapshotThread<S> {
         let opened = self.opener.step(&self.manager.kept_cuts());
         let opened = opened.and_then(|opened| {
             let Some(opened) = opened else { return Ok(()) };
+            self.transfers.follow(&mut *self.transport, &opened.chain)?;
             self.groups.take_in(opened)?;
             self.sequencer.ring();
             Ok(())

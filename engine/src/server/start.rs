@@ -35,14 +35,13 @@ pub(super) struct OpenGroup {
     pub writer: LogWriter,
 }
 
-/// Opens the directory of snapshots, and reads the newest whole one if it is beyond `held`.
+/// Opens the directory of snapshots in `files`, and reads the newest whole one if it is beyond `held`.
 pub(super) fn open_snapshots<S: StateMachine>(
     config: &Config,
-    environment: &Environment,
+    files: Arc<dyn Files>,
     reader: &S::Reader,
     held: GlobalPosition,
 ) -> Result<RestoredSnapshot<S>, StartError> {
-    let files = snapshot_files(config, environment);
     let mut store = SnapshotStore::open(Arc::clone(&files), config.data_dir.join("snapshots"))?;
     let restored = store.restore_newest(config.cluster, config.groups(), |file| {
         if file.header().position() <= held {
@@ -65,7 +64,7 @@ pub(super) fn open_snapshots<S: StateMachine>(
 }
 
 /// Where snapshots are stored: beside the logs, or in memory if the logs are there.
-fn snapshot_files(config: &Config, environment: &Environment) -> Arc<dyn Files> {
+pub(super) fn snapshot_files(config: &Config, environment: &Environment) -> Arc<dyn Files> {
     match config.durability {
         Durability::Memory => Arc::new(MemoryFiles::default()),
         Durability::Fsync | Durability::Os => Arc::clone(&environment.files),
@@ -189,7 +188,7 @@ fn open_group(
         lanes: lanes_of(GroupId::new(number), record.terms.groups, record.lanes).collect(),
         lanes_before,
         incarnation: identity.incarnation(),
-        wanted_leader: config.wanted_leader(group),
+        wanted_leader: config.wanted_leader(record, group),
         voters,
         boot: environment.boot,
         heartbeat_ticks: config.heartbeat_ticks,

@@ -66,6 +66,26 @@ pub enum StartError {
         /// Number of the epoch.
         epoch: u32,
     },
+    /// The cluster goes on without this server.
+    #[error(
+        "server {server} is no member of the cluster since epoch {epoch}: it was removed. A server that is to be a member \
+         again needs an id that was never used, and an empty data directory"
+    )]
+    Removed {
+        /// Id of the server.
+        server: u64,
+        /// The epoch.
+        epoch: u32,
+    },
+    /// The server is to join a cluster of which it is no member.
+    #[error(
+        "server {server} is no member of the cluster that it is to join: ask the cluster to add it first \
+         (`niagara member add`)"
+    )]
+    NotAMember {
+        /// Id of the server.
+        server: u64,
+    },
     /// A log does not hold the entries that this server's own snapshot was taken of.
     #[error(
         "group {group}: the log ends at entry {last}, or holds another there, but this server took a \

@@ -1,6 +1,7 @@
 //! The header of a snapshot, before the application's bytes: all that the engine needs to continue from it.
 
 use bytes::{Buf, BufMut};
+use niagara_group::contacts::{get_contacts, put_contacts};
 use niagara_group::{GroupFloor, SnapshotFloor};
 use niagara_log::EntryId;
 use niagara_sequencer::epoch::{Chain, Cut, Epoch, Link, Record, Terms};
@@ -9,9 +10,13 @@ use niagara_sequencer::{GlobalPosition, GroupId, Layout, MAX_GROUPS, MAX_PLACE};
 use crate::apply::{Digests, LaneSessions};
 use crate::config::FIRST_LEVEL;
 
-/// The newest version: that of a snapshot of a later epoch than the first, whose content is in files of the state
-/// machine's own.
-pub const VERSION: u32 = 5;
+/// The newest version: that of a snapshot of a later epoch than the first, in whose chain members have contacts, and whose
+/// content is in files of the state machine's own.
+pub const VERSION: u32 = 7;
+/// Of such an epoch, with the state in chunks.
+const CONTACTS_VERSION: u32 = 6;
+/// Of a later epoch without contacts, with the content in files of the state machine's own.
+const LATER_EPOCH_OWN_FILES_VERSION: u32 = 5;
 /// Of such an epoch, with the state in chunks.
 const LATER_EPOCH_VERSION: u32 = 4;
 /// Of the first epoch, with the content in files of the state machine's own.
@@ -102,11 +107,13 @@ impl Header {
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         out.put_slice(&MAGIC);
-        out.put_u32_le(match (self.is_first_epoch(), self.own_files) {
-            (true, false) => CHUNKS_VERSION,
-            (true, true) => OWN_FILES_VERSION,
-            (false, false) => LATER_EPOCH_VERSION,
-            (false, true) => VERSION,
+        out.put_u32_le(match (self.is_first_epoch(), self.has_contacts(), self.own_files) {
+            (true, _, false) => CHUNKS_VERSION,
+            (true, _, true) => OWN_FILES_VERSION,
+            (false, false, false) => LATER_EPOCH_VERSION,
+            (false, false, true) => LATER_EPOCH_OWN_FILES_VERSION,
+            (false, true, false) => CONTACTS_VERSION,
+            (false, true, true) => VERSION,
         });
         out.put_bytes(0, PRELUDE_BYTES - out.len());
         out.put_u128_le(self.id);
@@ -123,7 +130,7 @@ impl Header {
             put_ids(&mut out, &floor.learners);
         }
         if !self.is_first_epoch() {
-            put_chain(&mut out, &self.chain);
+            put_chain(&mut out, &self.chain, self.has_contacts());
         }
         self.sessions.encode(&mut out);
         self.digests.encode(&mut out);
@@ -137,6 +144,11 @@ impl Header {
     /// Whether it belongs to the epoch that a header without a chain stands for.
     fn is_first_epoch(&self) -> bool {
         first_epoch(&self.floors).is_some_and(|first| first == self.chain)
+    }
+
+    /// Whether its chain says where members are.
+    fn has_contacts(&self) -> bool {
+        self.chain.links().iter().any(|link| !link.record.terms.contacts.is_empty())
     }
 
     /// Length of the header with this prelude, in bytes.
@@ -176,9 +188,9 @@ impl Header {
             return Err(HeaderError::Damaged("reserved bytes are not zero"));
         }
         let mut input = &bytes[PRELUDE_BYTES..];
-        let mut header = read_fields(&mut input, digests, version >= LATER_EPOCH_VERSION)
+        let mut header = read_fields(&mut input, digests, ChainForm::of(version))
             .ok_or(HeaderError::Damaged("the header's fields exceed it"))?;
-        header.own_files = [OWN_FILES_VERSION, VERSION].contains(&version);
+        header.own_files = [OWN_FILES_VERSION, LATER_EPOCH_OWN_FILES_VERSION, VERSION].contains(&version);
         if input.is_empty() {
             Ok(header)
         } else {
@@ -195,6 +207,25 @@ pub(crate) fn checksum(header: &[u8]) -> u32 {
     hasher.finalize()
 }
 
+/// How a header says which epochs there were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ChainForm {
+    /// The first one only, which follows from the floors.
+    Implied,
+    Terms,
+    TermsWithContacts,
+}
+
+impl ChainForm {
+    fn of(version: u32) -> ChainForm {
+        match version {
+            ..LATER_EPOCH_VERSION => ChainForm::Implied,
+            LATER_EPOCH_VERSION | LATER_EPOCH_OWN_FILES_VERSION => ChainForm::Terms,
+            _ => ChainForm::TermsWithContacts,
+        }
+    }
+}
+
 fn put_ids(out: &mut Vec<u8>, ids: &[u64]) {
     out.put_u32_le(ids.len() as u32);
     ids.iter().for_each(|id| out.put_u64_le(*id));
@@ -203,7 +234,7 @@ fn put_ids(out: &mut Vec<u8>, ids: &[u64]) {
 fn read_fields(
     input: &mut &[u8],
     digests: fn(&mut &[u8]) -> Option<Digests>,
-    is_of_later_epoch: bool,
+    form: ChainForm,
 ) -> Option<Header> {
     let (id, cluster) = (input.try_get_u128_le().ok()?, input.try_get_u128_le().ok()?);
     let mut numbers = [0; 6];
@@ -216,9 +247,10 @@ fn read_fields(
         return None;
     }
     let floors = (0..groups).map(|_| read_floor(input)).collect::<Option<Vec<_>>>()?;
-    let chain = match is_of_later_epoch {
-        true => read_chain(input)?,
-        false => first_epoch(&floors)?,
+    let chain = match form {
+        ChainForm::Implied => first_epoch(&floors)?,
+        ChainForm::Terms => read_chain(input, false)?,
+        ChainForm::TermsWithContacts => read_chain(input, true)?,
     };
     let record = &chain.newest().record;
     if record.terms.groups != groups {
@@ -249,12 +281,13 @@ fn read_fields(
 fn first_epoch(floors: &[GroupFloor]) -> Option<Chain> {
     let mut members = floors.first()?.voters.clone();
     members.sort_unstable();
-    Chain::genesis(Terms { groups: floors.len() as u16, members, level: FIRST_LEVEL }).ok()
+    Chain::genesis(Terms { groups: floors.len() as u16, members, level: FIRST_LEVEL, ..Terms::default() })
+        .ok()
 }
 
 /// Writes the number of epochs (4 bytes), and for each its terms, and the last round of the one before: base, lanes and
 /// hashes follow from these.
-fn put_chain(out: &mut Vec<u8>, chain: &Chain) {
+fn put_chain(out: &mut Vec<u8>, chain: &Chain, with_contacts: bool) {
     out.put_u32_le(chain.links().len() as u32);
     for Link { record: Record { epoch, terms, .. }, .. } in chain.links() {
         let before = epoch.get().checked_sub(1).filter(|before| *before > 0).map(Epoch::new);
@@ -262,15 +295,20 @@ fn put_chain(out: &mut Vec<u8>, chain: &Chain) {
         out.put_u16_le(terms.groups);
         out.put_u32_le(terms.level);
         put_ids(out, &terms.members);
+        if with_contacts {
+            put_contacts(out, &terms.contacts);
+        }
     }
 }
 
-fn read_chain(input: &mut &[u8]) -> Option<Chain> {
+fn read_chain(input: &mut &[u8], with_contacts: bool) -> Option<Chain> {
     let mut chain: Option<Chain> = None;
     for _ in 0..input.try_get_u32_le().ok()? {
         let last_round = input.try_get_u64_le().ok()?;
         let (groups, level) = (input.try_get_u16_le().ok()?, input.try_get_u32_le().ok()?);
-        let terms = Terms { groups, members: read_ids(input)?, level };
+        let members = read_ids(input)?;
+        let contacts = if with_contacts { get_contacts(input)? } else { Vec::new() };
+        let terms = Terms { groups, members, level, contacts };
         match &mut chain {
             None => chain = Some(Chain::genesis(terms).ok()?),
             Some(chain) => chain.extend(last_round, terms).ok()?,
@@ -295,6 +333,7 @@ fn read_ids(input: &mut &[u8]) -> Option<Vec<u64>> {
 #[cfg(test)]
 pub(crate) mod tests {
     use niagara_group::batch::Span;
+    use niagara_sequencer::epoch::Contact;
     use proptest::prelude::*;
 
     use super::*;
@@ -320,7 +359,8 @@ pub(crate) mod tests {
             commands: 8,
             duplicates: 1,
             noops: 13,
-            chain: Chain::genesis(Terms { groups: 2, members: vec![1, 2], level: 1 }).unwrap(),
+            chain: Chain::genesis(Terms { groups: 2, members: vec![1, 2], level: 1, ..Terms::default() })
+                .unwrap(),
             floors: vec![floor(5), floor(9)],
             sessions,
             digests,
@@ -340,16 +380,34 @@ pub(crate) mod tests {
     #[test]
     fn a_header_of_a_later_epoch_brings_the_chain() {
         let mut header = header();
-        header.chain.extend(9, Terms { groups: 2, members: vec![1, 2, 4], level: 1 }).unwrap();
+        header
+            .chain
+            .extend(9, Terms { groups: 2, members: vec![1, 2, 4], level: 1, ..Terms::default() })
+            .unwrap();
         assert_eq!(
             (header.position(), header.cut().to_string()),
             (GlobalPosition::new(18 + 14), "2-7".into())
         );
-        for own_files in [false, true] {
+        let contact = |server| Contact {
+            server,
+            addresses: vec!["h:1".into()],
+            transfer: "h:2".into(),
+            weight: 100,
+            note: "n".into(),
+        };
+        let told = Terms { contacts: vec![contact(1), contact(4)], ..header.record().terms.clone() };
+        let mut with_contacts = header.clone();
+        with_contacts.chain = Chain::genesis(header.chain.links()[0].record.terms.clone()).unwrap();
+        with_contacts.chain.extend(9, told).unwrap();
+        for (version, own_files, header) in
+            [(4, false, &header), (5, true, &header), (6, false, &with_contacts), (7, true, &with_contacts)]
+        {
             let header = Header { own_files, ..header.clone() };
-            assert_eq!(Header::decode(&header.encode()), Ok(header));
+            let bytes = header.encode();
+            assert_eq!(bytes[8], version);
+            assert_eq!(Header::decode(&bytes), Ok(header));
         }
-        header.chain.extend(7, Terms { groups: 5, members: vec![1], level: 2 }).unwrap();
+        header.chain.extend(7, Terms { groups: 5, members: vec![1], level: 2, ..Terms::default() }).unwrap();
         assert!(
             matches!(Header::decode(&header.encode()), Err(HeaderError::Damaged(_))),
             "five groups, two floors"
@@ -359,10 +417,10 @@ pub(crate) mod tests {
     #[test]
     fn another_version_is_told_from_damage() {
         let mut bytes = header().encode();
-        bytes[8] = 6;
+        bytes[8] = 8;
         let checksum = checksum(&bytes);
         bytes[16..20].copy_from_slice(&checksum.to_le_bytes());
-        assert_eq!(Header::decode(&bytes), Err(HeaderError::Version(6)));
+        assert_eq!(Header::decode(&bytes), Err(HeaderError::Version(8)));
     }
 
     /// Files of format version 1, with digests of the log alone, can be read.

@@ -14,7 +14,7 @@ use super::record::Epoch;
 /// ```
 /// use niagara_sequencer::epoch::{Chain, Epoch, Terms, must_be_told};
 ///
-/// let terms = |members: &[u64]| Terms { groups: 1, members: members.to_vec(), level: 1 };
+/// let terms = |members: &[u64]| Terms { groups: 1, members: members.to_vec(), level: 1, ..Terms::default() };
 /// let mut chain = Chain::genesis(terms(&[1, 2, 3])).expect("three members");
 /// chain.extend(5, terms(&[1, 2, 4])).expect("server 3 is replaced");
 /// assert!(must_be_told(&chain, 3, Some(Epoch::FIRST)), "it cannot stop before it knows");

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::lanes::lanes_after;
-use super::record::{ChainHash, Epoch, Record, Terms};
+use super::record::{ChainHash, Contact, Epoch, Record, Terms};
 use crate::layout::{GlobalPosition, MAX_BASE, MAX_GROUPS, MAX_PLACE};
 
 /// A record, and the hash of the chain up to it.
@@ -21,7 +21,7 @@ pub struct Link {
 /// use niagara_sequencer::GlobalPosition;
 /// use niagara_sequencer::epoch::{Chain, Epoch, Terms};
 ///
-/// let terms = |groups| Terms { groups, members: vec![1, 2, 3], level: 1 };
+/// let terms = |groups| Terms { groups, members: vec![1, 2, 3], level: 1, ..Terms::default() };
 /// let mut chain = Chain::genesis(terms(2)).expect("two groups on three servers");
 /// // Epoch 1 ends with its round 4, and three groups continue.
 /// chain.extend(4, terms(3)).expect("more groups");
@@ -56,6 +56,8 @@ pub enum Refused {
         /// The one asked for.
         next: u32,
     },
+    /// A contact is of no member, there are two of a member, or it has no address.
+    Contact(u64),
     /// Positions end here: the base would exceed [`MAX_BASE`].
     TooFar,
 }
@@ -76,6 +78,12 @@ impl fmt::Display for Refused {
             }
             Refused::LowerLevel { now, next } => {
                 write!(f, "the cluster is at level {now}, and cannot go back to {next}")
+            }
+            Refused::Contact(id) => {
+                write!(
+                    f,
+                    "the addresses of server {id} are of no use: give those of members, once, with at least one for each, and none longer than 1 KiB"
+                )
             }
             Refused::TooFar => write!(f, "positions are used up"),
         }
@@ -171,7 +179,7 @@ impl Chain {
 
 /// What holds whatever came before.
 fn check_alone(terms: &Terms) -> Result<(), Refused> {
-    let Terms { groups, members, .. } = terms;
+    let Terms { groups, members, contacts, .. } = terms;
     if !(1..=MAX_GROUPS).contains(groups) {
         return Err(Refused::Groups(*groups));
     }
@@ -180,8 +188,16 @@ fn check_alone(terms: &Terms) -> Result<(), Refused> {
     }
     let mut sorted = members.clone();
     sorted.sort_unstable();
-    match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => Err(Refused::MemberTwice(pair[0])),
+    if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(Refused::MemberTwice(pair[0]));
+    }
+    let is_of_use = |contact: &Contact, before: &[Contact]| {
+        members.contains(&contact.server)
+            && contact.is_of_use()
+            && before.iter().all(|other| other.server != contact.server)
+    };
+    match contacts.iter().enumerate().find(|(at, contact)| !is_of_use(contact, &contacts[..*at])) {
+        Some((_, contact)) => Err(Refused::Contact(contact.server)),
         None => Ok(()),
     }
 }
@@ -193,7 +209,7 @@ mod tests {
     use super::*;
 
     fn terms(groups: u16, members: &[u64]) -> Terms {
-        Terms { groups, members: members.to_vec(), level: 1 }
+        Terms { groups, members: members.to_vec(), level: 1, ..Terms::default() }
     }
 
     #[test]

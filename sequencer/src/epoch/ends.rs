@@ -32,7 +32,7 @@ pub enum NotEnding {
 /// ```
 /// use niagara_sequencer::epoch::{Chain, Ending, Epoch, EpochEnd, NotEnding, Terms};
 ///
-/// let terms = |groups| Terms { groups, members: vec![1, 2, 3], level: 1 };
+/// let terms = |groups| Terms { groups, members: vec![1, 2, 3], level: 1, ..Terms::default() };
 /// let mut chain = Chain::genesis(terms(2)).expect("two groups");
 /// let mut ending = Ending::default();
 ///

@@ -44,7 +44,7 @@ pub fn gap_below(from: u64, to: u64, logs: impl IntoIterator<Item = OnDisk>) -> 
 /// ```
 /// use niagara_sequencer::epoch::{Chain, Cut, Epoch, OnDisk, Terms, is_held};
 ///
-/// let terms = |groups| Terms { groups, members: vec![1, 2, 3], level: 1 };
+/// let terms = |groups| Terms { groups, members: vec![1, 2, 3], level: 1, ..Terms::default() };
 /// let mut chain = Chain::genesis(terms(2)).expect("two groups");
 /// chain.extend(9, terms(1)).expect("one group");
 ///

@@ -50,5 +50,5 @@ pub use ends::{Ending, EpochEnd, NotEnding};
 pub use held::{OnDisk, gap_below, is_held};
 pub use lanes::{lane_group, lanes_after, lanes_of};
 pub use marks::{Marks, Sealed};
-pub use record::{ChainHash, Epoch, Record, Terms};
+pub use record::{ChainHash, Contact, Epoch, Record, Terms};
 pub use retirement::{may_close, may_stop, round_wanted, snapshot_is_due};

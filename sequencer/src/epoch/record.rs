@@ -49,7 +49,7 @@ impl fmt::Display for Epoch {
 }
 
 /// What changes from one epoch to the next, as an operator asks for it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Terms {
     /// Number of groups, R.
     pub groups: u16,
@@ -57,6 +57,24 @@ pub struct Terms {
     pub members: Vec<u64>,
     /// What all members understand: a higher level has more kinds of entries.
     pub level: u32,
+    /// Where members are. One without a contact is where the servers' configurations say: contacts come with the first
+    /// change of members.
+    pub contacts: Vec<Contact>,
+}
+
+/// Where a member is, and what it is for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Contact {
+    /// Its id.
+    pub server: u64,
+    /// `host:port` for its groups, which take turns if there are more of them.
+    pub addresses: Vec<String>,
+    /// `host:port` for snapshots.
+    pub transfer: String,
+    /// Its share of the leaderships, compared with those of the others; 0 for none.
+    pub weight: u16,
+    /// What the application says of it. Nothing here reads it.
+    pub note: String,
 }
 
 /// An epoch: its terms, and what follows from the epochs before.
@@ -110,6 +128,12 @@ impl Record {
         self.terms.members.contains(&server)
     }
 
+    /// Where a member is, if the chain says so.
+    #[must_use]
+    pub fn contact(&self, server: u64) -> Option<&Contact> {
+        self.terms.contacts.iter().find(|contact| contact.server == server)
+    }
+
     /// Number of members that are a quorum.
     #[must_use]
     pub fn quorum(&self) -> usize {
@@ -119,7 +143,7 @@ impl Record {
     /// The hash of this record and all before it. Keys, order and widths are part of the format: all servers of a cluster
     /// compute the same.
     pub(super) fn hash_after(&self, before: ChainHash) -> ChainHash {
-        let Record { epoch, base, lanes, terms: Terms { groups, members, level } } = self;
+        let Record { epoch, base, lanes, terms: Terms { groups, members, level, contacts } } = self;
         let mut hasher = SipHasher24::new_with_keys(0x6e69_6167_6172_6120, 0x6570_6f63_6873_2031);
         hasher.write(&before.0.to_le_bytes());
         hasher.write(&epoch.0.to_le_bytes());
@@ -129,6 +153,34 @@ impl Record {
         hasher.write(&level.to_le_bytes());
         hasher.write(&(members.len() as u64).to_le_bytes());
         members.iter().for_each(|member| hasher.write(&member.to_le_bytes()));
+        contacts.iter().for_each(|contact| contact.hash_into(&mut hasher));
         ChainHash(hasher.finish128().as_u128())
+    }
+}
+
+/// The most addresses of a contact, and bytes of each text in it.
+const MOST_ADDRESSES: usize = 256;
+const MOST_TEXT_BYTES: usize = 1024;
+
+impl Contact {
+    /// The weight of a member of which nothing else is said.
+    pub const DEFAULT_WEIGHT: u16 = 100;
+
+    /// Whether it has addresses, and is no longer than a record should be.
+    pub(super) fn is_of_use(&self) -> bool {
+        let texts = self.addresses.iter().chain([&self.transfer, &self.note]);
+        (1..=MOST_ADDRESSES).contains(&self.addresses.len())
+            && texts.map(String::len).all(|length| length <= MOST_TEXT_BYTES)
+    }
+
+    fn hash_into(&self, hasher: &mut SipHasher24) {
+        let Contact { server, addresses, transfer, weight, note } = self;
+        hasher.write(&server.to_le_bytes());
+        hasher.write(&weight.to_le_bytes());
+        hasher.write(&(addresses.len() as u64).to_le_bytes());
+        for text in addresses.iter().chain([transfer, note]) {
+            hasher.write(&(text.len() as u64).to_le_bytes());
+            hasher.write(text.as_bytes());
+        }
     }
 }

@@ -68,7 +68,7 @@ pub fn round_wanted(open: Epoch, running: Epoch, at: Option<Cut>, kept: &[Cut]) 
 /// ```
 /// use niagara_sequencer::epoch::{Chain, Terms, may_stop};
 ///
-/// let terms = |members: &[u64]| Terms { groups: 1, members: members.to_vec(), level: 1 };
+/// let terms = |members: &[u64]| Terms { groups: 1, members: members.to_vec(), level: 1, ..Terms::default() };
 /// let mut chain = Chain::genesis(terms(&[1, 2, 3])).expect("three members");
 /// chain.extend(5, terms(&[2, 3, 4])).expect("server 1 is replaced");
 /// assert!(!may_stop(&chain, 1, |id| id == 2), "one of three is no quorum");

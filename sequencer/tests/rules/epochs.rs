@@ -42,7 +42,7 @@ fn logs() -> impl Strategy<Value = Logs> {
 }
 
 fn terms(groups: u16) -> Terms {
-    Terms { groups, members: vec![1, 2, 3], level: 1 }
+    Terms { groups, members: vec![1, 2, 3], level: 1, ..Terms::default() }
 }
 
 /// The definition: slot by slot, to the end of the round of the first valid end, then on in the next epoch, until a slot is not

@@ -130,7 +130,7 @@ impl Log {
 }
 
 fn terms(groups: u16) -> Terms {
-    Terms { groups, members: vec![1, 2, 3], level: 1 }
+    Terms { groups, members: vec![1, 2, 3], level: 1, ..Terms::default() }
 }
 
 impl World {

@@ -80,7 +80,8 @@ fn header(groups: u16) -> Header {
         commands: 4,
         duplicates: 0,
         noops: 36,
-        chain: Chain::genesis(Terms { groups, members: vec![1, 2, 3], level: 1 }).expect("three members"),
+        chain: Chain::genesis(Terms { groups, members: vec![1, 2, 3], level: 1, ..Terms::default() })
+            .expect("three members"),
         floors: (0..groups).map(floor).collect(),
         sessions,
         digests,

@@ -88,7 +88,8 @@ impl Fixture {
             state: Count(Arc::clone(&state)),
             server: 1,
             cluster: 1,
-            chain: Chain::genesis(Terms { groups: 1, members: vec![1], level: 1 }).expect("a server"),
+            chain: Chain::genesis(Terms { groups: 1, members: vec![1], level: 1, ..Terms::default() })
+                .expect("a server"),
             incarnation: 1,
             sessions: LaneSessions::new(&[1], 1),
             lanes,

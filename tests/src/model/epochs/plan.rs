@@ -152,7 +152,7 @@ impl Plan {
             if back && self.has(Mistake::IdsComeBack) { id + SERVERS } else { id }
         };
         let members = members.iter().map(|id| disguised(*id) as u64).collect();
-        Terms { groups, members, level: 1 }
+        Terms { groups, members, level: 1, ..Terms::default() }
     }
 
     /// The chain at the beginning.

@@ -1,0 +1,111 @@
+//! The members of an epoch: who they are, where, and which of them should lead which group.
+
+use niagara_sequencer::epoch::{Contact, Record};
+
+use super::{Config, Member, ServerId};
+
+impl Config {
+    /// The other members of an epoch: none, if this server is alone. Where the chain of epochs does not say where one is,
+    /// the configuration does; one that neither knows has no address, and has to connect to this server.
+    pub(crate) fn others(&self, record: &Record) -> Vec<Member> {
+        let others = self.peers(record);
+        others.into_iter().map(|server| self.member_of(record, server)).collect()
+    }
+
+    /// Their ids.
+    pub(crate) fn peers(&self, record: &Record) -> Vec<ServerId> {
+        let others = record.terms.members.iter().copied();
+        others.filter(|server| *server != self.server && !self.alone).collect()
+    }
+
+    fn member_of(&self, record: &Record, server: ServerId) -> Member {
+        let told = record.contact(server).map(Member::from);
+        let configured = || self.members.iter().find(|member| member.server == server).cloned();
+        let unknown = || Member { server, addresses: vec![String::new()], transfer: String::new() };
+        told.or_else(configured).unwrap_or_else(unknown)
+    }
+
+    /// What the configuration says of members, for a chain of epochs that does not.
+    pub(crate) fn contacts(&self) -> Vec<Contact> {
+        let contact = |Member { server, addresses, transfer }: &Member| Contact {
+            server: *server,
+            addresses: addresses.clone(),
+            transfer: transfer.clone(),
+            weight: Contact::DEFAULT_WEIGHT,
+            note: self.notes.get(server).cloned().unwrap_or_default(),
+        };
+        self.members.iter().map(contact).collect()
+    }
+
+    /// The server that should lead a group of an epoch, given by its zero-based index.
+    pub(crate) fn wanted_leader(&self, record: &Record, group: u16) -> ServerId {
+        if self.alone {
+            return self.server;
+        }
+        let configured = self.leaders.get(usize::from(group)).copied();
+        let fits = self.leaders.len() == usize::from(record.terms.groups);
+        let configured = configured.filter(|server| fits && record.is_member(*server));
+        configured.unwrap_or_else(|| leader_in_turn(record, group))
+    }
+}
+
+/// Members lead in turn, each as often as its weight says, and without runs where that can be. One whose weight is 0 leads
+/// nothing, unless all are.
+fn leader_in_turn(record: &Record, group: u16) -> ServerId {
+    let mut servers = record.terms.members.clone();
+    servers.sort_unstable();
+    let weight =
+        |server: &ServerId| record.contact(*server).map_or(Contact::DEFAULT_WEIGHT, |contact| contact.weight);
+    let mut weights: Vec<i64> = servers.iter().map(|server| weight(server).into()).collect();
+    if weights.iter().all(|weight| *weight == 0) {
+        weights.fill(1);
+    }
+    let all: i64 = weights.iter().sum();
+    let mut due = vec![0; servers.len()];
+    let mut leads = 0;
+    for _ in 0..=group {
+        due.iter_mut().zip(&weights).for_each(|(due, weight)| *due += weight);
+        let most = *due.iter().max().expect("a cluster has members");
+        leads = due.iter().position(|due| *due == most).expect("the greatest is one of them");
+        due[leads] -= all;
+    }
+    servers[leads]
+}
+
+impl From<&Contact> for Member {
+    fn from(contact: &Contact) -> Member {
+        let Contact { server, addresses, transfer, .. } = contact;
+        Member { server: *server, addresses: addresses.clone(), transfer: transfer.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use niagara_sequencer::epoch::{Chain, Terms};
+
+    use super::*;
+
+    fn leaders(weights: &[u16], groups: u16) -> Vec<u64> {
+        let contact = |(server, weight): (u64, &u16)| Contact {
+            server,
+            addresses: vec!["h:1".into()],
+            transfer: "h:2".into(),
+            weight: *weight,
+            note: String::new(),
+        };
+        let contacts: Vec<Contact> = (1..).zip(weights).map(contact).collect();
+        let members = contacts.iter().map(|contact| contact.server).collect();
+        let chain = Chain::genesis(Terms { groups, members, level: 1, contacts }).unwrap();
+        (0..groups).map(|group| leader_in_turn(&chain.newest().record, group)).collect()
+    }
+
+    #[test]
+    fn members_lead_in_turn_by_weight() {
+        assert_eq!(leaders(&[100, 100, 100], 7), [1, 2, 3, 1, 2, 3, 1]);
+        assert_eq!(leaders(&[0, 0], 3), [1, 2, 1]);
+        assert_eq!(leaders(&[100, 0, 100], 4), [1, 3, 1, 3]);
+        let of_four = leaders(&[300, 100], 8);
+        assert_eq!(of_four.iter().filter(|leader| **leader == 1).count(), 6);
+        assert!(of_four[..4].contains(&2), "{of_four:?}");
+    }
+}

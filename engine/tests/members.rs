@@ -1,0 +1,269 @@
+//! Servers come and go while others run and clients write.
+
+mod eventually;
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::thread;
+
+use bytes::Bytes;
+use eventually::eventually;
+use niagara_engine::internals::example::Counter;
+use niagara_engine::{
+    Config, Consistency, Durability, Engine, EngineState, Listeners, Member, MemberView, MembersChange,
+    NotChanged,
+};
+
+fn start(config: &Config) -> Engine<Counter> {
+    Engine::start(config.clone(), Counter::default()).unwrap()
+}
+
+/// Servers with ids from 1, which have two groups on one address.
+fn configs(servers: u16, durability: Durability, dir: &Path) -> Vec<Config> {
+    let mut configs = Config::local(servers, 1).unwrap();
+    configs.iter_mut().for_each(|config| fit(config, durability, dir));
+    configs
+}
+
+fn fit(config: &mut Config, durability: Durability, dir: &Path) {
+    config.groups = Some(2);
+    config.durability = durability;
+    config.data_dir = dir.join(config.server.to_string());
+    config.segment_bytes = 1 << 20;
+}
+
+/// A server that is to come, whose sockets listen already.
+fn newcomer(server: u64, of: &Config, dir: &Path) -> Config {
+    let listeners = [(), ()].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let [transfer, group] = [0, 1].map(|at| listeners[at].local_addr().unwrap().to_string());
+    let mut config =
+        Config::new(of.cluster, server, vec![Member { server, addresses: vec![group], transfer }]);
+    config.listeners = Listeners::new(listeners);
+    fit(&mut config, of.durability, dir);
+    config
+}
+
+fn contact(config: &Config) -> MemberView {
+    let Member { server, addresses, transfer } = config.members[0].clone();
+    MemberView { server, addresses, transfer, weight: 100, note: format!("note of {server}") }
+}
+
+/// Changes the members, and waits until the servers that run are there.
+fn change(engines: &[&Engine<Counter>], change: &MembersChange) {
+    let before = engines.iter().map(|engine| engine.client().epoch().number).max().unwrap();
+    let is_over = |engine: &&Engine<Counter>| engine.client().epoch().number > before;
+    eventually("a server takes the request", || {
+        engines.iter().any(|engine| engine.client().start_to_change_members(change.clone()).is_ok())
+            || engines.iter().any(is_over)
+    });
+    eventually("the epoch has ended", || {
+        engines.iter().filter(|engine| !change.leave.contains(&id(engine))).all(is_over)
+    });
+}
+
+fn id(engine: &Engine<Counter>) -> u64 {
+    engine.client().status().server
+}
+
+/// Starts a server that comes, when it is a member.
+fn come(config: &Config, member: &Engine<Counter>) -> Engine<Counter> {
+    let mut config = config.clone();
+    config.join = Some(member.client().epoch());
+    start(&config)
+}
+
+fn count(engine: &Engine<Counter>) -> usize {
+    let mut count = None;
+    eventually("a strong read is answered", || {
+        let read = engine.client().read(Consistency::Strong).wait();
+        count = read.ok().map(|counter| counter.load(SeqCst));
+        count.is_some()
+    });
+    count.unwrap()
+}
+
+fn write(engine: &Engine<Counter>, times: usize) {
+    for _ in 0..times {
+        engine.client().propose(Bytes::from_static(b"count")).unwrap().wait().unwrap();
+    }
+}
+
+fn have_quorum(engines: &[&Engine<Counter>]) {
+    eventually("a quorum", || engines.iter().all(|engine| engine.client().has_quorum()));
+}
+
+#[test]
+fn a_server_comes_while_clients_write() {
+    let dir = tempfile::tempdir().unwrap();
+    for durability in [Durability::Memory, Durability::Os] {
+        let dir = dir.path().join(durability.to_string());
+        let configs = configs(3, durability, &dir);
+        let engines: Vec<_> = configs.iter().map(start).collect();
+        let all: Vec<_> = engines.iter().collect();
+        have_quorum(&all);
+        let (stop, total) = (AtomicBool::new(false), AtomicUsize::new(0));
+        let four = newcomer(4, &configs[0], &dir);
+        let fourth = thread::scope(|scope| {
+            for engine in &engines {
+                scope.spawn(|| {
+                    while !stop.load(SeqCst) {
+                        let Ok(ticket) = engine.client().propose(Bytes::from_static(b"count")) else {
+                            continue;
+                        };
+                        ticket.wait().expect("each write has an outcome");
+                        total.fetch_add(1, SeqCst);
+                    }
+                });
+            }
+            change(&all, &MembersChange { leave: Vec::new(), come: vec![contact(&four)] });
+            let fourth = come(&four, &engines[0]);
+            have_quorum(&[&fourth]);
+            stop.store(true, SeqCst);
+            fourth
+        });
+        write(&fourth, 5);
+        let expected = total.load(SeqCst) + 5;
+        for engine in engines.iter().chain([&fourth]) {
+            let epoch = engine.client().epoch();
+            assert_eq!((epoch.members, epoch.members_since), (vec![1, 2, 3, 4], 2));
+            assert_eq!(epoch.contacts[3], contact(&four));
+            assert_eq!(count(engine), expected);
+        }
+    }
+}
+
+#[test]
+fn a_server_whose_disk_is_gone_is_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let configs = configs(3, Durability::Os, dir.path());
+    let mut engines: Vec<_> = configs.iter().map(start).collect();
+    have_quorum(&engines.iter().collect::<Vec<_>>());
+    write(&engines[0], 10);
+    engines.remove(1).stop();
+    std::fs::remove_dir_all(&configs[1].data_dir).unwrap();
+    let four = newcomer(4, &configs[0], dir.path());
+    change(
+        &engines.iter().collect::<Vec<_>>(),
+        &MembersChange { leave: vec![2], come: vec![contact(&four)] },
+    );
+    engines.push(come(&four, &engines[0]));
+    have_quorum(&engines.iter().collect::<Vec<_>>());
+    write(&engines[2], 10);
+
+    // All stop and start. What the files say of members is a hint; the one that has come needs no invitation any more.
+    engines.into_iter().for_each(Engine::stop);
+    let engines = [&configs[0], &configs[2], &four].map(start);
+    have_quorum(&engines.each_ref());
+    for engine in &engines {
+        assert_eq!(engine.client().epoch().members, [1, 3, 4]);
+        assert_eq!(count(engine), 20);
+    }
+    let refused = engines.iter().find_map(|engine| {
+        let two = MemberView { server: 2, ..contact(&four) };
+        let asked = engine.client().ask_for_members(&MembersChange { leave: Vec::new(), come: vec![two] });
+        Some(asked.unwrap_err())
+    });
+    assert_eq!(refused, Some(NotChanged::WasMember { server: 2 }));
+}
+
+#[test]
+fn a_server_that_leaves_stops_and_stays_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let configs = configs(3, Durability::Os, dir.path());
+    let mut engines: Vec<_> = configs.iter().map(start).collect();
+    have_quorum(&engines.iter().collect::<Vec<_>>());
+    write(&engines[0], 10);
+    change(&engines.iter().collect::<Vec<_>>(), &MembersChange { leave: vec![3], come: Vec::new() });
+    let third = engines.pop().unwrap();
+    let client = third.client();
+    eventually("the server knows that it is needed by nobody", || {
+        matches!(client.watch().current().state, EngineState::Removed { epoch: 2 })
+    });
+    third.stop();
+    write(&engines[0], 10);
+    assert_eq!(count(&engines[1]), 20);
+    let refused = Engine::start(configs[2].clone(), Counter::default()).unwrap_err().to_string();
+    assert!(refused.contains("server 3 was removed"), "{refused}");
+}
+
+#[test]
+fn a_server_that_was_away_learns_that_it_has_been_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let configs = configs(3, Durability::Os, dir.path());
+    let mut engines: Vec<_> = configs.iter().map(start).collect();
+    have_quorum(&engines.iter().collect::<Vec<_>>());
+    write(&engines[0], 10);
+    engines.pop().unwrap().stop();
+    change(&engines.iter().collect::<Vec<_>>(), &MembersChange { leave: vec![3], come: Vec::new() });
+    write(&engines[0], 10);
+    let third = start(&configs[2]);
+    let client = third.client();
+    eventually("the server knows that it is needed by nobody", || {
+        matches!(client.watch().current().state, EngineState::Removed { epoch: 2 })
+    });
+}
+
+#[test]
+fn one_server_grows_to_three() {
+    let dir = tempfile::tempdir().unwrap();
+    let configs = configs(1, Durability::Os, dir.path());
+    let mut engines = vec![start(&configs[0])];
+    have_quorum(&engines.iter().collect::<Vec<_>>());
+    for server in [5, 2] {
+        write(&engines[0], 10);
+        let config = newcomer(server, &configs[0], dir.path());
+        change(
+            &engines.iter().collect::<Vec<_>>(),
+            &MembersChange { leave: Vec::new(), come: vec![contact(&config)] },
+        );
+        engines.push(come(&config, &engines[0]));
+        have_quorum(&engines.iter().collect::<Vec<_>>());
+    }
+    write(&engines[2], 1);
+    for engine in &engines {
+        assert_eq!(engine.client().epoch().members, [1, 5, 2]);
+        assert_eq!(count(engine), 21);
+    }
+}
+
+#[test]
+fn what_cannot_be_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let configs = configs(3, Durability::Memory, dir.path());
+    let engines: Vec<_> = configs.iter().map(start).collect();
+    have_quorum(&engines.iter().collect::<Vec<_>>());
+    let leader =
+        engines.iter().find(|engine| engine.client().leaders().groups[0].leader == id(engine)).unwrap();
+    let client = leader.client();
+    let ask = |leave: &[u64], come: &[MemberView]| {
+        client.ask_for_members(&MembersChange { leave: leave.to_vec(), come: come.to_vec() })
+    };
+    let newcomer_four = newcomer(4, &configs[0], dir.path());
+    let four = contact(&newcomer_four);
+    assert_eq!(ask(&[7], &[]), Err(NotChanged::NotAMember { server: 7 }));
+    assert_eq!(ask(&[1, 2, 3], &[]), Err(NotChanged::Members { members: 0, most: 64 }));
+    for wrong in [
+        MemberView { server: 0, ..four.clone() },
+        MemberView { addresses: Vec::new(), ..four.clone() },
+        MemberView { transfer: String::new(), ..four.clone() },
+        MemberView { transfer: "x".repeat(2000), ..four.clone() },
+    ] {
+        assert_eq!(ask(&[], std::slice::from_ref(&wrong)), Err(NotChanged::Address { server: wrong.server }));
+    }
+    assert_eq!(ask(&[], &[four.clone(), four.clone()]), Err(NotChanged::Address { server: 4 }));
+
+    // Nobody listens where this one should be.
+    let gone = MemberView { transfer: "127.0.0.1:1".into(), ..four };
+    client.start_to_change_members(MembersChange { leave: Vec::new(), come: vec![gone] }).unwrap();
+    eventually("the refusal is shown", || client.epoch().refused.is_some());
+    let refused = client.epoch().refused.unwrap();
+    assert!(refused.contains("server 4") && refused.contains("127.0.0.1:1"), "{refused}");
+    assert_eq!(client.epoch().number, 1);
+
+    // A server that is to join has to be a member.
+    let mut stranger = newcomer(9, &configs[0], dir.path());
+    stranger.join = Some(client.epoch());
+    let refused = Engine::start(stranger, Counter::default()).unwrap_err().to_string();
+    assert!(refused.contains("server 9 is no member"), "{refused}");
+}
