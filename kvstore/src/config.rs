@@ -9,11 +9,13 @@ mod failover;
 mod free_ports;
 mod listeners;
 mod nearest;
+mod note;
 mod plan;
 mod tables;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
@@ -22,11 +24,14 @@ use std::time::Duration;
 use niagara_engine::niagara_net::Plain;
 use niagara_engine::{Config, Durability, Link, Member, Pinning, Reads, ServerId};
 use niagara_tls::{MutualFiles, ServerFiles};
-use tables::{EngineTable, File, FrontTable, LinkTable, PinningValue, ThreadsValue, TlsTable};
+use tables::{
+    EngineTable, File, FrontTable, LinkTable, MemberTable, PinningValue, ThreadsValue, TlsTable,
+};
 
 use crate::server::ServerConfig;
 use crate::{FrontEndConfig, TlsPorts};
 
+pub use note::Note;
 pub use plan::{Plan, PlannedServer, PlannedTls, Protection};
 
 /// A file for a thousand servers with as many groups each is about this long.
@@ -123,9 +128,29 @@ impl ConfigFile {
             certificate: base.join(&files.certificate),
             key: base.join(&files.key),
         });
-        let engine = engine_config(file, base)?;
+        let notes = notes(&file);
+        let mut engine = engine_config(file, base)?;
+        engine.notes = notes;
         Ok(ConfigFile { server: ServerConfig { engine, front, peer_tls }, http, https })
     }
+}
+
+/// What the file says of where clients find each member. This server is where it listens, unless the list says another.
+fn notes(file: &File) -> BTreeMap<ServerId, String> {
+    let note = |member: &MemberTable| {
+        let is_own = member.server == file.server;
+        let told = |address: &Option<String>, listens: Option<&String>| {
+            let address = address.as_ref().or(listens.filter(|_| is_own));
+            address.filter(|address| !listeners::is_wildcard(address) && !address.ends_with(":0")).cloned()
+        };
+        Note {
+            http: told(&member.http, Some(&file.http)),
+            https: told(&member.https, file.tls.as_ref().map(|tls| &tls.http)),
+            redis: told(&member.redis, Some(&file.redis)),
+        }
+        .to_text()
+    };
+    file.members.iter().map(|member| (member.server, note(member))).collect()
 }
 
 /// Reads a file's text, unless it is far longer than any configuration: a file named by mistake may be

@@ -42,6 +42,7 @@ pub mod config;
 mod database;
 mod decimal;
 mod description;
+mod directory;
 mod front;
 mod glob;
 pub mod http;

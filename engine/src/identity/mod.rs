@@ -45,6 +45,21 @@ use self::record::{Met, Record};
 use crate::config::Config;
 use crate::planted::{self, Bug};
 
+/// Whether the data directory is of a server that has had a part in its cluster: one that is to join needs no invitation
+/// then.
+pub(crate) fn has_started(config: &Config, files: &dyn Files) -> Result<bool, IdentityError> {
+    let path = config.data_dir.join("identity");
+    if config.durability == Durability::Memory {
+        return Ok(false);
+    }
+    let Some(bytes) = read(files, &path).map_err(|source| IdentityError::Io { path: path.clone(), source })? else {
+        return Ok(false);
+    };
+    let text = str::from_utf8(&bytes).map_err(|_| "it is no text".to_owned());
+    let record = text.and_then(Record::parse).map_err(|what| IdentityError::Damaged { path, what })?;
+    Ok(!record.joins || record.epochs.is_some())
+}
+
 /// A server's identity. Until [`begin`](Identity::begin) it remains as the last start left it, so a failed
 /// start changes nothing.
 #[derive(Debug)]

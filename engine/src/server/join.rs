@@ -95,7 +95,7 @@ impl Joining<'_> {
         match event {
             Event::Frame { from, body } => match Transfer::decode(&body) {
                 Ok(Transfer::Over { cut }) if cut.epoch >= self.record.epoch => {
-                    self.receiver.is_over(from, cut)
+                    self.receiver.is_over(from, cut);
                 }
                 Ok(message) => {
                     let received = self.receiver.receive(now, from, message, &self.store, || Unread, out);
@@ -143,10 +143,10 @@ impl Joining<'_> {
         self.next_word = now + WORD;
         match self.receiver.extent() {
             Some((from, received, bytes)) => {
-                tracing::info!(from, received, bytes, "receiving the cluster's state")
+                tracing::info!(from, received, bytes, "receiving the cluster's state");
             }
             None => {
-                tracing::info!("still waiting for a member that has a snapshot of an epoch with this server")
+                tracing::info!("still waiting for a member that has a snapshot of an epoch with this server");
             }
         }
     }

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use super::{
-    bench, certificates, del, demo, get, groups, leaders, list, log, manual, new_cluster, put, recover,
+    bench, certificates, del, demo, get, groups, leaders, list, log, manual, member, new_cluster, new_member, put, recover,
     serve, snapshot, status, txn, watch,
 };
 
@@ -22,6 +22,7 @@ pub struct Arguments {
 pub enum Command {
     Demo(demo::DemoArgs),
     NewCluster(new_cluster::NewClusterArgs),
+    NewMember(new_member::NewMemberArgs),
     Certificates(certificates::CertificatesArgs),
     Serve(serve::ServeArgs),
     Put(put::PutArgs),
@@ -33,6 +34,7 @@ pub enum Command {
     Status(status::StatusArgs),
     Leaders(leaders::LeadersArgs),
     Groups(groups::GroupsArgs),
+    Member(member::MemberArgs),
     Snapshot(snapshot::SnapshotArgs),
     Log(log::LogArgs),
     Recover(recover::RecoverArgs),

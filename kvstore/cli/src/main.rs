@@ -5,12 +5,14 @@
 //! | all | [`arguments`]: the definitions; [`mod@parse`]: parsing, and help |
 //! | `demo` | [`demo`]: a cluster in one process, with a load and a verdict |
 //! | `new-cluster` | [`new_cluster`]: writes configuration files |
+//! | `new-member` | [`new_member`]: writes the file of a server that joins |
 //! | `serve` | [`serve`]: one server |
 //! | `put`, `get`, `del` | [`put`], [`get`], [`del`], through [`ask`], which fails over |
 //! | `list` | [`list`]: the keys with a prefix, page by page |
 //! | `txn` | [`txn`]: several operations at one position |
 //! | `watch` | [`watch`]: changes, from one server after the other |
 //! | `groups` | [`groups`]: the number of groups, and how to change it |
+//! | `member`, `serve --join` | [`member`], [`join`]: servers that come and leave; with `groups` through [`epoch_change`] |
 //! | `leaders` | [`leaders`]: who leads which group, and how to change that |
 //! | `status` | [`status`]: what the servers report, and whether they agree |
 //! | `snapshot` | [`snapshot`]: takes, inspects, exports and imports snapshots |
@@ -28,18 +30,22 @@ mod certificates;
 mod cluster_args;
 mod del;
 mod demo;
+mod epoch_change;
 mod failure;
 mod figures;
 mod file_limit;
 mod get;
 mod groups;
 mod host;
+mod join;
 mod leaders;
 mod list;
 mod log;
 mod logs;
 mod manual;
+mod member;
 mod new_cluster;
+mod new_member;
 mod output;
 mod parse;
 mod password;
@@ -78,6 +84,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     match arguments.command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::NewCluster(arguments) => new_cluster::run(&arguments),
+        Command::NewMember(arguments) => new_member::run(&arguments),
         Command::Certificates(arguments) => certificates::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Put(arguments) => put::run(arguments),
@@ -87,6 +94,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Txn(arguments) => txn::run(arguments),
         Command::Watch(arguments) => watch::run(&arguments),
         Command::Groups(arguments) => groups::run(&arguments),
+        Command::Member(arguments) => member::run(arguments),
         Command::Leaders(arguments) => leaders::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Snapshot(arguments) => snapshot::run(&arguments),

@@ -85,6 +85,7 @@ logs one line with its addresses. It raises the limit of open files as far as th
 Examples:
   niagara serve --config c/server-1.toml
   niagara serve --config c/server-1.toml --log info,niagara_engine=debug
+  niagara serve --config c/server-4.toml --join http://10.0.0.1:7000,http://10.0.0.2:7000
 
 Exit status:
   0  stopped cleanly by a signal
@@ -243,6 +244,47 @@ Exit status:
   1  it has not happened in time; what was waited for is printed
   2  the command line is wrong
   3  refused: no server answered, no server leads a group, or another change came first
+  4  no answer to the request: it may have been made";
+
+/// Of `niagara new-member`.
+pub const NEW_MEMBER: &str = "\
+Asks a running cluster for its id, its durability and its number of groups, and writes a file for one more server, \
+with every setting explained. Other settings that all servers must have alike, such as `reads`, `requirepass` or \
+`peer_tls`, are to be copied from the file of another server.
+
+Examples:
+  niagara new-member --dir cluster --base-port 7100
+  niagara new-member --dir /etc/niagara --id 4 --host 10.0.0.4 --at http://10.0.0.1:7000
+
+Exit status:
+  0  the file is written
+  1  it cannot be written
+  2  the command line is wrong
+  3  no server answered, or the id is in use";
+
+/// Of `niagara member`.
+pub const MEMBER: &str = "\
+Servers come, leave and move while the others run and clients write. Each change ends the epoch at the same position \
+on every server; the next one goes on with the members of then (docs/members.md).
+
+A server that comes needs an id that was never used, a configuration file of its own (with the cluster's id, and among \
+the members itself alone), and a start with `niagara serve --join`. Then `add` lets it come, and waits until it has \
+received the state and serves. A server that leaves stops when a majority of the others has gone on; one that is down \
+learns of it when it starts. One change at a time; each can be repeated if its outcome is not known.
+
+Examples:
+  niagara serve --config server-4.toml --join http://10.0.0.1:7000
+  niagara member add --file server-4.toml --at http://10.0.0.1:7000
+  niagara member replace --id 2 --with 4 --addresses 10.0.0.4:7002 --transfer 10.0.0.4:7003 --http 10.0.0.4:7000
+  niagara member remove --id 3 --timeout 60
+  niagara member update --id 2 --weight 0
+  niagara member list --json
+
+Exit status:
+  0  the servers that answer are in one epoch, with the members that you asked for
+  1  it has not happened in time; what was waited for is printed
+  2  the command line is wrong
+  3  refused: no server answered, too few are up, the server cannot be reached, or another change came first
   4  no answer to the request: it may have been made";
 
 /// Of `niagara leaders`.

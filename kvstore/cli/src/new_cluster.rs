@@ -30,7 +30,7 @@ pub struct NewClusterArgs {
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     pub servers: u16,
     /// Number of Raft groups, 1 to 1024: about one for each core that replication may use. `auto` goes by the cores of
-    /// this machine, and says why. It cannot be changed later.
+    /// this machine, and says why. `niagara groups set` changes it later.
     #[arg(long, value_name = "R", default_value = "4")]
     pub groups: Groups,
     /// Number of addresses of each server for its groups, at most one for each: with one for each network link, every

@@ -3,14 +3,23 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use clap::Args;
+use niagara_client::Endpoint;
+use niagara_engine::{Client, EngineState};
+use niagara_kvstore::Kv;
 use niagara_kvstore::config::{ConfigFile, ConfigFileError};
 use niagara_kvstore::server::{Server, ServerConfig, ServerError};
 
+use super::cluster_args::AccessArgs;
 use super::failure::Failure;
 use super::stop_signal::StopSignal;
-use super::{file_limit, logs, manual, place};
+use super::{file_limit, join, logs, manual, place, shell};
+
+/// How long at most until a server that has been removed notices.
+const LOOK: Duration = Duration::from_secs(60);
 
 /// Run one server from its configuration file.
 #[derive(Debug, Args)]
@@ -19,6 +28,12 @@ pub struct ServeArgs {
     /// The server's configuration file; `niagara new-cluster` writes one.
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
+    /// Join a running cluster: the HTTP addresses of some of its members. `niagara member add` lets this server come;
+    /// it waits for that. Once it has joined, the option has no effect.
+    #[arg(long, value_name = "URL,...", value_delimiter = ',')]
+    pub join: Vec<Endpoint>,
+    #[command(flatten, next_help_heading = "With --join")]
+    pub access: AccessArgs,
     /// What to log to standard error: error, warn, info, debug, trace, or a list like
     /// `info,niagara_engine=debug` [default: the environment variable NIAGARA_LOG, else info].
     #[arg(long, value_name = "FILTER", value_parser = logs::parse_filter)]
@@ -28,14 +43,27 @@ pub struct ServeArgs {
 pub fn run(arguments: &ServeArgs) -> Result<ExitCode, Failure> {
     logs::start(arguments.log.as_deref(), "info")?;
     file_limit::raise();
-    let config = read(&arguments.config)?;
+    let mut config = read(&arguments.config)?;
     // A server with certificates reads them again at SIGHUP.
     let mut stop = StopSignal::watch_for(config.front.tls.is_none() && config.peer_tls.is_none())?;
+    let mut joining = None;
+    if !arguments.join.is_empty() {
+        let access = arguments.access.read(None)?;
+        let members: Vec<Endpoint> =
+            arguments.join.iter().map(|endpoint| endpoint.clone().with(&access)).collect();
+        let file = shell::path(&arguments.config);
+        if !join::await_membership(&mut config.engine, &members, &file, &stop.flag())? {
+            return Ok(ExitCode::SUCCESS);
+        }
+        joining = Some(join::end_at_signal(stop.flag()));
+    }
     let (id, groups, durability) = (config.engine.server, config.engine.groups(), config.engine.durability);
     let links = own_addresses(&config);
     let data_dir = config.engine.data_dir.clone();
     let server =
         Server::start(config).map_err(|error| not_started(id, &error, &data_dir, &arguments.config))?;
+    drop(joining);
+    let removed = stop_when_removed(server.client().clone());
     server.client().register_metrics(niagara_logging::register);
     tracing::info!(
         "server {id} serves: HTTP at {}, Redis at {}, {groups} groups at {links}, data in {} ({durability})",
@@ -48,8 +76,36 @@ pub fn run(arguments: &ServeArgs) -> Result<ExitCode, Failure> {
         "server {id} is draining: it hands its groups over and refuses requests; a second signal ends it immediately"
     );
     server.drain_and_stop();
-    tracing::info!("server {id} has stopped cleanly");
+    match removed.get() {
+        None => tracing::info!("server {id} has stopped cleanly"),
+        Some(epoch) => tracing::info!(
+            "server {id} has stopped: it was removed, and the cluster goes on without it since epoch {epoch}. Its data directory, {}, is \
+             of no further use",
+            data_dir.display()
+        ),
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Stops the server, as a signal does, when the cluster goes on without it. What is returned says since which epoch.
+fn stop_when_removed(client: Client<Kv>) -> Arc<OnceLock<u32>> {
+    let since = Arc::<OnceLock<u32>>::default();
+    let removed = Arc::clone(&since);
+    std::thread::spawn(move || {
+        let mut watch = client.watch();
+        loop {
+            match watch.current().state {
+                EngineState::Removed { epoch } => {
+                    let _ = removed.set(epoch);
+                    let raised = signal_hook::low_level::raise(signal_hook::consts::SIGTERM);
+                    return raised.unwrap_or_else(|error| tracing::error!(%error, "cannot stop: stop this server"));
+                }
+                EngineState::Stopped => return,
+                _ => drop(watch.changed_timeout(LOOK)),
+            }
+        }
+    });
+    since
 }
 
 /// Where clients connect, with and without TLS. A port that is not opened is 0.

@@ -110,10 +110,13 @@ impl Plan {
     fn identity(&self, own: &PlannedServer) -> String {
         let PlannedServer { server, http, redis, .. } = own;
         let (cluster, groups, durability) = (self.cluster, self.groups, self.durability);
-        let servers = self.servers.len();
+        let which = match self.servers.len() {
+            1 if *server != 1 => format!("server {server}, which joins a running cluster"),
+            servers => format!("server {server} of {servers}"),
+        };
         let (file, data_dir) = (Self::file_name(*server), Self::data_dir(*server));
         format!(
-            r#"# Niagara: server {server} of {servers}. Start it with
+            r#"# Niagara: {which}. Start it with
 #
 #     niagara serve --config {file}
 #

@@ -61,6 +61,7 @@ fn a_minimal_file_means_the_defaults() {
     let file = parse(MINIMAL).unwrap();
     let engine = &file.server.engine;
     let mut expected = Config::new(0xc1, 1, engine.members.clone());
+    expected.notes = engine.notes.clone();
     expected.data_dir = "/base/data".into();
     assert_eq!(format!("{engine:?}"), format!("{expected:?}"));
     let front = &file.server.front;

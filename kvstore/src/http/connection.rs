@@ -262,6 +262,7 @@ impl Protocol for HttpConnection {
                         What::Page { .. }
                         | What::ChangeLeaders { .. }
                         | What::ChangeGroups { .. }
+                        | What::ChangeMembers { .. }
                         | What::Snapshot { .. }
                         | What::Options(_)
                         | What::Preflight(_)
@@ -423,6 +424,10 @@ impl Protocol for HttpConnection {
             What::ChangeGroups { preconditions } => {
                 let body = std::mem::take(&mut self.command);
                 pages::change_groups(&self.site, &preconditions, &body, framing, engine, output)
+            }
+            What::ChangeMembers { preconditions } => {
+                let body = std::mem::take(&mut self.command);
+                pages::change_members(&self.site, &preconditions, &body, framing, engine, output)
             }
             What::Watch { request, .. } => {
                 self.begin_to_watch(request, framing, engine, output);

@@ -1,7 +1,7 @@
 //! /groups: the epoch and its number of groups, and requests for another number.
 
-use niagara_engine::NotChanged;
-use serde::Deserialize;
+use niagara_engine::{EpochView, NotChanged, ServerId};
+use serde::{Deserialize, Serialize};
 
 use super::fault::Fault;
 
@@ -13,6 +13,21 @@ pub(super) const MAX_BYTES: usize = 1 << 10;
 #[serde(deny_unknown_fields)]
 pub(crate) struct GroupsChange {
     pub groups: u16,
+}
+
+/// The epoch and its groups, as GET shows them.
+#[derive(Debug, Serialize)]
+pub(super) struct GroupsPage<'e> {
+    epoch: u32,
+    groups: u16,
+    members: &'e [ServerId],
+}
+
+impl GroupsPage<'_> {
+    pub(super) fn of(epoch: &EpochView) -> GroupsPage<'_> {
+        let EpochView { number, groups, members, .. } = epoch;
+        GroupsPage { epoch: *number, groups: *groups, members }
+    }
 }
 
 const HINT: &str = "send {\"groups\":8}";
@@ -33,14 +48,29 @@ impl Fault {
 
     /// Nothing was asked for.
     pub(super) fn not_changed(why: &NotChanged) -> Fault {
+        Fault::of_change(why, "GET /groups shows the epoch and its groups")
+    }
+
+    /// Nothing was asked for.
+    pub(super) fn members_not_changed(why: &NotChanged) -> Fault {
+        Fault::of_change(why, "GET /members shows the epoch and its members")
+    }
+
+    fn of_change(why: &NotChanged, hint: &'static str) -> Fault {
         let (status, error) = match why {
-            NotChanged::Groups { .. } => (400, "bad_request"),
+            NotChanged::Groups { .. }
+            | NotChanged::NotAMember { .. }
+            | NotChanged::WasMember { .. }
+            | NotChanged::Members { .. }
+            | NotChanged::Address { .. } => (400, "bad_request"),
             NotChanged::LeadsNothing { .. } => (409, "not_leading"),
             NotChanged::UnderWay => (409, "under_way"),
+            NotChanged::TooFewUp { .. } => (409, "too_few_up"),
+            NotChanged::Same => (409, "same"),
             NotChanged::Stopping => (503, "stopping"),
             _ => (409, "not_changed"),
         };
-        Fault::new(status, error, why.to_string(), "GET /groups shows the epoch and its groups")
+        Fault::new(status, error, why.to_string(), hint)
     }
 }
 

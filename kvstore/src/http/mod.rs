@@ -20,6 +20,7 @@ mod head_error;
 mod json;
 mod lasting;
 mod leaders;
+mod members;
 mod list;
 mod listing;
 mod media_type;

@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::exposition::prometheus_text;
 use super::fault::{Context, Fault};
-use super::groups::GroupsChange;
+use super::groups::{GroupsChange, GroupsPage};
+use super::members::{self, MembersPage};
 use super::leaders::LeadersChange;
 use super::media_type::Exposition;
 use super::preconditions::{Preconditions, Verdict};
@@ -15,6 +16,7 @@ use super::request::Page;
 use super::respond::{Framing, ResponseHead};
 use super::site::Site;
 use super::tags::Current;
+use crate::directory;
 use crate::protocol::{Engine, Output, Served};
 
 /// The content of /status.
@@ -83,7 +85,10 @@ pub(super) fn page<E: Engine>(
     match page {
         Page::Healthz | Page::Readyz => head.end_with("text/plain", b"ok\n"),
         Page::Status => {
-            let Site { http, redis, tls, members, members_https, .. } = site;
+            let Site { http, redis, tls, .. } = site;
+            let epoch = engine.epoch();
+            let members = directory::members(&epoch, &site.members, |note| note.http);
+            let members_https = directory::members(&epoch, &site.members_https, |note| note.https);
             let members = members.iter().map(|(server, http)| {
                 let https =
                     members_https.iter().find(|(other, _)| other == server).map(|(_, https)| https.as_str());
@@ -100,7 +105,8 @@ pub(super) fn page<E: Engine>(
             end_with_json(head, &page);
         }
         Page::Leaders => end_with_json(head, &engine.leaders()),
-        Page::Groups => end_with_json(head, &engine.epoch()),
+        Page::Groups => end_with_json(head, &GroupsPage::of(&engine.epoch())),
+        Page::Members => end_with_json(head, &MembersPage::of(engine)),
         Page::Metrics(exposition) => {
             let mut body = String::new();
             engine.encode_metrics(&mut body);
@@ -167,7 +173,35 @@ pub(super) fn change_groups<E: Engine>(
         .and_then(|change| engine.ask_for_groups(change.groups).map_err(|why| Fault::not_changed(&why)));
     match asked {
         Ok(()) => {
-            end_with_json(ResponseHead::begin(output, 202, framing, site), &engine.epoch());
+            let epoch = engine.epoch();
+            end_with_json(ResponseHead::begin(output, 202, framing, site), &GroupsPage::of(&epoch));
+            Served::Answered
+        }
+        Err(fault) => {
+            fault.print(Context::default(), framing, site, output);
+            if fault.status == 400 { Served::Malformed } else { Served::Answered }
+        }
+    }
+}
+
+/// Asks for other members, and prints those that there are. Later requests show what becomes of it.
+pub(super) fn change_members<E: Engine>(
+    site: &Site,
+    preconditions: &Preconditions,
+    body: &[u8],
+    framing: Framing,
+    engine: &E,
+    output: &mut Output,
+) -> Served {
+    if !passes(site, preconditions, Current::Absent, framing, output) {
+        return Served::Answered;
+    }
+    let asked = members::parse(body).and_then(|change| {
+        engine.start_to_change_members(change).map_err(|why| Fault::members_not_changed(&why))
+    });
+    match asked {
+        Ok(()) => {
+            end_with_json(ResponseHead::begin(output, 202, framing, site), &MembersPage::of(engine));
             Served::Answered
         }
         Err(fault) => {

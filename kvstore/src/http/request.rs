@@ -16,7 +16,7 @@ use super::respond::Framing;
 use super::target::{Target, target};
 use super::transaction::{self, Timed};
 use super::watch::WatchRequest;
-use super::{groups, leaders};
+use super::{groups, leaders, members};
 use crate::command::{Condition, MAX_VALUE_BYTES};
 
 /// A valid request, apart from its body.
@@ -67,6 +67,10 @@ pub(super) enum What {
     ChangeGroups {
         preconditions: Preconditions,
     },
+    /// Other members were requested, in the body.
+    ChangeMembers {
+        preconditions: Preconditions,
+    },
     /// A transaction, in the body.
     Transaction {
         /// Known once the body has arrived.
@@ -89,6 +93,8 @@ pub(super) enum Page {
     Status,
     Leaders,
     Groups,
+    /// The epoch and its members.
+    Members,
     Healthz,
     Readyz,
     Metrics(Exposition),
@@ -172,6 +178,7 @@ impl What {
             What::Page { page, .. } => *page == Page::Readyz,
             What::ChangeLeaders { .. }
             | What::ChangeGroups { .. }
+            | What::ChangeMembers { .. }
             | What::Snapshot { .. }
             | What::Options(_)
             | What::Preflight(_)
@@ -240,6 +247,16 @@ fn understand(head: &Head<'_>) -> Result<What, Fault> {
                 _ => Err(Fault::method_not_allowed(LEADERS_METHODS)),
             };
         }
+        "/members" => {
+            return match head.method {
+                "POST" => Ok(What::ChangeMembers { preconditions: Preconditions::of(head)? }),
+                "GET" | "HEAD" => {
+                    Ok(What::Page { page: Page::Members, preconditions: Preconditions::of(head)? })
+                }
+                "OPTIONS" => Ok(What::Options(LEADERS_METHODS)),
+                _ => Err(Fault::method_not_allowed(LEADERS_METHODS)),
+            };
+        }
         "/txn" => {
             return match head.method {
                 "POST" => Ok(What::Transaction { timed: Timed::No, preconditions: Preconditions::of(head)? }),
@@ -258,7 +275,7 @@ fn understand(head: &Head<'_>) -> Result<What, Fault> {
             };
         }
         _ => {
-            let hint = "there are /kv, /kv/{key}, /txn, /watch, /status, /leaders, /groups, /healthz, /readyz, /metrics and /snapshot";
+            let hint = "there are /kv, /kv/{key}, /txn, /watch, /status, /leaders, /groups, /members, /healthz, /readyz, /metrics and /snapshot";
             return Err(Fault::new(404, "not_found", "the resource does not exist", hint));
         }
     };
@@ -331,6 +348,10 @@ fn check_body(what: &What, body: Body) -> Result<(), Fault> {
             let hint = "send a JSON object with Content-Length";
             (groups::MAX_BYTES, Fault::groups_change_too_large, absent("a change of groups has a body", hint))
         }
+        What::ChangeMembers { .. } => {
+            let hint = "send a JSON object with Content-Length";
+            (members::MAX_BYTES, Fault::members_change_too_large, absent("a change of members has a body", hint))
+        }
         What::Transaction { .. } => {
             let hint = "send a JSON object with Content-Length";
             (transaction::MAX_BYTES, Fault::transaction_too_large, absent("a transaction has a body", hint))
@@ -339,7 +360,7 @@ fn check_body(what: &What, body: Body) -> Result<(), Fault> {
             return match body {
                 Body::Absent | Body::Length(0) => Ok(()),
                 _ => {
-                    let message = "only a PUT, and a POST to /txn, /leaders and /groups, has a body";
+                    let message = "only a PUT, and a POST to /txn, /leaders, /groups and /members, has a body";
                     Err(Fault::bad_request(message, "leave it out"))
                 }
             };
@@ -506,6 +527,7 @@ mod tests {
             ("/status", PAGE_METHODS),
             ("/leaders", LEADERS_METHODS),
             ("/groups", LEADERS_METHODS),
+            ("/members", LEADERS_METHODS),
             ("/snapshot", SNAPSHOT_METHODS),
             ("/txn", TRANSACTION_METHODS),
             ("/kv", PAGE_METHODS),

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use niagara_engine::{
-    Completion, Consistency, EpochView, GlobalPosition, LaneId, Leaders, NotAttached, NotChanged, NotMoved,
+    Completion, Consistency, EpochView, GlobalPosition, LaneId, Leaders, NotAttached, MembersChange, NotChanged, NotMoved,
     Port, Reads, Refused, StateMachine, Status,
 };
 
@@ -62,6 +62,10 @@ pub(crate) trait Engine {
     }
     /// Asks for another number of groups.
     fn ask_for_groups(&self, _groups: u16) -> Result<(), NotChanged> {
+        Err(NotChanged::Stopping)
+    }
+    /// Asks for other members, when those that come can be reached.
+    fn start_to_change_members(&self, _change: MembersChange) -> Result<(), NotChanged> {
         Err(NotChanged::Stopping)
     }
     /// Leaves a group to others.
@@ -166,6 +170,10 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> Engine for Port<S> {
 
     fn ask_for_groups(&self, groups: u16) -> Result<(), NotChanged> {
         self.client().ask_for_groups(groups)
+    }
+
+    fn start_to_change_members(&self, change: MembersChange) -> Result<(), NotChanged> {
+        self.client().start_to_change_members(change)
     }
 
     fn leave(&self, group: u16) -> Result<(), NotMoved> {

@@ -8,6 +8,7 @@ use niagara_engine::{ServerId, Status};
 use super::about::About;
 use super::failover::{Failover, RedisAddress};
 use super::topology::{Standing, Topology};
+use crate::directory;
 use crate::protocol::Engine;
 
 /// Shared by all Redis connections of a thread.
@@ -64,6 +65,7 @@ impl RedisSite {
     fn topology(&self, engine: &impl Engine, status: &Status, address: RedisAddress) -> Topology {
         let serves = engine.has_quorum() && !engine.is_retiring() && !engine.is_diverged();
         let standing = Standing { cluster: &status.cluster, server: status.server, address, serves };
-        Topology::new(&standing, &self.failover.members, &engine.connected())
+        let members = directory::members(&engine.epoch(), &self.failover.members, |note| note.redis?.parse().ok());
+        Topology::new(&standing, &members, &engine.connected())
     }
 }

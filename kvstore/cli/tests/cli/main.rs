@@ -5,6 +5,7 @@ mod demo;
 mod exit_statuses;
 mod groups;
 mod log_sinks;
+mod members;
 mod new_cluster;
 mod process;
 mod recover;

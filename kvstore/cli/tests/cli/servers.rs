@@ -94,7 +94,7 @@ pub fn free_address() -> String {
 
 /// The first of enough consecutive free ports for a small cluster, below those that the system gives to
 /// clients. No two tests of a process get the same.
-fn free_block() -> u16 {
+pub fn free_block() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let offset = std::process::id() as u16 % 300;
     let is_free = |base: &u16| (*base..base + 30).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok());

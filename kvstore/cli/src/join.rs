@@ -1,0 +1,132 @@
+//! How a server that joins a running cluster learns which epoch it is a member of: it asks a member until it is one.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use niagara_client::{Endpoint, Request};
+use niagara_engine::{Config, EpochView, Listeners};
+use serde::Deserialize;
+
+use super::failure::Failure;
+
+/// How often to ask.
+const ASK: Duration = Duration::from_millis(200);
+/// How often to say what is waited for.
+const SAY: Duration = Duration::from_secs(10);
+/// How long a member may take to answer.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What a member says of its cluster.
+#[derive(Deserialize)]
+struct Page {
+    cluster: String,
+    #[serde(flatten)]
+    epoch: EpochView,
+}
+
+/// Listens at the server's addresses, so that members can see that it is there, and waits until it is one of them.
+/// `false`: it has been told to stop.
+pub fn await_membership(
+    config: &mut Config,
+    members: &[Endpoint],
+    file: &str,
+    stops: &AtomicBool,
+) -> Result<bool, Failure> {
+    let has_started = config.has_started();
+    if has_started.map_err(|error| Failure::new(error, "look at `data_dir` in the configuration file"))? {
+        tracing::info!("this server has joined its cluster before: it starts as it is");
+        return Ok(true);
+    }
+    config.listeners = listen(config)?;
+    let mut said: Option<Instant> = None;
+    while !stops.load(SeqCst) {
+        let mut why = "no member answers".to_owned();
+        for member in members {
+            match ask(member, config)? {
+                Ok(epoch) => {
+                    config.join = Some(epoch);
+                    return Ok(true);
+                }
+                Err(not_yet) => why = not_yet,
+            }
+        }
+        if said.is_none_or(|said| said.elapsed() >= SAY) {
+            let at = members.iter().map(Endpoint::to_string).collect::<Vec<_>>().join(",");
+            tracing::info!("{why}; let it come with: niagara member add --file {file} --at {at}");
+            said = Some(Instant::now());
+        }
+        thread::sleep(ASK);
+    }
+    Ok(false)
+}
+
+/// The epoch that this server is a member of, or why it is none.
+fn ask(member: &Endpoint, config: &Config) -> Result<Result<EpochView, String>, Failure> {
+    let response = match member.send(&Request::get("/members"), PATIENCE) {
+        Ok(response) if response.status == 200 => response,
+        Ok(response) => return Ok(Err(format!("{member} answers with HTTP status {}", response.status))),
+        Err(trouble) => return Ok(Err(format!("{member}: {trouble}"))),
+    };
+    let Ok(Page { cluster, epoch }) = serde_json::from_slice(&response.body) else {
+        return Ok(Err(format!("{member} does not say who is a member: does it run an earlier release?")));
+    };
+    let own = format!("{:032x}", config.cluster);
+    if cluster != own {
+        let what = format!("{member} is of cluster {cluster}, but `cluster` in the file is {own}");
+        return Err(Failure::new(what, "correct the file, or name a member of that cluster with --join"));
+    }
+    Ok(match epoch.members.contains(&config.server) {
+        true => Ok(epoch),
+        false => Err(format!("server {} is no member yet", config.server)),
+    })
+}
+
+fn listen(config: &Config) -> Result<Listeners, Failure> {
+    let own = config.members.iter().find(|member| member.server == config.server);
+    let Some(own) = own else {
+        let what = format!("`members` in the file does not list this server, {}", config.server);
+        return Err(Failure::new(what, "add its own addresses; those of the others come from the cluster"));
+    };
+    let groups = own.addresses.iter().enumerate().map(|(at, address)| {
+        let listen = config.links.get(at).and_then(|link| link.listen);
+        listen.map_or_else(|| address.clone(), |listen| listen.to_string())
+    });
+    let bind = |address: String| {
+        TcpListener::bind(&address).map_err(|error| {
+            let hint = "another program may have that port (`ss -ltnp` shows which); the address must belong to this machine";
+            Failure::new(format!("cannot listen at {address}: {error}"), hint)
+        })
+    };
+    let listeners = [own.transfer.clone()].into_iter().chain(groups).map(bind);
+    Ok(Listeners::new(listeners.collect::<Result<Vec<_>, _>>()?))
+}
+
+/// Ends the process at a signal while the first state is fetched: nothing can be lost then. What is returned keeps it from
+/// doing so, as soon as it is dropped.
+pub fn end_at_signal(stops: Arc<AtomicBool>) -> EndsAtSignal {
+    let is_over = Arc::<AtomicBool>::default();
+    let over = Arc::clone(&is_over);
+    thread::spawn(move || {
+        while !over.load(SeqCst) {
+            if stops.load(SeqCst) {
+                tracing::info!("stopped before this server had joined its cluster");
+                niagara_logging::flush();
+                std::process::exit(0);
+            }
+            thread::sleep(ASK);
+        }
+    });
+    EndsAtSignal(is_over)
+}
+
+/// See [`end_at_signal`].
+pub struct EndsAtSignal(Arc<AtomicBool>);
+
+impl Drop for EndsAtSignal {
+    fn drop(&mut self) {
+        self.0.store(true, SeqCst);
+    }
+}

@@ -1,0 +1,97 @@
+//! `niagara new-member`: writes the configuration file of a server that is to join a running cluster.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use niagara_client::DEFAULT_PORT;
+use niagara_client::survey::Survey;
+use niagara_engine::{EpochView, Status};
+use niagara_kvstore::config::{Plan, PlannedServer, Protection};
+
+use super::ask::endpoints;
+use super::cluster_args::ClusterArgs;
+use super::epoch_change::Servers;
+use super::failure::Failure;
+use super::host::parse_host;
+use super::new_cluster::write_files;
+use super::output::print;
+use super::{file_limit, manual, shell};
+
+/// Write the configuration file of a server that is to join a running cluster.
+#[derive(Debug, Args)]
+#[command(after_long_help = manual::NEW_MEMBER)]
+pub struct NewMemberArgs {
+    /// The server's id, which no server of the cluster has ever had [default: one more than the greatest].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub id: Option<u64>,
+    /// Where the file goes: DIR/server-N.toml. An existing file is never overwritten.
+    #[arg(long)]
+    pub dir: PathBuf,
+    /// The server's host.
+    #[arg(long, default_value = "127.0.0.1", value_parser = parse_host)]
+    pub host: String,
+    /// The server's first port: HTTP, then Redis, then one for each address of the groups, then one for snapshots.
+    #[arg(long, value_name = "PORT", default_value_t = DEFAULT_PORT, value_parser = clap::value_parser!(u16).range(1..))]
+    pub base_port: u16,
+    /// Number of addresses for the groups [default: as many as the first member has].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub addresses: Option<u16>,
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+}
+
+pub fn run(arguments: &NewMemberArgs) -> Result<ExitCode, Failure> {
+    file_limit::raise();
+    let named = endpoints(&arguments.cluster)?;
+    let at: Vec<String> = named.iter().map(ToString::to_string).collect();
+    let survey = Survey::take(named, Duration::from_secs(arguments.cluster.timeout.into()));
+    let Some(status) = survey.statuses().next() else {
+        return Err(Failure::refused("no server answers", "name running servers with --at URL,URL, or --config FILE"));
+    };
+    let epoch = Servers::find(&arguments.cluster, "/members")?.newest()?;
+    let plan = plan(arguments, status, &epoch)?;
+    write_files(&plan, &arguments.dir)?;
+    let server = plan.servers[0].server;
+    let file = shell::path(&arguments.dir.join(Plan::file_name(server)));
+    let at = at.join(",");
+    print(format!(
+        "Start server {server} on its machine; it waits until it may come:\n  niagara serve --config {file} --join {at}\n\n\
+         Then let it come:\n  niagara member add --file {file} --at {at}\n"
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn plan(arguments: &NewMemberArgs, status: &Status, epoch: &EpochView) -> Result<Plan, Failure> {
+    let greatest = epoch.members.iter().copied().max().unwrap_or(0);
+    let server = arguments.id.unwrap_or(greatest + 1);
+    if epoch.members.contains(&server) {
+        let what = format!("server {server} is a member already");
+        return Err(Failure::refused(what, "choose an id that was never used"));
+    }
+    let as_the_first = || epoch.contacts.first().map_or(1, |contact| contact.addresses.len() as u16);
+    let addresses = arguments.addresses.unwrap_or_else(as_the_first).min(epoch.groups);
+    let last = u32::from(arguments.base_port) + 2 + u32::from(addresses);
+    if last > u32::from(u16::MAX) {
+        return Err(Failure::usage(format!("there is no port {last}"), "choose a lower --base-port"));
+    }
+    let at = |offset: u16| format!("{}:{}", arguments.host, arguments.base_port + offset);
+    let own = PlannedServer {
+        server,
+        http: at(0),
+        redis: at(1),
+        addresses: (0..addresses).map(|address| at(2 + address)).collect(),
+        transfer: at(2 + addresses),
+        tls: None,
+    };
+    let cluster = u128::from_str_radix(&status.cluster, 16)
+        .map_err(|_| Failure::new(format!("{} is no cluster id", status.cluster), "is that a Niagara server?"))?;
+    Ok(Plan {
+        cluster,
+        groups: epoch.groups,
+        durability: status.durability,
+        servers: vec![own],
+        protection: Protection::default(),
+    })
+}

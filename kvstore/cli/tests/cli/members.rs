@@ -1,0 +1,138 @@
+//! `niagara member` and `niagara serve --join`: servers come, replace dead ones and leave, under load.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
+
+use niagara_kvstore::config::ConfigFile;
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::process::{Finished, Running, run};
+use crate::servers::{Cluster, free_block, text};
+
+/// The members that a command prints.
+fn members(finished: &Finished) -> Vec<u64> {
+    assert_eq!(finished.status, Some(0), "{finished:?}");
+    let document: Value = serde_json::from_slice(&finished.stdout).unwrap();
+    document["members"].as_array().unwrap().iter().map(|member| member.as_u64().unwrap()).collect()
+}
+
+/// Writes the file of a server that is to come.
+fn new_member(cluster: &Cluster, id: u64) -> PathBuf {
+    let (id, port) = (id.to_string(), free_block().to_string());
+    let dir = cluster.dir.path().to_str().unwrap();
+    let written = cluster.run(&["new-member", "--id", &id, "--dir", dir, "--base-port", &port]);
+    assert_eq!(written.status, Some(0), "{written:?}");
+    assert!(written.text().contains("niagara member add --file"), "{written:?}");
+    cluster.file(id.parse().unwrap())
+}
+
+/// Starts it; it waits until it is a member.
+fn join(cluster: &Cluster, file: &std::path::Path) -> Running {
+    let mut server = Running::start(["serve", "--config", text(file), "--join", &cluster.url(1)]);
+    server.wait_for("is no member yet");
+    server
+}
+
+/// Runs a command that waits as long as it takes on a busy machine.
+fn patiently(cluster: &Cluster, arguments: &[&str]) -> Finished {
+    cluster.run(&[arguments, &["--timeout", "60"]].concat())
+}
+
+/// Increments a counter until told to stop, and counts what was acknowledged. A server that leaves may refuse.
+fn count(at: SocketAddr, stop: &AtomicBool, acknowledged: &AtomicU64) {
+    let connection = std::net::TcpStream::connect(at).unwrap();
+    connection.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let mut answers = std::io::BufReader::new(connection.try_clone().unwrap());
+    while !stop.load(SeqCst) {
+        let (mut connection, mut answer) = (&connection, String::new());
+        std::io::Write::write_all(&mut connection, b"INCR counter\r\n").unwrap();
+        std::io::BufRead::read_line(&mut answers, &mut answer).unwrap();
+        match answer.as_bytes() {
+            [b':', ..] => {
+                acknowledged.fetch_add(1, SeqCst);
+            }
+            // It has no effect: the groups have no leaders yet.
+            [b'-', b'N', b'O', b'Q', ..] => {}
+            _ => panic!("the outcome of an increment is {answer:?}"),
+        }
+    }
+}
+
+#[test]
+fn servers_come_and_replace_dead_ones_and_leave() {
+    let mut cluster = Cluster::start_with(3, 2, &["--durability", "os"]);
+    assert_eq!(cluster.run_when_ready(&["put", "counter", "0"]).status, Some(0));
+    let (stop, acknowledged) = (AtomicBool::new(false), AtomicU64::new(0));
+    let (four, five) = (new_member(&cluster, 4), new_member(&cluster, 5));
+    let second = cluster.servers.remove(1);
+    let (fourth, fifth, replaced, added) = std::thread::scope(|scope| {
+        for server in [1, 3] {
+            let at = ConfigFile::read(cluster.file(server)).unwrap().server.front.redis;
+            let (stop, acknowledged) = (&stop, &acknowledged);
+            scope.spawn(move || count(at, stop, acknowledged));
+        }
+        // The disk of server 2 is gone.
+        second.end_with(Signal::KILL);
+        std::fs::remove_dir_all(cluster.dir.path().join("data-2")).unwrap();
+        let fourth = join(&cluster, &four);
+        let replaced = patiently(&cluster, &["member", "replace", "--id", "2", "--file", text(&four), "--json"]);
+        let fifth = join(&cluster, &five);
+        let added = patiently(&cluster, &["member", "add", "--file", text(&five), "--json"]);
+        stop.store(true, SeqCst);
+        (fourth, fifth, replaced, added)
+    });
+    assert_eq!(members(&replaced), [1, 3, 4]);
+    assert_eq!(members(&added), [1, 3, 4, 5]);
+    assert!(acknowledged.load(SeqCst) > 0);
+    let value = |file: &PathBuf| {
+        let at = ConfigFile::read(file).unwrap().server.front.http.to_string();
+        run(["get", "counter", "--at", &format!("http://{at}")]).text().trim().to_owned()
+    };
+    for file in [&four, &five, &cluster.file(1)] {
+        assert_eq!(value(file), acknowledged.load(SeqCst).to_string());
+    }
+    cluster.servers.extend([fourth, fifth]);
+
+    // Whoever asks one server finds all.
+    let status = run(["status", "--json", "--at", &cluster.url(1)]);
+    let rows: Value = serde_json::from_slice(&status.stdout).unwrap();
+    assert!(status.text().contains(&cluster.url(1)) && rows.to_string().contains("\"server\":5"), "{status:?}");
+
+    // Each change may be asked for again.
+    let again = patiently(&cluster, &["member", "add", "--file", text(&five), "--json"]);
+    assert!(again.stderr.contains("server 5 is a member already"), "{again:?}");
+    let used = patiently(&cluster, &["member", "add", "--id", "2", "--addresses", "h:1", "--transfer", "h:2"]);
+    assert!(used.status == Some(3) && used.stderr.contains("choose an id that was never used"), "{used:?}");
+    let absent = new_member(&cluster, 6);
+    let refused = patiently(&cluster, &["member", "add", "--file", text(&absent)]);
+    assert!(refused.status == Some(3) && refused.stderr.contains("cannot connect to server 6"), "{refused:?}");
+
+    let moved = patiently(&cluster, &["member", "update", "--id", "5", "--weight", "0", "--json"]);
+    let document: Value = serde_json::from_slice(&moved.stdout).unwrap();
+    assert_eq!(document["contacts"][3]["weight"], 0, "{document}");
+
+    // A server that leaves ends by itself, and does not come back.
+    let left = patiently(&cluster, &["member", "remove", "--id", "3", "--json"]);
+    assert_eq!(members(&left), [1, 4, 5]);
+    let mut third = cluster.servers.remove(1);
+    third.wait_for("server 3 has stopped: it was removed");
+    drop(third);
+    let mut third = cluster.serve(3);
+    third.wait_for("server 3 was removed from its cluster");
+
+    // Killed, the others come back as members, without --join.
+    cluster.servers.drain(..).for_each(|server| {
+        server.end_with(Signal::KILL);
+    });
+    for server in [1, 4, 5] {
+        let mut running = cluster.serve(server);
+        running.wait_for(&format!("server {server} serves: HTTP at "));
+        cluster.servers.push(running);
+    }
+    let value = cluster.run_when_ready(&["get", "counter"]).text().trim().to_owned();
+    assert_eq!(value, acknowledged.load(SeqCst).to_string());
+    assert_eq!(members(&cluster.run(&["member", "list", "--json"])), [1, 4, 5]);
+}
