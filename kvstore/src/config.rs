@@ -24,9 +24,7 @@ use std::time::Duration;
 use niagara_engine::niagara_net::Plain;
 use niagara_engine::{Config, Durability, Link, Member, Pinning, Reads, ServerId};
 use niagara_tls::{MutualFiles, ServerFiles};
-use tables::{
-    EngineTable, File, FrontTable, LinkTable, MemberTable, PinningValue, ThreadsValue, TlsTable,
-};
+use tables::{EngineTable, File, FrontTable, LinkTable, MemberTable, PinningValue, ThreadsValue, TlsTable};
 
 use crate::server::ServerConfig;
 use crate::{FrontEndConfig, TlsPorts};

@@ -17,7 +17,8 @@ pub(crate) fn members<T: Clone>(
     let address = |server: &ServerId| {
         let contact = epoch.contacts.iter().find(|contact| contact.server == *server);
         let told = contact.and_then(|contact| pick(Note::parse(&contact.note)));
-        let known = || configured.iter().find(|(member, _)| member == server).map(|(_, address)| address.clone());
+        let known =
+            || configured.iter().find(|(member, _)| member == server).map(|(_, address)| address.clone());
         Some((*server, told.or_else(known)?))
     };
     epoch.members.iter().filter_map(address).collect()

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::handle::Client;
 use super::members::MemberView;
 use crate::identity::random;
-use crate::progress::{EpochProgress, Mail};
+use crate::progress::{EpochProgress, GroupProgress, Mail};
 use crate::state_machine::StateMachine;
 
 /// Why no other epoch was asked for.
@@ -155,16 +155,18 @@ impl<S: StateMachine> Client<S> {
 
     /// Asks for other terms, by a group that this server leads.
     pub(super) fn ask_for(&self, epoch: &EpochProgress, next: Terms) -> Result<(), NotChanged> {
-        let anchor = epoch.anchor.load(SeqCst) as usize;
-        let anchor_first =
-            [anchor].into_iter().chain(0..epoch.groups.len()).map(|group| &epoch.groups[group]);
-        let Some(group) = anchor_first.clone().find(|group| group.leads.load(SeqCst)) else {
-            let leaders = anchor_first.map(|group| group.leader.load(SeqCst));
-            return Err(NotChanged::LeadsNothing {
-                leader: leaders.into_iter().find(|leader| *leader != 0).unwrap_or(0),
-            });
-        };
+        let group = asks(epoch)?;
         group.send(Mail::End(Arc::new(EpochEnd { epoch: epoch.number, next, request: random() })));
         Ok(())
     }
+}
+
+/// A group that this server leads: that of the latest command, if it is one, since the merge waits for none then.
+pub(super) fn asks(epoch: &EpochProgress) -> Result<&GroupProgress, NotChanged> {
+    let anchor = epoch.anchor.load(SeqCst) as usize;
+    let anchor_first = [anchor].into_iter().chain(0..epoch.groups.len()).map(|group| &epoch.groups[group]);
+    anchor_first.clone().find(|group| group.leads.load(SeqCst)).ok_or_else(|| {
+        let mut leaders = anchor_first.map(|group| group.leader.load(SeqCst));
+        NotChanged::LeadsNothing { leader: leaders.find(|leader| *leader != 0).unwrap_or(0) }
+    })
 }

@@ -10,7 +10,7 @@ use niagara_sequencer::GlobalPosition;
 use niagara_sequencer::epoch::{Chain, Contact, Epoch, Record, Refused, Terms};
 use serde::{Deserialize, Serialize};
 
-use super::epochs::{EpochView, NotChanged};
+use super::epochs::{EpochView, NotChanged, asks};
 use super::handle::Client;
 use crate::progress::EpochProgress;
 use crate::state_machine::StateMachine;
@@ -103,6 +103,7 @@ impl<S: StateMachine> Client<S> {
     pub fn start_to_change_members(&self, change: MembersChange) -> Result<(), NotChanged> {
         let epoch = self.running_epoch()?;
         self.terms_after(epoch, &change)?;
+        asks(epoch)?;
         if !self.shared.progress.change.begins() {
             return Err(NotChanged::UnderWay);
         }

@@ -52,7 +52,9 @@ pub(crate) fn has_started(config: &Config, files: &dyn Files) -> Result<bool, Id
     if config.durability == Durability::Memory {
         return Ok(false);
     }
-    let Some(bytes) = read(files, &path).map_err(|source| IdentityError::Io { path: path.clone(), source })? else {
+    let Some(bytes) =
+        read(files, &path).map_err(|source| IdentityError::Io { path: path.clone(), source })?
+    else {
         return Ok(false);
     };
     let text = str::from_utf8(&bytes).map_err(|_| "it is no text".to_owned());

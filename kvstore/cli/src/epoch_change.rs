@@ -37,6 +37,8 @@ pub struct Standing {
 pub struct Wanted<'w> {
     /// The number of the epoch.
     pub epoch: u32,
+    /// The server that took the request: if it cannot meet it, it says so.
+    pub asked: u64,
     /// Servers that do not come there.
     pub leave: &'w [u64],
     /// Whether it is the epoch that was asked for; if not, what it is.
@@ -77,18 +79,19 @@ impl Servers {
         })
     }
 
-    /// Asks the servers in turn until one takes the request: only one that leads a group does.
-    pub fn ask_for(&self, body: &[u8], begun: Instant) -> Result<(), Failure> {
+    /// Asks the servers in turn until one takes the request: only one that leads a group does. Returns its id.
+    pub fn ask_for(&self, body: &[u8], begun: Instant) -> Result<u64, Failure> {
         loop {
             let mut refused = None;
-            for (_, endpoint) in &self.servers {
+            for (server, endpoint) in &self.servers {
                 let request = Request::post(self.page).body(body.to_vec());
                 let response = endpoint.send(&request, self.timeout).map_err(|trouble| {
-                    let hint = format!("look with `niagara{}` before you try again", self.page.replace('/', " "));
+                    let hint =
+                        format!("look with `niagara{}` before you try again", self.page.replace('/', " "));
                     Failure::unknown(format!("{endpoint}: {trouble}"), hint)
                 })?;
                 match response.status {
-                    202 => return Ok(()),
+                    202 => return Ok(*server),
                     409 | 503 => refused = Some(refusal(&response)),
                     _ => return Err(refusal(&response)),
                 }
@@ -113,7 +116,8 @@ impl Servers {
                 let hint = "look what there is now, then ask again";
                 return Err(Failure::refused(format!("another change came first: {what}"), hint));
             }
-            if let Some(why) = behind.iter().find_map(|standing| standing.epoch.refused.clone()) {
+            let asked = behind.iter().find(|standing| standing.server == wanted.asked);
+            if let Some(why) = asked.and_then(|standing| standing.epoch.refused.clone()) {
                 return Err(Failure::refused(why, "nothing has changed"));
             }
             let waits = behind.iter().filter(|standing| !wanted.leave.contains(&standing.server));

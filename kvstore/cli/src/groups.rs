@@ -55,7 +55,11 @@ pub fn run(arguments: &GroupsArgs) -> Result<ExitCode, Failure> {
     }
     let all = servers.ask_all();
     let json = arguments.json || matches!(arguments.change, Some(GroupsCommand::Set { json: true, .. }));
-    print(if json { pretty(&all.iter().map(Row::of).collect::<Vec<_>>()) } else { report(&all, style::for_stdout()) })?;
+    print(if json {
+        pretty(&all.iter().map(Row::of).collect::<Vec<_>>())
+    } else {
+        report(&all, style::for_stdout())
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -81,12 +85,12 @@ fn set(servers: &Servers, groups: u16) -> Result<(), Failure> {
         return Ok(());
     }
     let begun = Instant::now();
-    servers.ask_for(format!("{{\"groups\":{groups}}}").as_bytes(), begun)?;
+    let asked = servers.ask_for(format!("{{\"groups\":{groups}}}").as_bytes(), begun)?;
     let is_it = |epoch: &EpochView| match epoch.groups {
         found if found == groups => Ok(()),
         found => Err(format!("there are {found} groups now")),
     };
-    servers.await_epoch(&Wanted { epoch: epoch.number + 1, leave: &[], is_it: &is_it }, begun)
+    servers.await_epoch(&Wanted { epoch: epoch.number + 1, asked, leave: &[], is_it: &is_it }, begun)
 }
 
 fn report(all: &[Standing], paint: Paint) -> String {

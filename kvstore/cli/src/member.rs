@@ -126,7 +126,9 @@ pub fn run(arguments: MemberArgs) -> Result<ExitCode, Failure> {
         MemberCommand::List { common } => (common, Wish::Nothing),
         MemberCommand::Add { place, common } => (common, Wish::Come(place.id, place.place)),
         MemberCommand::Remove { id, common } => (common, Wish::Leave(id)),
-        MemberCommand::Replace { leaves, with, place, common } => (common, Wish::Replace(leaves, with, place)),
+        MemberCommand::Replace { leaves, with, place, common } => {
+            (common, Wish::Replace(leaves, with, place))
+        }
         MemberCommand::Update { place, common } => (common, Wish::Move(place.id, place.place)),
     };
     let servers = Servers::find(&common.cluster, "/members")?;
@@ -203,17 +205,24 @@ impl Wish {
 
 impl PlaceWithoutId {
     fn id(&self, id: Option<u64>) -> Result<u64, Failure> {
-        let in_file = || Ok::<_, Failure>(self.file.as_ref().map(|file| serve::read(file)).transpose()?.map(|file| file.engine.server));
+        let in_file = || {
+            Ok::<_, Failure>(
+                self.file.as_ref().map(|file| serve::read(file)).transpose()?.map(|file| file.engine.server),
+            )
+        };
         match id.map_or_else(in_file, |id| Ok(Some(id)))? {
             Some(id) => Ok(id),
-            None => Err(Failure::usage("which server?", "say --id, or name the server's own file with --file")),
+            None => {
+                Err(Failure::usage("which server?", "say --id, or name the server's own file with --file"))
+            }
         }
     }
 
     /// The member as these options say, beyond what its file says, or what is known of it.
     fn member(&self, id: Option<u64>, known: Option<&MemberView>) -> Result<MemberView, Failure> {
         let server = self.id(id)?;
-        let mut member = known.cloned().unwrap_or(MemberView { server, weight: 100, ..MemberView::default() });
+        let mut member =
+            known.cloned().unwrap_or(MemberView { server, weight: 100, ..MemberView::default() });
         let mut told = Note::parse(&member.note);
         if let Some(path) = &self.file {
             let config = serve::read(path)?.engine;
@@ -251,7 +260,7 @@ impl PlaceWithoutId {
 fn make(servers: &Servers, now: &EpochView, change: &MembersChange) -> Result<(), Failure> {
     let begun = Instant::now();
     let body = serde_json::to_vec(change).expect("plain data has a JSON form");
-    servers.ask_for(&body, begun)?;
+    let asked = servers.ask_for(&body, begun)?;
     let is_it = |epoch: &EpochView| {
         let has = |server: &u64| epoch.members.contains(server);
         let come = change.come.iter().all(|member| epoch.contacts.contains(member));
@@ -260,17 +269,24 @@ fn make(servers: &Servers, now: &EpochView, change: &MembersChange) -> Result<()
             false => Err(format!("the members are {}", listed(&epoch.members))),
         }
     };
-    servers.await_epoch(&Wanted { epoch: now.number + 1, leave: &change.leave, is_it: &is_it }, begun)
+    let wanted = Wanted { epoch: now.number + 1, asked, leave: &change.leave, is_it: &is_it };
+    servers.await_epoch(&wanted, begun)
 }
 
 /// Waits until a server that has come serves, if it says where.
 fn await_newcomer(servers: &Servers, common: &CommonArgs, member: &MemberView) -> Result<(), Failure> {
     let Note { http, https, .. } = Note::parse(&member.note);
-    let Some(url) = https.map(|https| format!("https://{https}")).or(http.map(|http| format!("http://{http}"))) else {
-        note(&format!("server {} says no HTTP address, so nobody can see here when it serves\n", member.server));
+    let Some(url) =
+        https.map(|https| format!("https://{https}")).or(http.map(|http| format!("http://{http}")))
+    else {
+        note(&format!(
+            "server {} says no HTTP address, so nobody can see here when it serves\n",
+            member.server
+        ));
         return Ok(());
     };
-    let endpoint: Endpoint = url.parse().map_err(|hint| Failure::usage(format!("{url} is no address"), hint))?;
+    let endpoint: Endpoint =
+        url.parse().map_err(|hint| Failure::usage(format!("{url} is no address"), hint))?;
     let endpoint = endpoint.with(&common.cluster.access.read(None)?);
     let mut patience = servers.patience(Instant::now());
     let serves = || {

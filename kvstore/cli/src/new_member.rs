@@ -48,7 +48,10 @@ pub fn run(arguments: &NewMemberArgs) -> Result<ExitCode, Failure> {
     let at: Vec<String> = named.iter().map(ToString::to_string).collect();
     let survey = Survey::take(named, Duration::from_secs(arguments.cluster.timeout.into()));
     let Some(status) = survey.statuses().next() else {
-        return Err(Failure::refused("no server answers", "name running servers with --at URL,URL, or --config FILE"));
+        return Err(Failure::refused(
+            "no server answers",
+            "name running servers with --at URL,URL, or --config FILE",
+        ));
     };
     let epoch = Servers::find(&arguments.cluster, "/members")?.newest()?;
     let plan = plan(arguments, status, &epoch)?;
@@ -85,8 +88,9 @@ fn plan(arguments: &NewMemberArgs, status: &Status, epoch: &EpochView) -> Result
         transfer: at(2 + addresses),
         tls: None,
     };
-    let cluster = u128::from_str_radix(&status.cluster, 16)
-        .map_err(|_| Failure::new(format!("{} is no cluster id", status.cluster), "is that a Niagara server?"))?;
+    let cluster = u128::from_str_radix(&status.cluster, 16).map_err(|_| {
+        Failure::new(format!("{} is no cluster id", status.cluster), "is that a Niagara server?")
+    })?;
     Ok(Plan {
         cluster,
         groups: epoch.groups,

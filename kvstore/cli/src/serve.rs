@@ -98,7 +98,8 @@ fn stop_when_removed(client: Client<Kv>) -> Arc<OnceLock<u32>> {
                 EngineState::Removed { epoch } => {
                     let _ = removed.set(epoch);
                     let raised = signal_hook::low_level::raise(signal_hook::consts::SIGTERM);
-                    return raised.unwrap_or_else(|error| tracing::error!(%error, "cannot stop: stop this server"));
+                    return raised
+                        .unwrap_or_else(|error| tracing::error!(%error, "cannot stop: stop this server"));
                 }
                 EngineState::Stopped => return,
                 _ => drop(watch.changed_timeout(LOOK)),

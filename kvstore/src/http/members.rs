@@ -9,7 +9,8 @@ use crate::protocol::Engine;
 /// The longest request: a thousand servers with a few addresses each.
 pub(super) const MAX_BYTES: usize = 256 << 10;
 
-const HINT: &str = "send {\"leave\":[2],\"come\":[{\"server\":4,\"addresses\":[\"HOST:PORT\"],\"transfer\":\"HOST:PORT\"}]}";
+const HINT: &str =
+    "send {\"leave\":[2],\"come\":[{\"server\":4,\"addresses\":[\"HOST:PORT\"],\"transfer\":\"HOST:PORT\"}]}";
 
 /// The epoch and its members, and the cluster that they are of, as GET shows them.
 #[derive(Debug, Serialize)]
@@ -27,7 +28,8 @@ impl MembersPage {
 
 /// A request for other members, from the JSON object in the body of a POST.
 pub(super) fn parse(body: &[u8]) -> Result<MembersChange, Fault> {
-    let wrong = |what: String| Fault::bad_request(format!("the body is no request for other members: {what}"), HINT);
+    let wrong =
+        |what: String| Fault::bad_request(format!("the body is no request for other members: {what}"), HINT);
     let change: MembersChange = serde_json::from_slice(body).map_err(|error| wrong(error.to_string()))?;
     if change.leave.is_empty() && change.come.is_empty() {
         return Err(wrong("nobody comes or leaves".into()));

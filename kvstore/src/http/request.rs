@@ -350,7 +350,11 @@ fn check_body(what: &What, body: Body) -> Result<(), Fault> {
         }
         What::ChangeMembers { .. } => {
             let hint = "send a JSON object with Content-Length";
-            (members::MAX_BYTES, Fault::members_change_too_large, absent("a change of members has a body", hint))
+            (
+                members::MAX_BYTES,
+                Fault::members_change_too_large,
+                absent("a change of members has a body", hint),
+            )
         }
         What::Transaction { .. } => {
             let hint = "send a JSON object with Content-Length";
@@ -360,7 +364,8 @@ fn check_body(what: &What, body: Body) -> Result<(), Fault> {
             return match body {
                 Body::Absent | Body::Length(0) => Ok(()),
                 _ => {
-                    let message = "only a PUT, and a POST to /txn, /leaders, /groups and /members, has a body";
+                    let message =
+                        "only a PUT, and a POST to /txn, /leaders, /groups and /members, has a body";
                     Err(Fault::bad_request(message, "leave it out"))
                 }
             };

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use niagara_engine::{
-    Completion, Consistency, EpochView, GlobalPosition, LaneId, Leaders, NotAttached, MembersChange, NotChanged, NotMoved,
-    Port, Reads, Refused, StateMachine, Status,
+    Completion, Consistency, EpochView, GlobalPosition, LaneId, Leaders, MembersChange, NotAttached,
+    NotChanged, NotMoved, Port, Reads, Refused, StateMachine, Status,
 };
 
 use crate::{KvReader, Reply};

@@ -65,7 +65,8 @@ impl RedisSite {
     fn topology(&self, engine: &impl Engine, status: &Status, address: RedisAddress) -> Topology {
         let serves = engine.has_quorum() && !engine.is_retiring() && !engine.is_diverged();
         let standing = Standing { cluster: &status.cluster, server: status.server, address, serves };
-        let members = directory::members(&engine.epoch(), &self.failover.members, |note| note.redis?.parse().ok());
+        let members =
+            directory::members(&engine.epoch(), &self.failover.members, |note| note.redis?.parse().ok());
         Topology::new(&standing, &members, &engine.connected())
     }
 }

@@ -78,7 +78,8 @@ fn servers_come_and_replace_dead_ones_and_leave() {
         second.end_with(Signal::KILL);
         std::fs::remove_dir_all(cluster.dir.path().join("data-2")).unwrap();
         let fourth = join(&cluster, &four);
-        let replaced = patiently(&cluster, &["member", "replace", "--id", "2", "--file", text(&four), "--json"]);
+        let replaced =
+            patiently(&cluster, &["member", "replace", "--id", "2", "--file", text(&four), "--json"]);
         let fifth = join(&cluster, &five);
         let added = patiently(&cluster, &["member", "add", "--file", text(&five), "--json"]);
         stop.store(true, SeqCst);
@@ -99,16 +100,23 @@ fn servers_come_and_replace_dead_ones_and_leave() {
     // Whoever asks one server finds all.
     let status = run(["status", "--json", "--at", &cluster.url(1)]);
     let rows: Value = serde_json::from_slice(&status.stdout).unwrap();
-    assert!(status.text().contains(&cluster.url(1)) && rows.to_string().contains("\"server\":5"), "{status:?}");
+    assert!(
+        status.text().contains(&cluster.url(1)) && rows.to_string().contains("\"server\":5"),
+        "{status:?}"
+    );
 
     // Each change may be asked for again.
     let again = patiently(&cluster, &["member", "add", "--file", text(&five), "--json"]);
     assert!(again.stderr.contains("server 5 is a member already"), "{again:?}");
-    let used = patiently(&cluster, &["member", "add", "--id", "2", "--addresses", "h:1", "--transfer", "h:2"]);
+    let used =
+        patiently(&cluster, &["member", "add", "--id", "2", "--addresses", "h:1", "--transfer", "h:2"]);
     assert!(used.status == Some(3) && used.stderr.contains("choose an id that was never used"), "{used:?}");
     let absent = new_member(&cluster, 6);
     let refused = patiently(&cluster, &["member", "add", "--file", text(&absent)]);
-    assert!(refused.status == Some(3) && refused.stderr.contains("cannot connect to server 6"), "{refused:?}");
+    assert!(
+        refused.status == Some(3) && refused.stderr.contains("cannot connect to server 6"),
+        "{refused:?}"
+    );
 
     let moved = patiently(&cluster, &["member", "update", "--id", "5", "--weight", "0", "--json"]);
     let document: Value = serde_json::from_slice(&moved.stdout).unwrap();
