@@ -12,15 +12,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use niagara_log::{Durability, SystemFiles};
+use niagara_log::Durability;
 use niagara_net::Plain;
 use niagara_sequencer::epoch::{Chain, Terms};
 use niagara_tls::Mutual;
 
-use crate::client::EpochView;
-use crate::identity;
+use crate::members::EpochView;
 use crate::reads::Reads;
-use crate::server::StartError;
 
 pub use listeners::Listeners;
 pub(crate) use open_files::MOST_PENDING;
@@ -288,15 +286,6 @@ impl Config {
             keep_history: false,
             alone: false,
         }
-    }
-
-    /// Whether the data directory shows that this server has had a part in its cluster: then it starts again without
-    /// [`join`](Self::join).
-    ///
-    /// # Errors
-    /// If the directory's file `identity` cannot be read.
-    pub fn has_started(&self) -> Result<bool, StartError> {
-        Ok(identity::has_started(self, &SystemFiles)?)
     }
 
     /// Number of groups, R.

@@ -77,6 +77,7 @@ mod growing;
 mod identity;
 mod lane;
 mod leaders;
+mod members;
 mod metrics;
 mod misuse;
 mod node;
@@ -125,15 +126,13 @@ pub use {bytes, niagara_net, prometheus_client, serde};
 
 use niagara_planted as planted;
 
-pub use client::{
-    Client, EpochView, MemberView, MembersChange, NotChanged, Port, ReadTicket, Ready, ThenTicket, Ticket,
-    Wake,
-};
+pub use client::{Client, NotChanged, Port, ReadTicket, Ready, ThenTicket, Ticket, Wake};
 pub use config::{Config, ConfigError, Link, Listeners, Member, Pinning, ServerId, Threads};
 pub use frozen::{CHUNK_BYTES, Encoded, Frozen, MalformedState, Restoring};
 pub use identity::IdentityError;
 pub use lane::LaneId;
 pub use leaders::{FollowerStanding, GroupLeader, Leaders};
+pub use members::{EpochView, MemberView, MembersChange};
 pub use metrics::MetricsCollector;
 pub use niagara_group::{Command, Commands, NotMoved, Unfit};
 pub use niagara_log::{Durability, Files, LogFile, MemoryFiles, SystemFiles};
@@ -148,7 +147,7 @@ pub use outcome::{
 };
 pub use reads::{Reads, UnknownReads};
 pub use recovery::{Found, FoundDirectory, FoundGroup, FoundSnapshot, Recovery, RecoveryError};
-pub use server::{Engine, EngineBuilder, StartError};
+pub use server::{Engine, EngineBuilder, StartError, has_started};
 pub use snapshot::{SnapshotFailed, SnapshotTicket, TakenSnapshot};
 pub use state_machine::{ForeignState, NotACommand, NotAQuery, StateMachine};
 pub use status::{Digest, GroupStatus, LeaseStatus, Role, SnapshotStatus, Status, Waiting};

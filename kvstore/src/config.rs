@@ -9,7 +9,6 @@ mod failover;
 mod free_ports;
 mod listeners;
 mod nearest;
-mod note;
 mod plan;
 mod tables;
 #[cfg(test)]
@@ -26,10 +25,10 @@ use niagara_engine::{Config, Durability, Link, Member, Pinning, Reads, ServerId}
 use niagara_tls::{MutualFiles, ServerFiles};
 use tables::{EngineTable, File, FrontTable, LinkTable, MemberTable, PinningValue, ThreadsValue, TlsTable};
 
+use crate::directory::Note;
 use crate::server::ServerConfig;
 use crate::{FrontEndConfig, TlsPorts};
 
-pub use note::Note;
 pub use plan::{Plan, PlannedServer, PlannedTls, Protection};
 
 /// A file for a thousand servers with as many groups each is about this long.

@@ -70,11 +70,12 @@ mod version;
 /// A front end's thread without sockets, for a simulator.
 pub mod sim {
     pub use crate::front::SimFrontEnd;
-}
+    }
 
 pub use access::{AccessConfig, NotASecret, Secret};
 pub use database::Database;
 pub use description::{Description, MAX_CONTENT_ENCODING_BYTES, MAX_CONTENT_TYPE_BYTES};
+pub use directory::Note;
 #[doc(hidden)]
 pub use front::fuzzing;
 pub use front::{FrontEndConfig, FrontEnds, OutOfRange, TlsPorts};

@@ -83,7 +83,7 @@
 //! | `driver/install.rs` | snapshots: compaction, offers to followers, a log that is reset |
 //! | `config.rs` | fixed settings |
 //! | `batch.rs`, `commands.rs` | the bytes in an entry, and its commands |
-//! | `epoch_end.rs` | the entry that ends an epoch |
+//! | `epoch_end.rs`, `contacts.rs` | the entry that ends an epoch, and where it says that members are |
 //! | `wire.rs`, `encoder.rs`, `digest_mark.rs` | the bytes between servers |
 //! | `lane_source.rs`, `intake.rs` | commands on their way into the log |
 //! | `own_lane.rs` | this server's lane: when it counts as lost, and is resent |

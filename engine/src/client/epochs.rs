@@ -5,11 +5,10 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use niagara_sequencer::MAX_GROUPS;
 use niagara_sequencer::epoch::{EpochEnd, Record, Terms};
-use serde::{Deserialize, Serialize};
 
 use super::handle::Client;
-use super::members::MemberView;
 use crate::identity::random;
+use crate::members::{EpochView, MemberView};
 use crate::progress::{EpochProgress, GroupProgress, Mail};
 use crate::state_machine::StateMachine;
 
@@ -84,29 +83,6 @@ fn ask(leader: u64) -> String {
         0 => "no group has a leader at the moment; try again later".to_owned(),
         leader => format!("ask server {leader}, which does"),
     }
-}
-
-/// The epoch that a server's global log is in.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct EpochView {
-    /// Its number, from 1.
-    #[serde(rename = "epoch")]
-    pub number: u32,
-    /// Number of groups.
-    pub groups: u16,
-    /// Ids of the servers that have its groups.
-    pub members: Vec<u64>,
-    /// The epoch since which there are these members, with these addresses.
-    #[serde(default)]
-    pub members_since: u32,
-    /// Where they are.
-    #[serde(default)]
-    pub contacts: Vec<MemberView>,
-    /// Why the latest request for other members that was [started](Client::start_to_change_members) at this server had no
-    /// effect; `None` if it had, or is under way.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refused: Option<String>,
 }
 
 impl<S: StateMachine> Client<S> {

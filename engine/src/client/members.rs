@@ -6,79 +6,16 @@ use std::thread;
 use std::time::Duration;
 
 use niagara_net::MAX_MEMBERS;
-use niagara_sequencer::GlobalPosition;
-use niagara_sequencer::epoch::{Chain, Contact, Epoch, Record, Refused, Terms};
-use serde::{Deserialize, Serialize};
+use niagara_sequencer::epoch::{Chain, Contact, Refused, Terms};
 
-use super::epochs::{EpochView, NotChanged, asks};
+use super::epochs::{NotChanged, asks};
 use super::handle::Client;
+use crate::members::{MemberView, MembersChange};
 use crate::progress::EpochProgress;
 use crate::state_machine::StateMachine;
 
 /// How long a server that is to come may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// A member, and where it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MemberView {
-    /// Its id.
-    pub server: u64,
-    /// `host:port` for its groups, which take turns if there are more of them.
-    pub addresses: Vec<String>,
-    /// `host:port` for snapshots.
-    pub transfer: String,
-    /// Its share of the leaderships, compared with those of the others: 100 if nothing else is said, 0 for none.
-    #[serde(default = "default_weight")]
-    pub weight: u16,
-    /// What the application says of it, such as the addresses for its clients.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub note: String,
-}
-
-fn default_weight() -> u16 {
-    Contact::DEFAULT_WEIGHT
-}
-
-/// Servers that leave and come together, at one position of the global log.
-///
-/// ```
-/// use niagara_engine::{MemberView, MembersChange};
-///
-/// // Server 4 replaces server 2, whose disk is gone.
-/// let four = MemberView {
-///     server: 4,
-///     addresses: vec!["10.0.0.4:7301".into()],
-///     transfer: "10.0.0.4:7300".into(),
-///     weight: 100,
-///     ..MemberView::default()
-/// };
-/// let change = MembersChange { leave: vec![2], come: vec![four] };
-/// # assert_eq!(change.leave.len(), change.come.len());
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MembersChange {
-    /// Ids of those that leave. They must never come back: what they know is out of date.
-    #[serde(default)]
-    pub leave: Vec<u64>,
-    /// Those that come, under ids that were never used; and members whose addresses, weight or note change.
-    #[serde(default)]
-    pub come: Vec<MemberView>,
-}
-
-impl From<&Contact> for MemberView {
-    fn from(contact: &Contact) -> MemberView {
-        let Contact { server, addresses, transfer, weight, note } = contact.clone();
-        MemberView { server, addresses, transfer, weight, note }
-    }
-}
-
-impl From<MemberView> for Contact {
-    fn from(member: MemberView) -> Contact {
-        let MemberView { server, addresses, transfer, weight, note } = member;
-        Contact { server, addresses, transfer, weight, note }
-    }
-}
 
 impl<S: StateMachine> Client<S> {
     /// Asks for other members. The epoch ends, at the same position on every server, and the next one goes on with the
@@ -208,18 +145,4 @@ fn connect(address: &str) -> io::Result<()> {
         }
     }
     Err(last)
-}
-
-impl EpochView {
-    /// The record of the epoch since which there are these members, as far as a server that joins has to know it.
-    pub(crate) fn joined(&self) -> Record {
-        let terms = Terms {
-            groups: self.groups,
-            members: self.members.clone(),
-            contacts: self.contacts.iter().cloned().map(Contact::from).collect(),
-            ..Terms::default()
-        };
-        let epoch = Epoch::new(self.members_since.max(1));
-        Record { epoch, base: GlobalPosition::ZERO, lanes: self.groups, terms }
-    }
 }

@@ -25,10 +25,9 @@ mod shared;
 mod then;
 mod ticket;
 
-pub use epochs::{EpochView, NotChanged};
+pub use epochs::NotChanged;
 pub use handle::Client;
 pub use inbox::Wake;
-pub use members::{MemberView, MembersChange};
 pub use port::Port;
 pub use ready::Ready;
 pub(crate) use shared::Shared;

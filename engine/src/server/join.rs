@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use niagara_log::Files;
+use niagara_log::{Files, SystemFiles};
 use niagara_net::{Event, Peer, Transport};
 use niagara_sequencer::epoch::Record;
 
@@ -14,13 +14,22 @@ use super::start_error::StartError;
 use super::surroundings::MakeTransport;
 use crate::config::Config;
 use crate::frozen::{MalformedState, Restoring};
-use crate::identity::Identity;
+use crate::identity::{self, Identity};
 use crate::snapshot::{SnapshotError, SnapshotReceiver, SnapshotStore, Transfer};
 
 /// Time between looks at what is due.
 const STEP: Duration = Duration::from_millis(50);
 /// Time between words about how it goes.
 const WORD: Duration = Duration::from_secs(5);
+
+/// Whether the data directory shows that this server has had a part in its cluster: then it starts again without
+/// [`Config::join`].
+///
+/// # Errors
+/// If the directory's file `identity` cannot be read.
+pub fn has_started(config: &Config) -> Result<bool, StartError> {
+    Ok(identity::has_started(config, &SystemFiles)?)
+}
 
 /// Fetches a snapshot into the data directory, or where snapshots are kept instead.
 ///

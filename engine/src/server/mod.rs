@@ -56,6 +56,7 @@ mod transfers;
 pub use assembly::Engine;
 pub use builder::EngineBuilder;
 pub use environment::Environment;
+pub use join::has_started;
 pub use sim_server::{Figures, SimServer, Standing, WaitingBytes};
 pub(crate) use start::log_config;
 pub use start_error::StartError;

@@ -35,8 +35,9 @@ pub fn await_membership(
     file: &str,
     stops: &AtomicBool,
 ) -> Result<bool, Failure> {
-    let has_started = config.has_started();
-    if has_started.map_err(|error| Failure::new(error, "look at `data_dir` in the configuration file"))? {
+    if niagara_engine::has_started(config)
+        .map_err(|error| Failure::new(error, "look at `data_dir` in the configuration file"))?
+    {
         tracing::info!("this server has joined its cluster before: it starts as it is");
         return Ok(true);
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, Subcommand};
 use niagara_client::{Endpoint, Request};
 use niagara_engine::{EpochView, MemberView, MembersChange};
-use niagara_kvstore::config::Note;
+use niagara_kvstore::Note;
 
 use super::cluster_args::ClusterArgs;
 use super::epoch_change::{Servers, Wanted};
