@@ -19,7 +19,14 @@ use crate::growing::Growing;
 /// All metrics of one server.
 #[derive(Debug)]
 pub(crate) struct Metrics {
+    /// By the group's number: counters go on with the group of that number in the next epoch, and gauges are of the epoch
+    /// that is merged.
     pub groups: Growing<GroupMetrics>,
+    /// The epoch that is merged, and its number of groups.
+    pub epoch: Gauge,
+    pub running_groups: Gauge,
+    /// Number of epochs whose groups are open.
+    pub open_epochs: Gauge,
     pub applied: Gauge,
     pub commands: Counter,
     pub duplicates: Counter,
@@ -82,8 +89,13 @@ impl Metrics {
     pub fn new(groups: u16) -> Metrics {
         let of_groups = Growing::new();
         of_groups.grow_to(groups.into(), |_| GroupMetrics::new());
+        let running_groups = Gauge::default();
+        running_groups.set(groups.into());
         Metrics {
             groups: of_groups,
+            epoch: Gauge::default(),
+            running_groups,
+            open_epochs: Gauge::default(),
             applied: Gauge::default(),
             commands: Counter::default(),
             duplicates: Counter::default(),

@@ -16,7 +16,14 @@ pub struct Status {
     pub server: u64,
     /// Id of the cluster, in hexadecimal.
     pub cluster: String,
-    /// Number of groups, R.
+    /// Number of the epoch that the global log is in; 0 if the server runs an older version.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub epoch: u32,
+    /// Numbers of the other epochs whose groups are open here: those that are over and not closed yet, and one that has yet to
+    /// begin.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_epochs: Vec<u32>,
+    /// Number of groups of that epoch, R.
     pub groups: u16,
     /// Number of threads that drive them; 0 if the server runs an older version.
     #[serde(default)]
@@ -58,8 +65,13 @@ pub struct Status {
     pub digests: Vec<Digest>,
     /// Number of the group whose slot the merge awaits, from 1.
     pub awaited_group: u16,
-    /// This server's replica of each group.
+    /// This server's replica of each group of the epoch that the global log is in.
     pub local: Vec<GroupStatus>,
+}
+
+/// What a field is that an older version does not have.
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// Digests of log and state up to a position, inclusive.

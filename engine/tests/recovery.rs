@@ -1,9 +1,12 @@
 //! A cluster that has lost its majority is recovered from the data directories that are left.
 
+mod eventually;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use eventually::eventually;
 use niagara_engine::{
     App, AppMachine, Config, Consistency, Durability, GlobalPosition, Node, Recovery, RecoveryError,
 };
@@ -128,6 +131,57 @@ fn any_two_of_three_directories_hold_everything_that_was_acknowledged() {
         let nodes = start(&new);
         assert_eq!(all(&nodes[0]), (0..count + 50).collect(), "after a restart");
         nodes.into_iter().for_each(Node::stop);
+    }
+}
+
+/// Changes the number of groups, and waits until these servers are there.
+fn change(nodes: &[Node<Numbers>], groups: u16) {
+    let epoch = |node: &Node<Numbers>| node.client().epoch();
+    let before = nodes.iter().map(|node| epoch(node).number).max().unwrap();
+    eventually("a server takes the request", || {
+        nodes.iter().any(|node| node.client().ask_for_groups(groups).is_ok())
+            || nodes.iter().any(|node| epoch(node).number > before)
+    });
+    eventually("the servers are in the next epoch", || nodes.iter().all(|node| epoch(node).number > before));
+}
+
+/// The number of groups changes twice. Server 3 is away from before the first change on, or from between the two, or to the
+/// end.
+#[test]
+fn servers_that_have_been_through_changes_are_recovered_epoch_by_epoch() {
+    let dir = tempfile::tempdir().unwrap();
+    for (case, (away, snapshot_entries)) in [(0, 1000), (1, 1000), (2, 1000), (0, 40)].into_iter().enumerate()
+    {
+        let mut old = cluster(3, 2, dir.path(), &format!("old-{case}"));
+        old.iter_mut().for_each(|config| config.snapshot_entries = snapshot_entries);
+        let mut nodes = start(&old);
+        let mut count = 0;
+        for (change_number, groups) in [4, 3].into_iter().enumerate() {
+            write(&nodes.iter().collect::<Vec<_>>(), count..count + 60);
+            count += 60;
+            if change_number == away {
+                nodes.pop().unwrap().stop();
+            }
+            change(&nodes, groups);
+        }
+        write(&nodes.iter().collect::<Vec<_>>(), count..count + 60);
+        count += 60;
+        nodes.into_iter().for_each(Node::stop);
+        for left in [[1, 2], [2, 3]] {
+            let new = cluster(1, 5, dir.path(), &format!("new-{case}-{}", left[0]));
+            let (recovery, position) = recover(&dirs(&old, &left), &new);
+            let found = recovery.found();
+            assert!(found.is_complete(), "{found:?}");
+            let epochs: BTreeSet<u32> = found.groups.iter().map(|group| group.epoch).collect();
+            assert!(epochs.last() == Some(&3), "{found:?}");
+            drop(recovery);
+            let nodes = start(&new);
+            assert_eq!(all(&nodes[0]), (0..count).collect(), "case {case}, of servers {left:?}");
+            write(&[&nodes[0]], count..count + 5);
+            let applied = nodes[0].query(Consistency::Strong, |numbers| numbers.last).wait().unwrap();
+            assert!(applied > position.get(), "the global log goes on");
+            nodes.into_iter().for_each(Node::stop);
+        }
     }
 }
 

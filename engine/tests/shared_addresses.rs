@@ -33,7 +33,7 @@ fn groups_on_several_threads_share_addresses() {
         let start = |config: &Config| Engine::start(config.clone(), Counter::default()).unwrap();
         let engines: Vec<_> = configs.iter().map(start).collect();
         for engine in &engines {
-            let distinct: BTreeSet<_> = engine.addresses().iter().collect();
+            let distinct: BTreeSet<_> = engine.addresses().into_iter().collect();
             assert_eq!((engine.addresses().len(), distinct.len()), (GROUPS.into(), addresses.into()));
             assert_eq!(engine.addresses()[usize::from(addresses)..][..1], engine.addresses()[..1]);
         }

@@ -70,7 +70,7 @@ mod version;
 /// A front end's thread without sockets, for a simulator.
 pub mod sim {
     pub use crate::front::SimFrontEnd;
-    }
+}
 
 pub use access::{AccessConfig, NotASecret, Secret};
 pub use database::Database;

@@ -86,6 +86,9 @@ impl OwnLane {
 
     /// The lane goes on with another group: all of it is sent there, in a new attempt.
     pub(crate) fn moved(mut self) -> OwnLane {
+        if planted::is(Bug::LaneLostAtMove) {
+            self.commands.drain(..self.unsent);
+        }
         self.attempt += 1;
         (self.unsent, self.sent_bytes) = (0, 0);
         (self.leader, self.resend_at, self.since) = ((0, 0), None, 0);

@@ -222,6 +222,42 @@ pub enum Bug {
     EpochEndForgottenByReads,
     /// With an epoch, all lanes count from 1 again.
     SessionsBeginAnew,
+    /// An epoch starts here before the logs durably hold the one before.
+    StartedBeforeHeld,
+    /// One round more is merged than the ended epoch has.
+    VoidSlotsExecuted,
+    /// Of two ends of an epoch, the one counts that a server has seen in its logs, not the one that is merged first.
+    EndThatIsSeenCounts,
+    /// What a lane has sent is forgotten when the lane moves to the next epoch.
+    LaneLostAtMove,
+    /// Lanes stay in the ended epoch when a received snapshot leads beyond it.
+    LanesStayAtLeap,
+    /// Servers have no lanes beyond those that they had in the first epoch.
+    LanesDoNotCome,
+    /// Strong reads go on with the layout and the barriers of the ended epoch.
+    BarriersOfEndedEpoch,
+    /// An epoch is closed as soon as the newest snapshot is beyond it.
+    ClosedByOneSnapshot,
+    /// An epoch is closed while lanes have yet to leave it.
+    ClosedWithLanes,
+    /// A start orders snapshots by their rounds, whatever their epochs.
+    SnapshotsByRound,
+    /// At the end of an epoch, a snapshot is taken of its last round, and not of the beginning of the next epoch.
+    EndCutByRound,
+    /// A server that is behind is not told that its epoch is over.
+    OverNotTold,
+    /// A start makes the logs of an epoch fit a snapshot of another one.
+    FloorsOfAnotherEpoch,
+    /// A snapshot of a later epoch is installed in the groups of an earlier one.
+    LaterSnapshotInstalled,
+    /// A start goes on with the newest epoch, though its state is in an earlier one.
+    EndedEpochSkipped,
+    /// A restored snapshot does not say which epochs there have been.
+    ChainForgottenAtRestore,
+    /// A group's thread stays awake for commands in lanes that have gone on to the next epoch.
+    GoneLanesKeepAwake,
+    /// Void entries count as entries that wait for the merge.
+    VoidCountsAsBehind,
     /// A mailbox announces mail before the mail is in it.
     MailSaidBeforeSent,
     /// A port empties its inbox before it announces that.
@@ -366,8 +402,29 @@ impl Bug {
         Bug::LooseReadBelowPosition,
     ];
 
-    /// Bugs of epochs, which show only when the number of groups changes. `tests/tests/epoch_changes.rs` finds them.
-    pub const EPOCHS: &[Bug] = &[Bug::EpochEndForgottenByReads, Bug::SessionsBeginAnew];
+    /// Bugs of epochs, which show only when the number of groups changes.
+    pub const EPOCHS: &[Bug] = &[
+        Bug::EpochEndForgottenByReads,
+        Bug::SessionsBeginAnew,
+        Bug::StartedBeforeHeld,
+        Bug::VoidSlotsExecuted,
+        Bug::EndThatIsSeenCounts,
+        Bug::LaneLostAtMove,
+        Bug::LanesStayAtLeap,
+        Bug::LanesDoNotCome,
+        Bug::BarriersOfEndedEpoch,
+        Bug::ClosedByOneSnapshot,
+        Bug::ClosedWithLanes,
+        Bug::SnapshotsByRound,
+        Bug::EndCutByRound,
+        Bug::OverNotTold,
+        Bug::FloorsOfAnotherEpoch,
+        Bug::LaterSnapshotInstalled,
+        Bug::EndedEpochSkipped,
+        Bug::ChainForgottenAtRestore,
+        Bug::GoneLanesKeepAwake,
+        Bug::VoidCountsAsBehind,
+    ];
 
     /// Bugs between threads, which show only when two of them meet at the wrong moment. The simulator has one
     /// thread and does not find them; the models in `tests/models` do.

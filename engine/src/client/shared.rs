@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use niagara_group::digest_mark::DigestMark;
 use niagara_log::{Durability, SyncMethod};
-use niagara_sequencer::epoch::{Contact, Record};
+use niagara_sequencer::epoch::{Contact, Epoch, Record};
 use niagara_sequencer::{GlobalPosition, GroupId, Slot};
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
@@ -305,7 +305,9 @@ impl<S: StateMachine> Shared<S> {
 
     pub fn status(&self) -> Status {
         let progress = &self.progress;
-        let groups = progress.epoch().groups.iter().zip(1..).map(|(group, number)| GroupStatus {
+        let epoch = progress.epoch();
+        let others = progress.open_epochs().into_iter().map(|other| other.number);
+        let groups = epoch.groups.iter().zip(1..).map(|(group, number)| GroupStatus {
             group: number,
             role: ROLES[usize::from(group.role.load(SeqCst))],
             leader: group.leader.load(SeqCst),
@@ -319,7 +321,9 @@ impl<S: StateMachine> Shared<S> {
         Status {
             server: self.server,
             cluster: format!("{:032x}", self.cluster),
-            groups: progress.epoch().groups.len() as u16,
+            epoch: epoch.number.get(),
+            other_epochs: others.filter(|other| *other != epoch.number).map(Epoch::get).collect(),
+            groups: epoch.groups.len() as u16,
             group_threads: self.group_threads,
             voters: self.members(),
             diverged: progress.divergence.told(),
@@ -340,7 +344,7 @@ impl<S: StateMachine> Shared<S> {
                     state: state.map(|state| format!("{state:016x}")),
                 })
                 .collect(),
-            awaited_group: progress.epoch().awaited.load(SeqCst) as u16 + 1,
+            awaited_group: epoch.awaited.load(SeqCst) as u16 + 1,
             local: groups.collect(),
         }
     }

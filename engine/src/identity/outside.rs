@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use niagara_log::{Durability, Files, Held};
+use niagara_sequencer::epoch::{Chain, Marks};
 
 use super::error::IdentityError;
 use super::record::Record;
@@ -23,8 +24,10 @@ pub(crate) struct Testimony {
     pub clean: bool,
     /// Why the logs may lack something that the server acknowledged.
     pub doubt: Option<String>,
-    /// What the log of each group has held.
+    /// What the log of each group has held, by its channel.
     pub logs: BTreeMap<u32, Held>,
+    /// The epochs that the server knows, and what it has done with them; `None` while there is the first one only.
+    pub epochs: Option<(Chain, Marks)>,
     /// The latest start that is known of each server, this one included.
     pub starts: BTreeMap<ServerId, u64>,
 }
@@ -55,22 +58,26 @@ pub(crate) fn look(dir: &Path, files: &dyn Files) -> Result<Option<Testimony>, I
         clean: record.clean,
         doubt,
         logs: record.logs,
+        epochs: record.epochs,
         starts,
     }))
 }
 
 /// Makes the identity of a server whose data directory is made for it, before its first start. That start will be the one
-/// after `incarnation`, and may reset its logs to the floors of the snapshot with the id `received`.
+/// after `incarnation`, and may reset its logs to the floors of the snapshot with the id `received`. `epochs` are those that it
+/// is to know, if there are others than the first.
 pub(crate) fn make(
     config: &Config,
     files: &Arc<dyn Files>,
     life: u64,
     incarnation: u64,
     received: Option<u128>,
+    epochs: Option<(Chain, Marks)>,
 ) -> Result<(), IdentityError> {
     let dir = &config.data_dir;
     files.create_dir(dir).map_err(|source| IdentityError::Io { path: dir.clone(), source })?;
     let mut record = new_record(config, &**files, life);
     (record.incarnation, record.received) = (incarnation, received.into_iter().collect());
+    record.epochs = epochs;
     RecordFile { files: Arc::clone(files), path: dir.join("identity") }.save(&record)
 }

@@ -80,7 +80,8 @@ impl Collector for MetricsCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         for described in OF_GROUPS {
             let series = self.engines.iter().flat_map(|(labels, metrics)| {
-                let groups = metrics.groups.iter().zip(1u16..);
+                let running = metrics.running_groups.get() as usize;
+                let groups = metrics.groups.iter().take(running).zip(1u16..);
                 groups.map(|(group, number)| Series {
                     labels,
                     group: Some(number),

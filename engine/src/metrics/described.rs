@@ -91,6 +91,11 @@ pub(super) const OF_SERVER: &[Described<Metrics>] = &[
         None,
         |m| &m.commands,
     ),
+    of("epoch", "Number of the epoch that the global log is in", None, |m| &m.epoch),
+    of("groups", "Number of groups of that epoch", None, |m| &m.running_groups),
+    of("open_epochs", "Number of epochs whose groups are open: more than one after a change", None, |m| {
+        &m.open_epochs
+    }),
     of("commands_duplicate", "Duplicate commands that were skipped", None, |m| &m.duplicates),
     of("lane_gaps", "Sub-batches skipped because earlier ones were missing", None, |m| &m.gaps),
     of("noops", "Global positions filled by no-ops", None, |m| &m.noops),

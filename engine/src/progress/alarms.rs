@@ -3,14 +3,17 @@
 use std::sync::atomic::Ordering::SeqCst;
 
 use super::SharedProgress;
+use super::epoch::EpochProgress;
 use super::refusals::PeerRefusal;
 use crate::metrics::Metrics;
 use crate::status::Waiting;
 
 /// How much waits, and where.
 pub(crate) fn waiting(progress: &SharedProgress) -> Waiting {
+    let of_epoch =
+        |epoch: &EpochProgress| -> u64 { epoch.groups.iter().map(|group| group.unsynced.load(SeqCst)).sum() };
     Waiting {
-        unsynced_bytes: progress.epoch().groups.iter().map(|group| group.unsynced.load(SeqCst)).sum(),
+        unsynced_bytes: progress.open_epochs().iter().map(|epoch| of_epoch(epoch)).sum(),
         executing_bytes: progress.bounds.executing(),
         behind_bytes: progress.bounds.behind(),
         behind: progress.bounds.is_behind(),
@@ -68,5 +71,9 @@ pub(crate) fn measure(progress: &SharedProgress, metrics: &Metrics) {
     metrics.is_behind.set(behind.into());
     metrics.disk_free_bytes.set(disk_free_bytes.min(i64::MAX as u64) as i64);
     metrics.read_only.set(read_only.into());
-    metrics.disk_is_stuck.set(progress.epoch().disk_is_stuck().into());
+    let epoch = progress.epoch();
+    metrics.disk_is_stuck.set(epoch.disk_is_stuck().into());
+    metrics.epoch.set(epoch.number.get().into());
+    metrics.running_groups.set(epoch.groups.len() as i64);
+    metrics.open_epochs.set(progress.open_epochs().len() as i64);
 }

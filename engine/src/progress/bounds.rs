@@ -46,6 +46,11 @@ impl Bounds {
         self.groups.fetch_add(groups as u64, SeqCst);
     }
 
+    /// The groups of an ended epoch are closed.
+    pub fn groups_go(&self, groups: usize) {
+        self.groups.fetch_sub(groups as u64, SeqCst);
+    }
+
     /// Bytes in the logs of all groups that the merge has not passed.
     pub fn behind(&self) -> u64 {
         self.behind.load(SeqCst)

@@ -26,8 +26,8 @@ pub(crate) struct Divergence {
 #[derive(Default)]
 struct KnownPeers {
     peers: BTreeMap<u64, Peer>,
-    /// Entries committed here that a leader lacks, by zero-based index of the group.
-    contradicted: BTreeMap<usize, String>,
+    /// Entries committed here that a leader lacks, by the group's channel.
+    contradicted: BTreeMap<u32, String>,
 }
 
 /// What is known about another server.
@@ -86,11 +86,10 @@ impl Divergence {
         self.conclude(&known);
     }
 
-    /// Records that a leader of this group, given by its zero-based index, lacks what is known to be
-    /// committed here.
-    pub fn contradicted(&self, group: usize, what: String) {
+    /// Records that a leader of the group with this channel lacks what is known to be committed here.
+    pub fn contradicted(&self, channel: u32, what: String) {
         let mut known = self.known.lock();
-        if let Entry::Vacant(vacant) = known.contradicted.entry(group) {
+        if let Entry::Vacant(vacant) = known.contradicted.entry(channel) {
             vacant.insert(what);
             self.conclude(&known);
         }

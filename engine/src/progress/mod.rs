@@ -135,6 +135,16 @@ impl SharedProgress {
         self.epochs().last().expect("there is a first one")
     }
 
+    /// Whether an epoch is the one that is merged: what a server reports is of that one's groups.
+    pub fn is_running(&self, epoch: &EpochProgress) -> bool {
+        self.epoch().number == epoch.number
+    }
+
+    /// The epochs whose groups this process has made and not closed, in order.
+    pub fn open_epochs(&self) -> Vec<Arc<EpochProgress>> {
+        self.made.lock().iter().filter(|epoch| !epoch.is_closed()).cloned().collect()
+    }
+
     /// All epochs since this process has started, in order. Some may be closed.
     pub fn epochs(&self) -> impl Iterator<Item = &Arc<EpochProgress>> {
         std::iter::successors(Some(&self.first_epoch), |epoch| epoch.successor())
@@ -156,13 +166,21 @@ impl SharedProgress {
     }
 
     /// Notes that a connection to a peer is gone, on the channel with this number. If that and another one say
-    /// that the peer's process has ended, tells all groups.
+    /// that the peer's process has ended, tells all groups. Those of an ended epoch say nothing: the peer may have closed it.
     pub fn connection_is_gone(&self, channel: u32, peer: u64, reason: DownReason) {
         self.connected.down(channel, peer);
+        if self.is_of_ended_epoch(channel) {
+            return;
+        }
         if reason.is_by_the_other_end() && self.ended.closed(channel, peer) {
             tracing::info!(peer, "the server has closed its connections: its process has ended");
             self.tell_groups(&Mail::Ended(peer));
         }
+    }
+
+    /// Whether a channel is that of a group whose epoch has ended here.
+    fn is_of_ended_epoch(&self, channel: u32) -> bool {
+        channel != 0 && channel < channel_of(self.epoch().number, 0)
     }
 
     /// Notes that a connection to a peer is up, on the channel with this number.

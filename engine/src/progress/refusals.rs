@@ -15,7 +15,7 @@ const FORGOTTEN_AFTER_TICKS: u32 = 600;
 pub(crate) struct Refusals(Mutex<Vec<Noted>>);
 
 struct Noted {
-    group: usize,
+    channel: u32,
     refusal: PeerRefusal,
     ticks_left: u32,
 }
@@ -32,9 +32,9 @@ pub(crate) struct PeerRefusal {
 
 impl Refusals {
     /// Returns whether it is news.
-    pub fn note(&self, group: usize, refusal: &PeerRefusal) -> bool {
+    pub fn note(&self, channel: u32, refusal: &PeerRefusal) -> bool {
         let mut noted = self.0.lock();
-        let known = noted.iter_mut().find(|noted| noted.group == group && noted.refusal == *refusal);
+        let known = noted.iter_mut().find(|noted| noted.channel == channel && noted.refusal == *refusal);
         if let Some(known) = known {
             known.ticks_left = FORGOTTEN_AFTER_TICKS;
             return false;
@@ -42,19 +42,24 @@ impl Refusals {
         if noted.len() == MOST {
             noted.remove(0);
         }
-        noted.push(Noted { group, refusal: refusal.clone(), ticks_left: FORGOTTEN_AFTER_TICKS });
+        noted.push(Noted { channel, refusal: refusal.clone(), ticks_left: FORGOTTEN_AFTER_TICKS });
         true
     }
 
     /// A connection is up, so neither end refuses the other.
-    pub fn accepted(&self, group: usize, peer: u64) {
-        self.0.lock().retain(|noted| (noted.group, noted.refusal.peer) != (group, Some(peer)));
+    pub fn accepted(&self, channel: u32, peer: u64) {
+        self.0.lock().retain(|noted| (noted.channel, noted.refusal.peer) != (channel, Some(peer)));
+    }
+
+    /// A channel is closed, as its epoch is over.
+    pub fn closed(&self, channel: u32) {
+        self.0.lock().retain(|noted| noted.channel != channel);
     }
 
     /// Time passes for a group's channel.
-    pub fn tick(&self, group: usize) {
+    pub fn tick(&self, channel: u32) {
         self.0.lock().retain_mut(|noted| {
-            noted.ticks_left -= u32::from(noted.group == group);
+            noted.ticks_left -= u32::from(noted.channel == channel);
             noted.ticks_left > 0
         });
     }

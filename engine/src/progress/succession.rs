@@ -49,10 +49,6 @@ impl Succession {
         *self.wanted.lock() = Some(wanted);
     }
 
-    pub fn is_wanted(&self) -> bool {
-        self.wanted.lock().is_some()
-    }
-
     /// Takes what is asked for, if it may be made now.
     pub fn take_wanted_if(&self, may_start: impl FnOnce(&Wanted) -> bool) -> Option<Wanted> {
         self.wanted.lock().take_if(|wanted| may_start(wanted))

@@ -21,7 +21,8 @@ pub struct Found {
     pub snapshot: Option<FoundSnapshot>,
     /// Snapshots that were damaged, and why.
     pub damaged_snapshots: Vec<String>,
-    /// What each group is continued from, in order of the groups.
+    /// What each group is continued from, in order of the epochs and of their groups. Epochs that the snapshot is beyond are not
+    /// among them.
     pub groups: Vec<FoundGroup>,
 }
 
@@ -56,6 +57,10 @@ pub struct FoundSnapshot {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FoundGroup {
+    /// Number of its epoch.
+    pub epoch: u32,
+    /// Its number in that epoch, from 1.
+    pub group: u16,
     /// Index of the directory whose log is continued, among [`Found::directories`]; `None` if no log holds more than the snapshot.
     pub from: Option<usize>,
     /// Last entry that this log has compacted away; that of the snapshot, if no log is continued.

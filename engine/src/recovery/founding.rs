@@ -134,7 +134,7 @@ pub(super) fn found<S: StateMachine>(
         let mut old = SnapshotReader::open(&**files, snapshot)?;
         let header = Arc::new(continued(&config, old.header()));
         begins_at = header.position();
-        identity::make(&config, files, random() as u64, 0, Some(header.id))?;
+        identity::make(&config, files, random() as u64, 0, Some(header.id), None)?;
         let mut store = SnapshotStore::open(Arc::clone(files), config.data_dir.join("snapshots"))?;
         let mut rewritten = Rewritten { writer: store.begin(&header)?, failed: None };
         let read = read_into::<S::Frozen>(&mut old, &mut rewritten);

@@ -25,6 +25,7 @@ use std::sync::Arc;
 
 use niagara_log::{EntryId, Files, SystemFiles};
 use niagara_sequencer::GlobalPosition;
+use niagara_sequencer::epoch::{Chain, Epoch};
 
 pub use error::RecoveryError;
 pub use found::{Found, FoundDirectory, FoundGroup, FoundSnapshot};
@@ -34,6 +35,7 @@ use self::founding::Workshop;
 use self::replay::Replay;
 use self::source::{FoundLog, Source, read_whole};
 use crate::config::Config;
+use crate::progress::channel_of;
 use crate::snapshot::{Header, SnapshotError};
 use crate::state_machine::StateMachine;
 
@@ -74,6 +76,9 @@ pub struct Recovery {
     found: Found,
     /// The latest term of each group, in any directory.
     terms: Vec<u64>,
+    /// All epochs that any server knew, and the first one that the snapshot is not beyond.
+    chain: Chain,
+    first: Epoch,
 }
 
 impl Recovery {
@@ -99,16 +104,25 @@ impl Recovery {
         check_belong_together(&sources)?;
         let mut found = account_of(&sources)?;
         let base = newest_snapshot(&sources, &mut found)?;
+        let chain = longest_chain(&sources, base.as_deref())?;
+        let first = base.as_ref().map_or(Epoch::FIRST, |base| base.cut().epoch);
         let mut terms = Vec::new();
-        for group in 1..=sources[0].testimony.groups {
-            let entry =
-                base.as_ref().map(|base| base.floors[usize::from(group) - 1].entry).unwrap_or_default();
-            let logs = sources.iter().map(|source| source.log(group, entry));
-            let logs = logs.collect::<Result<Vec<_>, _>>()?;
-            terms.push(logs.iter().map(|log| log.term).chain([entry.term]).max().unwrap_or(0));
-            found.groups.push(look_at_group(group, entry, &sources, &logs)?);
+        for record in chain.links().iter().map(|link| &link.record).filter(|record| record.epoch >= first) {
+            let base = base.as_ref().filter(|base| base.cut().epoch == record.epoch);
+            for group in 1..=record.terms.groups {
+                let entry = base.map(|base| base.floors[usize::from(group) - 1].entry).unwrap_or_default();
+                let logs = sources.iter().map(|source| source.log((record.epoch, group), entry));
+                let logs = logs.collect::<Result<Vec<_>, _>>()?;
+                terms.push(logs.iter().map(|log| log.term).chain([entry.term]).max().unwrap_or(0));
+                let mut looked = look_at_group((record.epoch, group), entry, &sources, &logs)?;
+                if chain.last_round(record.epoch).is_some() {
+                    // Whoever went on held all of it, committed. What is above the end is void.
+                    looked.uncertain = 0;
+                }
+                found.groups.push(looked);
+            }
         }
-        Ok(Recovery { files, sources, found, terms })
+        Ok(Recovery { files, sources, found, terms, chain, first })
     }
 
     /// What was found, and what may be missing.
@@ -175,6 +189,24 @@ fn check_belong_together(sources: &[Source]) -> Result<(), RecoveryError> {
     Ok(())
 }
 
+/// The epochs of whoever knew most of them. Each server went through the same ones.
+fn longest_chain(sources: &[Source], base: Option<&Header>) -> Result<Chain, RecoveryError> {
+    let mut longest = sources.first().ok_or(RecoveryError::NoDirectory)?.chain()?;
+    for (source, chain) in sources.iter().map(|source| (source, source.chain())) {
+        let chain = chain?;
+        if longest.links().iter().zip(chain.links()).any(|(one, other)| one != other) {
+            let one = sources[0].dir.clone();
+            let what = "their clusters went through different numbers of groups".to_owned();
+            return Err(RecoveryError::Differ { one, other: source.dir.clone(), what });
+        }
+        if chain.links().len() > longest.links().len() {
+            longest = chain;
+        }
+    }
+    let of_base = base.map(|base| &base.chain).filter(|chain| chain.links().len() > longest.links().len());
+    Ok(of_base.cloned().unwrap_or(longest))
+}
+
 fn account_of(sources: &[Source]) -> Result<Found, RecoveryError> {
     let first = sources.first().ok_or(RecoveryError::NoDirectory)?;
     let directory = |source: &Source| FoundDirectory {
@@ -200,7 +232,7 @@ fn newest_snapshot(sources: &[Source], found: &mut Found) -> Result<Option<Arc<H
     for source in sources {
         snapshots.extend(source.snapshots()?.into_iter().map(|path| (path, &source.files)));
     }
-    // A snapshot's name is its round.
+    // Names are in the order of the cuts.
     snapshots.sort_by(|(one, _), (other, _)| other.file_name().cmp(&one.file_name()));
     for (path, files) in snapshots {
         match read_whole(&path, &**files) {
@@ -218,7 +250,7 @@ fn newest_snapshot(sources: &[Source], found: &mut Found) -> Result<Option<Arc<H
 
 /// Chooses what to continue a group from.
 fn look_at_group(
-    group: u16,
+    (epoch, group): (Epoch, u16),
     base: EntryId,
     sources: &[Source],
     logs: &[FoundLog],
@@ -237,12 +269,15 @@ fn look_at_group(
         }
     };
     let committed = logs.iter().map(|log| log.committed).chain([base.index]).max().unwrap_or(0);
+    let channel = channel_of(epoch, usize::from(group) - 1);
     let is_whole =
         |(log, source): (&FoundLog, &Source)| log.flaw.is_none() && source.testimony.doubt.is_none();
     let flaw = |(log, source): (&FoundLog, &Source)| {
-        log.flaw.as_ref().map(|flaw| format!("{}: {flaw}", source.log_dir(group).display()))
+        log.flaw.as_ref().map(|flaw| format!("{}: {flaw}", source.log_dir(channel).display()))
     };
     Ok(FoundGroup {
+        epoch: epoch.get(),
+        group,
         from,
         floor: from.map_or(base, |from| copies[from].floor),
         last: from.map_or(base, |from| copies[from].last),

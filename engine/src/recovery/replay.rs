@@ -8,12 +8,14 @@ use niagara_log::{
     Durability, EntryId, HardState, LogEntry, LogError, LogStore, LogWriter, Replayed, inspect,
 };
 use niagara_sequencer::GlobalPosition;
+use niagara_sequencer::epoch::{Chain, Epoch, Marks, Sealed};
 
 use super::Recovery;
 use super::error::{RecoveryError, io};
 use crate::config::{Config, Member};
 use crate::identity::{self, random};
 use crate::outcome::Consistency;
+use crate::progress::channel_of;
 use crate::server::{Engine, log_config};
 use crate::snapshot::{TakenSnapshot, own_files_of};
 use crate::state_machine::StateMachine;
@@ -68,26 +70,47 @@ impl Replay<'_> {
         // Commands of an earlier start of this server must not be taken for its own.
         let starts = sources.iter().filter_map(|source| source.testimony.starts.get(&config.server));
         let incarnation = starts.max().copied().unwrap_or(0);
-        identity::make(config, files, random() as u64, incarnation, None)?;
+        identity::make(config, files, random() as u64, incarnation, None, self.epochs())?;
         if let Some(snapshot) = &found.snapshot {
             copy_snapshot(&snapshot.path, &self.dir.join("snapshots"))?;
         }
-        (1..=config.groups()).try_for_each(|group| self.fill_log(config, group))
+        (0..found.groups.len()).try_for_each(|index| self.fill_log(config, index))
+    }
+
+    /// What the server is to know of epochs: it has started the newest one, those before it are committed as far as their logs
+    /// go, and those that the snapshot is beyond are closed.
+    fn epochs(&self) -> Option<(Chain, Marks)> {
+        let Recovery { found, chain, first, .. } = self.recovery;
+        let newest = chain.newest().record.epoch;
+        let sealed = |epoch: Epoch| {
+            let groups = found.groups.iter().filter(|group| group.epoch == epoch.get());
+            let committed = groups.map(|group| group.last.index).collect();
+            Some(Sealed { epoch, last_round: chain.last_round(epoch)?, committed })
+        };
+        let ended = (first.get()..newest.get()).map(Epoch::new);
+        let marks = Marks::read(
+            newest.get().into(),
+            newest.get().into(),
+            (first.get() - 1).into(),
+            ended.filter_map(sealed).collect(),
+        );
+        let marks = marks.expect("it has started the newest one, and not closed it");
+        (newest > Epoch::FIRST).then(|| (chain.clone(), marks))
     }
 
     /// Writes the log that a group is continued from, all of it committed.
-    fn fill_log(&self, config: &Config, group: u16) -> Result<(), RecoveryError> {
+    fn fill_log(&self, config: &Config, index: usize) -> Result<(), RecoveryError> {
         let Recovery { sources, found, terms, .. } = self.recovery;
-        let index = usize::from(group) - 1;
-        let failed = |source| RecoveryError::Log { group, source };
-        let (store, writer) =
-            niagara_log::open(&log_config(config, group.into()), &mut |_| {}).map_err(failed)?;
         let found = &found.groups[index];
+        let group = found.group;
+        let channel = channel_of(Epoch::new(found.epoch), usize::from(group) - 1);
+        let failed = |source| RecoveryError::Log { group, source };
+        let (store, writer) = niagara_log::open(&log_config(config, channel), &mut |_| {}).map_err(failed)?;
         let floor = found.floor;
         let mut filling = Filling { store, writer, floor, entries: Vec::new(), bytes: 0, failed: None };
         filling.reset();
         if let Some(from) = found.from {
-            let dir = sources[from].log_dir(group);
+            let dir = sources[from].log_dir(channel);
             inspect(&dir, &*sources[from].files, &mut |replayed| filling.add(replayed)).map_err(failed)?;
         }
         filling.finish(terms[index]).map_err(failed)

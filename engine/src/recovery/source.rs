@@ -6,10 +6,14 @@ use std::sync::Arc;
 
 use niagara_group::batch::decode_commands;
 use niagara_log::{EntryId, Files, Inspection, LogEntry, Replayed, inspect};
+use niagara_sequencer::epoch::{Chain, Epoch, Marks, Terms};
 
 use super::choice::Copy;
 use super::error::{RecoveryError, io};
+use crate::config::FIRST_LEVEL;
 use crate::identity::{self, DirectoryLock, Testimony};
+use crate::progress::channel_of;
+use crate::server::log_directory;
 use crate::snapshot::{SNAPSHOT, SnapshotError, SnapshotReader};
 
 /// A data directory that no server uses meanwhile.
@@ -62,20 +66,36 @@ impl Source {
         }
     }
 
-    pub fn log_dir(&self, group: u16) -> PathBuf {
-        self.dir.join(format!("group-{group}"))
+    /// The epochs that the server knew.
+    pub fn chain(&self) -> Result<Chain, RecoveryError> {
+        let Testimony { groups, members, epochs, .. } = &self.testimony;
+        let first =
+            Terms { groups: *groups, members: members.clone(), level: FIRST_LEVEL, ..Terms::default() };
+        let chain = epochs.as_ref().map_or_else(|| Chain::genesis(first), |(chain, _)| Ok(chain.clone()));
+        chain.map_err(|why| RecoveryError::Unfit(format!("{}: {why}", self.dir.display())))
     }
 
-    /// Reads the log of the group with this number. `base` is the last of its entries that the snapshot holds.
-    pub fn log(&self, group: u16, base: EntryId) -> Result<FoundLog, RecoveryError> {
-        let dir = self.log_dir(group);
+    /// Whether the server took part in an epoch. If not, it has acknowledged nothing there.
+    fn has_started(&self, epoch: Epoch) -> bool {
+        let marks = self.testimony.epochs.as_ref().map_or_else(Marks::founder, |(_, marks)| marks.clone());
+        marks.newest_started().is_some_and(|newest| newest >= epoch)
+    }
+
+    pub fn log_dir(&self, channel: u32) -> PathBuf {
+        self.dir.join(log_directory(channel))
+    }
+
+    /// Reads the log of a group, given by its epoch and number. `base` is the last of its entries that the snapshot holds.
+    pub fn log(&self, (epoch, group): (Epoch, u16), base: EntryId) -> Result<FoundLog, RecoveryError> {
+        let channel = channel_of(epoch, usize::from(group) - 1);
+        let dir = self.log_dir(channel);
         if self.list(&dir)?.is_none() {
-            return Ok(FoundLog::missing());
+            return Ok(if self.has_started(epoch) { FoundLog::missing() } else { FoundLog::not_begun() });
         }
         let mut seen = Seen::above(base);
         let found = inspect(&dir, &*self.files, &mut |replayed| seen.note(replayed));
         let found = found.map_err(|source| RecoveryError::Log { group, source })?;
-        let held = self.testimony.logs.get(&group.into()).copied().unwrap_or_default();
+        let held = self.testimony.logs.get(&channel).copied().unwrap_or_default();
         let last = found.last.unwrap_or(found.floor);
         let flaw = found.damage.clone().or_else(|| {
             let is_short = (last.term, last.index) < (held.last.term, held.last.index)
@@ -91,6 +111,11 @@ impl FoundLog {
     fn missing() -> FoundLog {
         let flaw = Some("it is missing".to_owned());
         FoundLog { copy: Copy::default(), committed: 0, term: 0, flaw, commands: Vec::new() }
+    }
+
+    /// That of an epoch in which the server did not take part yet.
+    fn not_begun() -> FoundLog {
+        FoundLog { copy: Copy::default(), committed: 0, term: 0, flaw: None, commands: Vec::new() }
     }
 
     /// Number of commands in entries above this index.

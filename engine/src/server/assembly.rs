@@ -28,7 +28,7 @@ use super::thread_layout::{self, ThreadPart, groups_of};
 use super::ticks::Ticks;
 use super::transfers::Transfers;
 use crate::client::{Client, Shared};
-use crate::config::{Config, Threads};
+use crate::config::{Config, Member, Threads};
 use crate::identity::{DirectoryLock, Identity, random};
 use crate::misuse::NoWaiting;
 use crate::progress::{Bell, GroupProgress, Mail};
@@ -88,7 +88,9 @@ pub struct Engine<S: StateMachine> {
     shared: Arc<Shared<S>>,
     identity: Arc<Identity>,
     _lock: Option<DirectoryLock>,
-    addresses: Vec<SocketAddr>,
+    /// This server, as the configuration lists it.
+    own: Member,
+    listening: Listening,
     stop: Arc<AtomicBool>,
     bell: Arc<Bell>,
     groups: Vec<JoinHandle<()>>,
@@ -103,7 +105,7 @@ impl<S: StateMachine> fmt::Debug for Engine<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine")
             .field("server", &self.shared.server)
-            .field("addresses", &self.addresses)
+            .field("addresses", &self.addresses())
             .finish_non_exhaustive()
     }
 }
@@ -139,7 +141,8 @@ impl<S: StateMachine> Engine<S> {
             }
         };
         let mut engine = Engine {
-            addresses: opened.addresses(config.groups()),
+            own: config.own().clone(),
+            listening: opened.listening.clone(),
             shared: Arc::clone(&opened.parts.shared),
             identity: Arc::clone(&opened.parts.identity),
             _lock: lock,
@@ -249,10 +252,11 @@ impl<S: StateMachine> Engine<S> {
         self.bell.ring();
     }
 
-    /// Address that each group listens on, in order of the groups. Empty if the transport is one of the
+    /// Address that each group listens on, in order of the groups that there are now. Empty if the transport is one of the
     /// program's own that does not listen.
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        let groups = 0..self.shared.progress.epoch().groups.len();
+        groups.filter_map(|group| self.listening.at(self.own.address_of(group))).collect()
     }
 
     /// Stops the server: refuses commands, ends what callers wait for, syncs the logs, ends the threads and
@@ -300,15 +304,6 @@ struct Opened<S: StateMachine> {
     listening: Listening,
 }
 
-impl<S: StateMachine> Opened<S> {
-    fn addresses(&self, groups: u16) -> Vec<SocketAddr> {
-        let first = self.parts.shared.progress.epoch();
-        let channels = (0..usize::from(groups)).map(|group| first.channel(group));
-        let address = |channel| self.transports.iter().find_map(|transport| transport.local_addr(channel));
-        channels.filter_map(address).collect()
-    }
-}
-
 fn open<S: StateMachine>(
     config: &Config,
     environment: &Environment,
@@ -320,7 +315,7 @@ fn open<S: StateMachine>(
         fetch_first_state(config, identity, files, make_transport)
     })?;
     let progress = &parts.shared.progress;
-    let (mut transports, mut listening) = (Vec::new(), Listening::default());
+    let (mut transports, listening) = (Vec::new(), Listening::default());
     for part in layout {
         let first = part.groups.start as u16 + 1;
         transports.push(make_transport().map_err(|source| StartError::Link { group: first, source })?);
@@ -328,7 +323,7 @@ fn open<S: StateMachine>(
     for group in &parts.groups {
         let transport: &mut Box<dyn Transport> = &mut transports[thread_of(group, layout.len())];
         let GroupParts { record, replica, .. } = group;
-        open_group(&mut **transport, config, record, replica.group as u16, &parts.identity, &mut listening)?;
+        open_group(&mut **transport, config, record, replica.group as u16, &parts.identity, &listening)?;
         replica.set_waker(transport.waker());
     }
     let mut transfer = make_transport().map_err(StartError::Transfer)?;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use niagara_net::{Hello, LinkConfig, Peer, Transport};
 use niagara_sequencer::epoch::{Epoch, Record};
+use parking_lot::Mutex;
 
 use super::start_error::StartError;
 use crate::config::{Config, MOST_PENDING, Member};
@@ -18,9 +19,29 @@ const MESSAGE_HEADS_BYTES: usize = 16 << 10;
 /// Larger buffers are not worth the memory that they pin.
 const READ_BUFFER_BYTES_MAX: usize = 1 << 20;
 
-/// Where this server listens for its groups, by the index of the address, as far as it does already.
+/// Where this server listens for its groups, by the index of the address, as far as it does already. Empty if it does not
+/// listen.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Listening(BTreeMap<usize, SocketAddr>);
+pub(super) struct Listening(Arc<Mutex<BTreeMap<usize, SocketAddr>>>);
+
+impl Listening {
+    /// Where it listens at the address with this index.
+    pub fn at(&self, index: usize) -> Option<SocketAddr> {
+        self.0.lock().get(&index).copied()
+    }
+
+    fn listens(&self, index: usize, at: SocketAddr) {
+        self.0.lock().insert(index, at);
+    }
+
+    /// Another group begins to listen, as this link says.
+    pub fn joins(&self, config: &Config, group: u16, link: &LinkConfig) {
+        let mut known = self.0.lock();
+        if !known.is_empty() {
+            known.entry(config.own().address_of(group.into())).or_insert(link.listen);
+        }
+    }
+}
 
 /// Opens a group's channel.
 pub(super) fn open_group(
@@ -29,16 +50,16 @@ pub(super) fn open_group(
     record: &Record,
     group: u16,
     identity: &Arc<Identity>,
-    listening: &mut Listening,
+    listening: &Listening,
 ) -> Result<(), StartError> {
     let (number, channel) = (group + 1, channel_of(record.epoch, group.into()));
     let at = config.own().address_of(group.into());
     let link_config = group_link(config, record, group, identity, listening)?;
     let admission = Arc::<Identity>::clone(identity);
-    let listener = if listening.0.contains_key(&at) { None } else { config.listeners.take(at as u16 + 1) };
+    let listener = if listening.at(at).is_some() { None } else { config.listeners.take(at as u16 + 1) };
     let opened = transport.open(link_config, listener, admission);
     opened.map_err(|source| StartError::Link { group: number, source })?;
-    listening.0.extend(transport.local_addr(channel).map(|local| (at, local)));
+    transport.local_addr(channel).into_iter().for_each(|local| listening.listens(at, local));
     Ok(())
 }
 
@@ -54,9 +75,9 @@ pub(super) fn group_link(
     let own = config.own();
     let at = own.address_of(group.into());
     let link = config.links.get(at).cloned().unwrap_or_default();
-    let listen = match (listening.0.get(&at), link.listen) {
+    let listen = match (listening.at(at), link.listen) {
         // With port 0, only this is known to be the one.
-        (Some(listening), _) => *listening,
+        (Some(listening), _) => listening,
         (None, Some(listen)) => listen,
         (None, None) => resolve(&own.addresses[at]).map_err(|source| StartError::Address {
             group: number,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use niagara_sequencer::GroupId;
 use niagara_sequencer::epoch::{Chain, Cut, Record, Sealed, lanes_of, may_close};
@@ -16,12 +16,11 @@ use super::transfers::since;
 use crate::client::Shared;
 use crate::config::Config;
 use crate::identity::Identity;
-use crate::progress::{Before, EpochProgress, NextEpoch, Wanted};
+use crate::planted::{self, Bug};
+use crate::progress::{Before, EpochProgress, NextEpoch, Wanted, channel_of};
 use crate::snapshot::Snapshots;
 use crate::state_machine::StateMachine;
 
-/// Time until the next look at logs.
-const SOON: Duration = Duration::from_millis(1);
 /// Time until the next attempt without room.
 const RETRY: Duration = Duration::from_millis(200);
 
@@ -34,8 +33,11 @@ pub(crate) struct EpochOpener<S: StateMachine> {
     shared: Arc<Shared<S>>,
     /// Epochs that are closed, and whose threads have yet to let go of the logs.
     closing: Vec<Arc<EpochProgress>>,
-    /// Whether the last attempt to make an epoch's groups failed for lack of room.
-    lacks_room: bool,
+    /// When to try again to make an epoch's groups, if the last attempt has failed for lack of room.
+    retry_at: Option<Instant>,
+    /// Whether epochs that this process has not opened may have logs: an earlier process has not closed them, or not removed
+    /// all, or had begun to make those of an epoch that a snapshot has led beyond.
+    has_left_some: bool,
 }
 
 /// An epoch whose groups are there, and wait for threads.
@@ -58,7 +60,8 @@ impl<S: StateMachine> EpochOpener<S> {
             identity: Arc::clone(identity),
             shared: Arc::clone(shared),
             closing: Vec::new(),
-            lacks_room: false,
+            retry_at: None,
+            has_left_some: identity.epochs().is_some(),
         }
     }
 
@@ -121,8 +124,15 @@ impl<S: StateMachine> EpochOpener<S> {
     /// If a log cannot be made, or the marks cannot be written: this server must not continue.
     pub fn step(&mut self, kept: &[Cut]) -> Result<Option<OpenedEpoch>, StartError> {
         self.close_what_is_over(kept)?;
+        if self.has_left_some {
+            self.close_what_was_left(kept)?;
+        }
         let progress = Arc::clone(&self.shared.progress);
         let succession = &progress.succession;
+        let now = self.environment.clock.now();
+        if self.retry_at.is_some_and(|at| at > now) {
+            return Ok(None);
+        }
         let may_start = |wanted: &Wanted| !self.is_member(wanted) || self.is_held(wanted);
         let Some(wanted) = succession.take_wanted_if(may_start) else { return Ok(None) };
         if !self.is_member(&wanted) {
@@ -133,7 +143,7 @@ impl<S: StateMachine> EpochOpener<S> {
         match self.open(&wanted) {
             Ok(opened) => Ok(Some(opened)),
             Err(error) if error.is_lack_of_room() => {
-                if !std::mem::replace(&mut self.lacks_room, true) {
+                if self.retry_at.replace(now + RETRY).is_none() {
                     tracing::error!(%error, "cannot make the groups of the next epoch: retrying until there is room");
                 }
                 succession.want(wanted);
@@ -143,10 +153,9 @@ impl<S: StateMachine> EpochOpener<S> {
         }
     }
 
-    /// In what time there is something to [look at again](Self::step): logs that have to become durable or free, or room.
-    pub fn looks_again(&self) -> Option<Duration> {
-        let waits = self.shared.progress.succession.is_wanted() || !self.closing.is_empty();
-        waits.then_some(if self.lacks_room { RETRY } else { SOON })
+    /// When to [try again](Self::step) what there was no room for. Everything else that it waits for wakes its owner.
+    pub fn next_due(&self) -> Option<Instant> {
+        self.retry_at
     }
 
     /// Whether the epoch has this server.
@@ -161,7 +170,8 @@ impl<S: StateMachine> EpochOpener<S> {
         let before = self.shared.progress.epochs().find(|before| before.number == *epoch);
         let before = before.expect("global_prefix: an epoch that was merged is known");
         let mut logs = before.groups.iter().zip(committed);
-        logs.all(|(group, index)| group.persisted.load(SeqCst) >= *index)
+        planted::is(Bug::StartedBeforeHeld)
+            || logs.all(|(group, index)| group.persisted.load(SeqCst) >= *index)
     }
 
     fn open(&mut self, Wanted { chain, after }: &Wanted) -> Result<OpenedEpoch, StartError> {
@@ -174,7 +184,8 @@ impl<S: StateMachine> EpochOpener<S> {
             OpenEpoch { record, snapshot, sealed: None, lanes_before: self.shared.progress.epoch().lanes };
         let groups = open_groups(&self.config, &self.environment, &self.identity, epoch)?;
         self.identity.starts_epoch(chain, sealed)?;
-        self.lacks_room = false;
+        self.retry_at = None;
+        self.has_left_some |= snapshot.is_some();
         tracing::info!(
             epoch = record.epoch.get(),
             groups = record.terms.groups,
@@ -188,23 +199,58 @@ impl<S: StateMachine> EpochOpener<S> {
         Ok(OpenedEpoch { progress, chain: chain.clone(), groups })
     }
 
+    /// Closes epochs that are over and that this process has not opened, and removes their logs.
+    fn close_what_was_left(&mut self, kept: &[Cut]) -> Result<(), StartError> {
+        let Some((chain, marks)) = self.identity.epochs() else { return Ok(()) };
+        let progress = &self.shared.progress;
+        let running = progress.epoch().number;
+        let ended = chain.links().iter().map(|link| &link.record).take_while(|record| record.epoch < running);
+        for Record { epoch, terms, .. } in ended {
+            match progress.epochs().find(|opened| opened.number == *epoch) {
+                Some(opened) if opened.is_closed() => continue,
+                // Those after it are closed later than it.
+                Some(_) => return Ok(()),
+                None => {}
+            }
+            if !marks.has_closed(*epoch) {
+                if !may_close(*epoch, kept) {
+                    return Ok(());
+                }
+                match self.identity.closes_epoch(*epoch).map_err(StartError::Identity) {
+                    Err(error) if error.is_lack_of_room() => return Ok(()),
+                    closed => closed?,
+                }
+            }
+            let channels = (0..usize::from(terms.groups)).map(|group| channel_of(*epoch, group));
+            remove_logs(&self.config, &*self.environment.files, channels);
+        }
+        self.has_left_some = false;
+        Ok(())
+    }
+
     /// Closes the epochs that both kept snapshots are beyond, and removes the logs that nobody uses any more.
     fn close_what_is_over(&mut self, kept: &[Cut]) -> Result<(), StartError> {
         let progress = &self.shared.progress;
         let merged = progress.epoch().number;
         let over = progress.epochs().filter(|epoch| epoch.number < merged && !epoch.is_closed());
-        for epoch in over.filter(|epoch| epoch.has_no_lanes() && may_close(epoch.number, kept)) {
+        let beyond = |epoch: &EpochProgress| match planted::is(Bug::ClosedByOneSnapshot) {
+            true => kept.last().is_some_and(|newest| newest.epoch > epoch.number),
+            false => may_close(epoch.number, kept),
+        };
+        let is_left = |epoch: &EpochProgress| epoch.has_no_lanes() || planted::is(Bug::ClosedWithLanes);
+        for epoch in over.filter(|epoch| is_left(epoch) && beyond(epoch)) {
             match self.identity.closes_epoch(epoch.number).map_err(StartError::Identity) {
                 Err(error) if error.is_lack_of_room() => break,
                 closed => closed?,
             }
             epoch.close();
+            progress.bounds.groups_go(epoch.groups.len());
             self.closing.push(Arc::clone(epoch));
             tracing::info!(epoch = epoch.number.get(), "an epoch is over, and its groups are closed");
         }
-        let is_left =
+        let have_ended =
             |epoch: &Arc<EpochProgress>| epoch.groups.iter().all(|group| group.left.lock().is_some());
-        for epoch in self.closing.extract_if(.., |epoch| is_left(epoch)) {
+        for epoch in self.closing.extract_if(.., |epoch| have_ended(epoch)) {
             let channels = (0..epoch.groups.len()).map(|index| epoch.channel(index));
             remove_logs(&self.config, &*self.environment.files, channels);
         }

@@ -135,7 +135,9 @@ impl<S: StateMachine> Executor<S> {
         {
             panic!("cannot continue from the snapshot at position {applied}: {error}");
         }
-        self.chain = header.chain.clone();
+        if !planted::is(Bug::ChainForgottenAtRestore) {
+            self.chain = header.chain.clone();
+        }
         self.progress.divergence.servers_are(header.record().terms.members.len());
         self.sessions = header.sessions.clone();
         work.digests = header.digests.clone();
@@ -148,7 +150,9 @@ impl<S: StateMachine> Executor<S> {
         work.digests.publish(&mut self.executed.digests.lock());
         self.metrics.applied.set(applied.get() as i64);
         self.end_restored_tickets(work);
-        self.move_lanes();
+        if !planted::is(Bug::LanesStayAtLeap) {
+            self.move_lanes();
+        }
     }
 
     /// Goes on with the next epoch. What of this server's commands was not executed was not ordered, either: the lanes move on.

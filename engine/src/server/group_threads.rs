@@ -52,9 +52,12 @@ impl GroupThreads {
                 continue;
             }
             let name = format!("log-{}-{}", record.epoch, part.start + 1);
-            let link =
-                |group| group_link(&self.config, record, group as u16, &self.identity, &self.listening);
-            let links = part.clone().map(link).collect::<Result<Vec<_>, _>>()?;
+            let link = |group| {
+                let link = group_link(&self.config, record, group as u16, &self.identity, &self.listening)?;
+                self.listening.joins(&self.config, group as u16, &link);
+                Ok(link)
+            };
+            let links = part.clone().map(link).collect::<Result<Vec<_>, StartError>>()?;
             let driven = drive(&self.config, &self.progress, name, groups.by_ref().take(part.len()));
             let (groups, logs) = driven.map_err(StartError::Thread)?;
             part.for_each(|group| progress.groups[group].set_waker(waker.clone()));

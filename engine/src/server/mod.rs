@@ -58,6 +58,6 @@ pub use builder::EngineBuilder;
 pub use environment::Environment;
 pub use join::has_started;
 pub use sim_server::{Figures, SimServer, Standing, WaitingBytes};
-pub(crate) use start::log_config;
+pub(crate) use start::{log_config, log_directory};
 pub use start_error::StartError;
 pub use thread_layout::groups_beside;

@@ -37,8 +37,9 @@ pub(crate) struct Replica {
     next_commands: Vec<u64>,
     /// Which of them have yet to come from the groups of the epoch before.
     awaited_lanes: Vec<bool>,
-    /// Whether the lanes go on with the next epoch, as soon as they are here.
+    /// Whether the lanes go on with the next epoch, as soon as they are here; and whether they have.
     hands_lanes_over: bool,
+    lanes_are_gone: bool,
     pub progress: Arc<SharedProgress>,
     /// Progress of the groups beside this one.
     epoch: Arc<EpochProgress>,
@@ -102,6 +103,7 @@ impl Replica {
             next_commands: vec![0; lanes.len()],
             awaited_lanes: lanes.iter().map(|lane| lane.number() < lanes_before).collect(),
             hands_lanes_over: false,
+            lanes_are_gone: false,
             lanes,
             progress,
             epoch,
@@ -162,7 +164,7 @@ impl Replica {
                 tracing::debug!(group, peer, "link is up");
                 self.driver.link_up(peer);
                 self.exchange.link_up();
-                self.progress.refusals.accepted(self.group, peer);
+                self.progress.refusals.accepted(self.channel(), peer);
                 self.progress.connection_is_up(self.channel(), peer);
             }
             Event::Down { peer, reason } => {
@@ -179,7 +181,7 @@ impl Replica {
 
     /// Logs a refusal once, though a refused server retries every second or so.
     fn note_refusal(&self, refusal: &PeerRefusal) {
-        if self.progress.refusals.note(self.group, refusal) {
+        if self.progress.refusals.note(self.channel(), refusal) {
             let PeerRefusal { peer, by_us, why } = refusal;
             tracing::warn!(group = self.group + 1, ?peer, by_us, "a server was refused: {why}");
         }
@@ -234,7 +236,9 @@ impl Replica {
             lane.hand_over(next.number, own);
             next.group_of(lane.number().into()).wake();
         }
+        self.lanes_are_gone = true;
         self.epoch.lanes_are_gone();
+        self.progress.snapshots.wake();
     }
 
     /// Whether a lane that it waits for has come.
@@ -321,7 +325,9 @@ impl Replica {
     pub fn look(&mut self) {
         self.look_at_clock();
         let read_only = self.progress.room.is_lacking();
-        let lags = self.epoch.lags() || self.progress.bounds.is_behind();
+        // In an ended epoch, the merge never comes to what is void, and who leads is of no account.
+        let has_ended = self.epoch.has_ended();
+        let lags = !has_ended && (self.epoch.lags() || self.progress.bounds.is_behind());
         let drains = self.progress.drain.is_on();
         // A group that has written nothing lately does not notice by itself that the disk is stuck.
         let stuck = self.epoch.disk_is_stuck();
@@ -332,7 +338,7 @@ impl Replica {
             level: self.epoch.level(),
             anchor: self.epoch.anchor.load(SeqCst) as usize == self.group,
             merged: self.mine().waits.merged(),
-            may_claim: !(lags || read_only || drains || stuck),
+            may_claim: !(lags || read_only || drains || stuck || has_ended),
             stand_back: drains || (lags || stuck) && !self.epoch.awaits(self.group),
             drains,
             read_only,
@@ -341,8 +347,9 @@ impl Replica {
 
     /// Advances time by one tick.
     pub fn tick(&mut self) {
-        self.progress.refusals.tick(self.group);
-        if self.group == 0 {
+        self.progress.refusals.tick(self.channel());
+        let is_running = self.progress.is_running(&self.epoch);
+        if self.group == 0 && is_running {
             self.progress.tick();
         }
         if self.is_old_copy {
@@ -350,14 +357,11 @@ impl Replica {
             return;
         }
         self.driver.tick(&self.view);
-        if self.exchange.tick() {
+        if self.exchange.tick() && !self.epoch.has_ended() {
             self.tell_digests();
         }
-        self.metrics.log_bytes.set(self.driver.log_bytes() as i64);
-        self.metrics.unsynced_bytes.set(self.driver.unsynced_bytes() as i64);
-        if self.driver.has_leases() {
-            let held = self.mine().lease.place(|| self.clock.boot_time());
-            self.metrics.has_lease.set(held.is_some().into());
+        if is_running {
+            self.measure();
         }
         self.look_at_disk();
         self.publish_followers();
@@ -366,6 +370,21 @@ impl Replica {
             leaderless.fetch_add(1, SeqCst);
         } else {
             leaderless.store(0, SeqCst);
+        }
+    }
+
+    /// Updates what is shown of the group with this number: that of the epoch that is merged.
+    fn measure(&self) {
+        let metrics = &self.metrics;
+        metrics.log_bytes.set(self.driver.log_bytes() as i64);
+        metrics.unsynced_bytes.set(self.driver.unsynced_bytes() as i64);
+        metrics.committed.inner().store(self.driver.commit(), SeqCst);
+        metrics.term.set(self.driver.term() as i64);
+        metrics.has_leader.set(i64::from(self.driver.leader() != 0));
+        metrics.is_leader.set(i64::from(self.driver.leads()));
+        if self.driver.has_leases() {
+            let held = self.mine().lease.place(|| self.clock.boot_time());
+            metrics.has_lease.set(held.is_some().into());
         }
     }
 
@@ -436,9 +455,11 @@ impl Replica {
     }
 
     /// Publishes how many bytes the log holds beyond the merge, as soon as they arrive: other groups rely on
-    /// it.
+    /// it. In an ended epoch, these are void, and nothing will ever merge them.
     fn note_behind(&mut self) {
-        let before = std::mem::replace(&mut self.behind, self.driver.behind_bytes());
+        let is_void = self.epoch.has_ended() && !planted::is(Bug::VoidCountsAsBehind);
+        let now = if is_void { 0 } else { self.driver.behind_bytes() };
+        let before = std::mem::replace(&mut self.behind, now);
         self.progress.bounds.group_is_behind(before, self.behind);
     }
 
@@ -451,7 +472,11 @@ impl Replica {
         }
         let committed_more = mine.commit.swap(commit, SeqCst) != commit;
         mine.last.store(self.driver.last_index(), SeqCst);
-        mine.persisted.store(self.driver.persisted_index(), SeqCst);
+        let persisted = self.driver.persisted_index();
+        if mine.persisted.swap(persisted, SeqCst) != persisted && self.epoch.has_ended() {
+            // The next epoch may start when all of this one is durable.
+            self.progress.snapshots.wake();
+        }
         mine.lags.store(self.driver.lags(), SeqCst);
         mine.unsynced.store(self.driver.unsynced_bytes(), SeqCst);
         mine.waits.say(self.driver.wake_at(&self.view, &self.lanes), self.driver.goes_on_at());
@@ -459,14 +484,16 @@ impl Replica {
         self.note_role();
         if committed_more {
             self.sequencer.ring();
-            self.metrics.committed.inner().store(commit, SeqCst);
+            if self.progress.is_running(&self.epoch) {
+                self.metrics.committed.inner().store(commit, SeqCst);
+            }
         }
         for (round, place) in self.output.reads.drain(..) {
             self.reads.answered(round, place);
         }
         if let Some(contradiction) = self.output.contradicted.take() {
             let what = format!("group {}: {contradiction}", self.group + 1);
-            self.progress.divergence.contradicted(self.group, what);
+            self.progress.divergence.contradicted(self.channel(), what);
         }
         if let Some((from, round)) = self.output.need.take() {
             self.progress.snapshots.need(Need {
@@ -513,9 +540,9 @@ impl Replica {
         mine.term.store(leader.0, SeqCst);
         mine.leader.store(leader.1, SeqCst);
         self.progress.watchers.changed();
-        self.metrics.term.set(leader.0 as i64);
-        self.metrics.has_leader.set(i64::from(leader.1 != 0));
-        self.metrics.is_leader.set(i64::from(self.driver.leads()));
+        if self.progress.is_running(&self.epoch) {
+            self.measure();
+        }
         self.publish_followers();
         if leader.1 != 0 {
             self.metrics.leader_changes.inc();
@@ -533,18 +560,24 @@ impl Replica {
     /// before sleeping: whatever happens later finds it announced as asleep, and wakes it.
     pub fn may_sleep(&self) -> bool {
         let mine = self.mine();
+        let lanes = self.lanes.iter().zip(&self.next_commands).zip(&self.awaited_lanes);
+        // What waits in lanes that are with the group of another epoch is for that one's thread.
+        let gone = self.lanes_are_gone && !planted::is(Bug::GoneLanesKeepAwake);
+        let mut here = lanes.filter(|(_, awaited)| !**awaited && !gone).map(|(lane, _)| lane);
         let commands = if mine.waits.hold() {
-            let mut seen = self.lanes.iter().zip(&self.next_commands);
-            mine.waits.are_over(self.view.merged, seen.any(|(lane, next)| lane.next_command() != *next))
+            mine.waits.are_over(self.view.merged, here.any(|(lane, next)| lane.next_command() != *next))
         } else {
-            self.lanes.iter().any(|lane| lane.has_commands())
+            here.any(|(lane, _)| lane.has_commands())
         };
         !(commands || mine.has_mail() || self.has_lanes_to_move() || mine.waits.pads_at(self.epoch.level()))
     }
 
     /// Records what the log holds, as the group's thread ends.
     pub fn leaves(&self, held: Held) {
+        self.progress.refusals.closed(self.channel());
         *self.mine().left.lock() = Some(held);
+        // The logs of an epoch that is closed may go.
+        self.progress.snapshots.wake();
     }
 
     fn mine(&self) -> &GroupProgress {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use niagara_group::batch::EntryFill;
 use niagara_group::epoch_end::{decode_end, is_end};
 use niagara_log::{EntryId, LogEntry, LogStore};
-use niagara_sequencer::epoch::{Chain, Cut, Ending, Sealed};
+use niagara_sequencer::epoch::{Chain, Cut, Ending, EpochEnd, Sealed};
 use niagara_sequencer::{Balance, Emitted, Fill, FloorIndex, GlobalPosition, GroupId, Layout, Merge, Slot};
 
 use super::stretch::{SnapshotPoint, Stretch, Then};
@@ -183,16 +183,34 @@ impl Sequencer {
 
     /// Decides whether an entry ends the epoch.
     fn offer_end(&mut self, position: GlobalPosition, data: &[u8]) {
-        let end = decode_end(data).expect("entries are checked before they enter a log");
-        let Slot { place, .. } = self.layout.slot_at(position);
+        let mut end = decode_end(data).expect("entries are checked before they enter a log");
+        let Slot { mut place, .. } = self.layout.slot_at(position);
+        if planted::is(Bug::EndThatIsSeenCounts) && self.ending == Ending::default() {
+            (place, end) = self.end_in_the_logs(position).unwrap_or((place, end));
+        }
         match self.ending.offer(&self.chain, place, &end) {
             Ok(()) => {
                 tracing::info!(%position, groups = end.next.groups, "the epoch ends with this round");
-                self.merge.end_after(place);
+                let more = u64::from(planted::is(Bug::VoidSlotsExecuted));
+                self.merge.end_after(place + more);
                 self.reads.end_is_known(place);
             }
             Err(why) => tracing::info!(%position, ?why, "a wish to end the epoch has no effect"),
         }
+    }
+
+    /// An end that has been pulled and not merged.
+    fn end_in_the_logs(&self, merged: GlobalPosition) -> Option<(u64, EpochEnd)> {
+        self.logs.iter().find_map(|log| {
+            let mut ahead = Vec::new();
+            let first = log.ahead.front()?.index;
+            log.store.read(first, log.index, usize::MAX, &mut ahead).ok()?;
+            ahead.iter().filter(|entry| is_end(&entry.context)).find_map(|entry| {
+                let place = EntryFill::of(&entry.context).ok()?.place()?;
+                let position = self.layout.position_of(Slot { place, group: log.group });
+                Some((place, decode_end(&entry.data)?)).filter(|_| position > merged)
+            })
+        })
     }
 
     /// The merge has come to the end of the epoch: asks for the groups of the next one.
@@ -328,7 +346,7 @@ impl Sequencer {
         let round = self.layout.rounds_within(self.merge.emitted());
         let unchanged = self.layout.round_end(round) >= self.last_commands;
         // At the end of an epoch, there is only the beginning of the next one.
-        let is_cut = unchanged && !self.merge.has_ended();
+        let is_cut = unchanged && (!self.merge.has_ended() || planted::is(Bug::EndCutByRound));
         (is_cut && self.cut_at(round) > self.progress.snapshots.kept()).then_some(round)
     }
 

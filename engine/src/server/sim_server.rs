@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use niagara_log::{Held, LogError, LogStore};
 use niagara_net::{Admission, Event, Frame, Hello, Refusal};
-use niagara_sequencer::epoch::Chain;
+use niagara_sequencer::epoch::{Chain, Epoch, Record};
+use niagara_sequencer::{GlobalPosition, Slot};
 
 use super::application::Application;
 use super::driven_group::complete;
@@ -173,6 +174,13 @@ pub struct Figures {
     pub damaged_transfers: u64,
 }
 
+/// The place of an epoch's first group among those of all epochs.
+fn first_place(chain: &Chain, epoch: Epoch) -> usize {
+    let records = chain.links().iter().map(|link| &link.record);
+    let earlier = records.filter(|record| record.epoch < epoch);
+    earlier.map(|record| usize::from(record.terms.groups)).sum()
+}
+
 impl<S: StateMachine> SimServer<S> {
     /// Opens the logs. The first [`turn`](SimServer::turn) of each group publishes what they hold.
     ///
@@ -219,10 +227,7 @@ impl<S: StateMachine> SimServer<S> {
     /// Adds groups in their places among those of all epochs.
     fn add_groups(&mut self, chain: &Chain, groups: Vec<GroupParts>) {
         for parts in groups {
-            let earlier = chain.links().iter().map(|link| &link.record);
-            let earlier = earlier.filter(|record| record.epoch < parts.record.epoch);
-            let before: usize = earlier.map(|record| usize::from(record.terms.groups)).sum();
-            let place = before + parts.replica.group;
+            let place = first_place(chain, parts.record.epoch) + parts.replica.group;
             self.groups.resize_with(self.groups.len().max(place + 1), || None);
             self.groups[place] = Some(SimGroup { parts, writes: Pending::default() });
             self.new_groups.push(place);
@@ -249,6 +254,33 @@ impl<S: StateMachine> SimServer<S> {
     /// Whether this server has the group at this place among those of all epochs.
     pub fn has_group(&self, group: usize) -> bool {
         self.groups.get(group).is_some_and(Option::is_some)
+    }
+
+    /// The epochs up to the one that is executed.
+    pub fn chain(&self) -> &Chain {
+        &self.application.executor.chain
+    }
+
+    /// The places of the groups of the epoch that is executed.
+    pub fn running_groups(&self) -> Range<usize> {
+        let Record { epoch, terms, .. } = &self.chain().newest().record;
+        let first = first_place(self.chain(), *epoch);
+        first..first + usize::from(terms.groups)
+    }
+
+    /// The slot at a position that has been executed: its place p, and the place of its group among those of all epochs.
+    pub fn slot_at(&self, position: GlobalPosition) -> (u64, usize) {
+        let records = self.chain().links().iter().map(|link| &link.record);
+        let record = records.rev().find(|record| record.base < position);
+        let record = record.expect("the first epoch begins below all positions");
+        let Slot { place, group } = record.layout().slot_at(position);
+        (place, first_place(self.chain(), record.epoch) + group.index())
+    }
+
+    /// A group's epoch, and its zero-based index there.
+    pub fn epoch_and_group(&self, place: usize) -> (Epoch, usize) {
+        let GroupParts { record, replica, .. } = self.parts(place);
+        (record.epoch, replica.group)
     }
 
     /// Number of a group's channel.
@@ -333,7 +365,7 @@ impl<S: StateMachine> SimServer<S> {
     }
 
     /// The groups that share a thread with this one, with itself: see [`Config::threads`]. Where it says
-    /// nothing, each group has a thread.
+    /// nothing, and in later epochs, each group has a thread.
     pub fn groups_beside(&self, group: usize) -> Range<usize> {
         groups_beside(group, self.config.group_threads().into(), self.config.groups().into())
     }
@@ -465,13 +497,15 @@ impl<S: StateMachine> SimServer<S> {
 
     /// Whether that thread would run another round rather than sleep.
     pub fn wants_keeping(&self) -> bool {
-        self.manager.is_due(self.clock.now()) || self.opener.looks_again().is_some()
+        let now = self.clock.now();
+        self.manager.is_due(now) || self.opener.next_due().is_some_and(|due| due <= now)
     }
 
     /// The longest time that it would sleep; `None` if only a wake-up ends its sleep.
     pub fn keeping_due(&self) -> Option<Duration> {
         let now = self.clock.now();
-        self.manager.next_due(now).map(|due| due.saturating_duration_since(now))
+        let due = [self.manager.next_due(now), self.opener.next_due()].into_iter().flatten().min();
+        due.map(|due| due.saturating_duration_since(now))
     }
 
     /// Durable snapshots, oldest first.
@@ -517,9 +551,11 @@ impl<S: StateMachine> SimServer<S> {
         !self.stretches.is_empty()
     }
 
-    /// The anchor's zero-based index and the level, as far as the server knows them.
-    pub fn anchor_and_level(&self) -> (usize, u64) {
-        (self.shared.progress.epoch().anchor.load(SeqCst) as usize, self.shared.progress.epoch().level())
+    /// Whether a group is its epoch's anchor, and the epoch's level, as far as the server knows them.
+    pub fn anchor_and_level(&self, group: usize) -> (bool, u64) {
+        let replica = &self.parts(group).replica;
+        let epoch = replica.epoch();
+        (epoch.anchor.load(SeqCst) as usize == replica.group, epoch.level())
     }
 
     /// Number of commands in this server's lanes that are not executed.
@@ -560,11 +596,9 @@ impl<S: StateMachine> SimServer<S> {
 
     /// State of this server's lane in a group, in words.
     pub fn describe_lane(&self, group: usize) -> String {
-        format!(
-            "{}; {}",
-            self.shared.lanes[group].describe(),
-            self.parts(group).replica.driver.describe_lane(group as u16)
-        )
+        let replica = &self.parts(group).replica;
+        let lane = &self.shared.lanes[replica.group];
+        format!("{}; {}", lane.describe(), replica.driver.describe_lane(replica.group as u16))
     }
 
     /// A group's local log.

@@ -36,8 +36,8 @@ impl<S: StateMachine> SnapshotThread<S> {
 
     fn turn(&mut self, events: &mut Vec<(u32, Event)>) {
         let now = Instant::now();
-        let due = self.manager.next_due(now).map(|due| due.saturating_duration_since(now));
-        let timeout = due.into_iter().chain(self.opener.looks_again()).min();
+        let due = [self.manager.next_due(now), self.opener.next_due()].into_iter().flatten().min();
+        let timeout = due.map(|due| due.saturating_duration_since(now));
         let manager = &self.manager;
         let mut may_sleep = || !manager.is_due(Instant::now());
         let waited = self.transport.turn(now, timeout, &mut may_sleep, events);

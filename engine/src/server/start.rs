@@ -1,5 +1,6 @@
 //! What a start finds on disk: the newest whole snapshot, each group's log, and whether they fit.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -227,7 +228,7 @@ pub(crate) fn log_config(config: &Config, channel: u32) -> LogConfig {
 }
 
 /// The log's directory in the data directory. Those of the first epoch are where they were before there were others.
-fn log_directory(channel: u32) -> PathBuf {
+pub(crate) fn log_directory(channel: u32) -> PathBuf {
     match (channel >> 16, channel & 0xffff) {
         (0, group) => format!("group-{group}").into(),
         (before, group) => PathBuf::from(format!("epoch-{}", before + 1)).join(format!("group-{group}")),
@@ -242,7 +243,11 @@ pub(super) fn remove_logs(config: &Config, files: &dyn Files, channels: impl Ite
     }
     for channel in channels {
         let dir = config.data_dir.join(log_directory(channel));
-        let removed = files.list(&dir).and_then(|there| there.iter().try_for_each(|path| files.remove(path)));
+        let there = match files.list(&dir) {
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            there => there,
+        };
+        let removed = there.and_then(|there| there.iter().try_for_each(|path| files.remove(path)));
         if let Err(error) = removed {
             tracing::warn!(%error, dir = %dir.display(), "cannot remove the log of an epoch that is over");
         }

@@ -45,10 +45,11 @@ pub(super) fn groups_of(thread: usize, threads: usize, groups: usize) -> Range<u
     bound(thread)..bound(thread + 1)
 }
 
-/// The groups that share a thread with this one, with itself, if so many threads drive so many groups.
+/// The groups that share a thread with this one, with itself, if so many threads drive so many groups. A group beyond
+/// these, of a later epoch, is alone in a simulator.
 pub fn groups_beside(group: usize, threads: usize, groups: usize) -> Range<usize> {
-    let all = (0..threads).map(|thread| groups_of(thread, threads, groups));
-    all.into_iter().find(|part| part.contains(&group)).expect("each group has a thread")
+    let mut all = (0..threads).map(|thread| groups_of(thread, threads, groups));
+    all.find(|part| part.contains(&group)).unwrap_or(group..group + 1)
 }
 
 /// The core for each thread.

@@ -12,6 +12,7 @@ use super::own_files;
 use super::reader::SnapshotReader;
 use super::writer::SnapshotWriter;
 use crate::frozen::Frozen;
+use crate::planted::{self, Bug};
 
 /// Snapshots to keep. If the newest is damaged, the previous one is still there, with the logs that it needs.
 const KEPT: usize = 2;
@@ -77,6 +78,10 @@ impl SnapshotStore {
     ) -> Result<Option<(Arc<Kept>, T)>, SnapshotError> {
         let mut paths = self.list(SNAPSHOT)?;
         paths.sort_unstable();
+        if planted::is(Bug::SnapshotsByRound) {
+            let round = |path: &PathBuf| path.to_string_lossy().rsplit(['/', '-']).next().map(str::to_owned);
+            paths.sort_by_key(round);
+        }
         let mut restored = None;
         for path in paths.into_iter().rev() {
             let opened = SnapshotReader::open(&*self.files, &path).and_then(|mut reader| {

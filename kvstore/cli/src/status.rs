@@ -120,8 +120,19 @@ fn server_line(row: &Row, agreement: &Agreement, paint: Paint) -> String {
         "server {} at {}: applied {applied}, commands {commands}, no-ops {noops}, {}{digests}",
         status.server,
         row.at,
-        layout(status)
+        epochs(status) + &layout(status)
     )
+}
+
+/// The epoch that the server is in, and others that are open; nothing while there has been one only.
+fn epochs(status: &Status) -> String {
+    let others: Vec<String> = status.other_epochs.iter().map(u32::to_string).collect();
+    match (status.epoch, &others[..]) {
+        (0 | 1, []) => String::new(),
+        (epoch, []) => format!("epoch {epoch}, "),
+        (epoch, [one]) => format!("epoch {epoch} (epoch {one} is open, too), "),
+        (epoch, _) => format!("epoch {epoch} (epochs {} are open, too), ", others.join(", ")),
+    }
 }
 
 /// A server's newest snapshot, and any in progress.

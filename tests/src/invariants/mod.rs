@@ -7,6 +7,7 @@
 //! | `log_matching.rs` | what is committed at an index of a group's log is the same on every server, for good (Raft, figure 3) |
 //! | `leader_completeness.rs` | a new leader's log holds everything committed (Raft, figure 3) |
 //! | `position_bijection.rs` | places rise along each committed log; what is executed at a position is in its slot |
+//! | `one_chain.rs` | all servers go through the same epochs |
 //! | `global_prefix.rs` | any two servers' global logs agree on their common prefix |
 //! | `equal_states.rs` | any two servers that have executed the same have the same state |
 //! | `acked_is_applied.rs` | what was acknowledged is in the global log |
@@ -61,6 +62,7 @@ mod log_matching;
 mod lost_right_is_lost;
 mod majority_serves;
 mod mset_is_whole;
+mod one_chain;
 mod pads_are_bounded;
 mod position_bijection;
 mod progress_after_heal;
@@ -96,13 +98,14 @@ pub use log_matching::{LogMatching, Record};
 pub use lost_right_is_lost::{LostRightIsLost, RightsByTheLog};
 pub use majority_serves::check_majority_serves;
 pub use mset_is_whole::check_mset_is_whole;
+pub use one_chain::OneChain;
 pub use pads_are_bounded::PadsAreBounded;
 pub use position_bijection::PositionBijection;
 pub use progress_after_heal::{Pending, check_progress_after_heal};
 pub use read_is_fresh::ReadIsFresh;
 pub use read_is_prompt::check_read_is_prompt;
 pub use read_shows_its_state::ReadShowsItsState;
-pub use recovery_is_complete::check_recovery;
+pub use recovery_is_complete::{check_recovery, log_directory};
 pub use refused_mset_sets_nothing::check_refused_mset_sets_nothing;
 pub use request_is_answered::check_request_is_answered;
 pub use restored_state::check_restored_state;

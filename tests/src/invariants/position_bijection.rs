@@ -5,7 +5,7 @@ use niagara_group::batch::EntryFill;
 use super::{Broken, Record, hold};
 
 /// A slot has one position, and a group fills it once: places rise along each committed log, and what is
-/// executed at position g is in slot (p, r) with g = (p - 1) * R + r.
+/// executed at position g is in slot (p, r) with g = base + (p - 1) * R + r, by the epoch that g is in.
 #[derive(Debug)]
 pub struct PositionBijection {
     last: Vec<u64>,
@@ -30,10 +30,8 @@ impl PositionBijection {
         })
     }
 
-    /// A command is executed at a position.
-    pub fn executed(&self, position: u64) -> Result<(), Broken> {
-        let groups = self.commands.len() as u64;
-        let (place, group) = ((position - 1) / groups + 1, ((position - 1) % groups) as usize);
+    /// A command is executed at a position, in the slot with this place of this group.
+    pub fn executed(&self, position: u64, (place, group): (u64, usize)) -> Result<(), Broken> {
         hold(self.commands[group].contains(&place), "position_bijection", || {
             format!(
                 "a command is executed at position {position}, but slot ({place}, {}) holds none",

@@ -8,18 +8,18 @@ use super::{Broken, Record, hold};
 
 const NAME: &str = "recovery_is_complete";
 
-/// What a recovery from these disks calls complete holds everything that any server knows to be committed. Returns
-/// whether it calls it complete.
+/// What a recovery from these disks calls complete holds everything that any server knows to be committed in a group,
+/// given by its epoch and zero-based index. Returns whether it calls it complete.
 pub fn check_recovery(
     disks: &[(PathBuf, Arc<dyn Files>)],
-    committed: impl Fn(usize) -> Vec<Record>,
+    committed: impl Fn(u32, usize) -> Vec<Record>,
 ) -> Result<bool, Broken> {
     let found = survey(disks).map_err(|error| Broken::new(NAME, error.to_string()))?;
     if !found.is_complete() {
         return Ok(false);
     }
-    for (group, chosen) in found.groups.iter().enumerate() {
-        let committed = committed(group);
+    for chosen in &found.groups {
+        let committed = committed(chosen.epoch, usize::from(chosen.group) - 1);
         let index = committed.len() as u64;
         if index <= chosen.floor.index {
             continue;
@@ -30,18 +30,24 @@ pub fn check_recovery(
             None => None,
             Some(from) => {
                 let (dir, files) = &disks[from];
-                term_at(index, &dir.join(format!("group-{}", group + 1)), &**files)?
+                term_at(index, &dir.join(log_directory(chosen.epoch, chosen.group)), &**files)?
             }
         };
         hold(has == Some(wanted.term), NAME, || {
             format!(
-                "group {} would be continued from {chosen:?}, with term {has:?} at an entry that is committed \
-                 as {wanted:?}",
-                group + 1
+                "a group would be continued from {chosen:?}, with term {has:?} at an entry that is committed as {wanted:?}"
             )
         })?;
     }
     Ok(true)
+}
+
+/// Where a group's log is in a data directory.
+pub fn log_directory(epoch: u32, group: u16) -> PathBuf {
+    match epoch {
+        1 => format!("group-{group}").into(),
+        later => PathBuf::from(format!("epoch-{later}")).join(format!("group-{group}")),
+    }
 }
 
 /// The term that a log has at an index in the end.

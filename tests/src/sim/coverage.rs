@@ -126,6 +126,19 @@ pub const EXPECTED: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "epochs",
+        &[
+            "number of groups asked for",
+            "epoch begun",
+            "server in another epoch",
+            "leap to another epoch by a snapshot",
+            "groups of an epoch made",
+            "started in the midst of a change",
+            "group of an ended epoch closed",
+            "log of an ended epoch not missed",
+        ],
+    ),
+    (
         "requests",
         &[
             "weak read answered",

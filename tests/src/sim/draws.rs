@@ -25,6 +25,9 @@ const END: Micros = 900 * MS;
 /// election timeout; and half of it is too short for links to be steady. A server that is gone for less may
 /// keep what it leads, and is waited for.
 pub const FLAPS: Range<Micros> = 520 * MS..620 * MS;
+/// The most groups in an epoch, and in all epochs of a plan: a round of each thread has a bit in a word.
+pub const MOST_GROUPS: u16 = 8;
+const MOST_PLACES: u16 = 30;
 /// When the last fault strikes, at the latest.
 pub const LAST_FAULT: Micros = 2300 * MS;
 
@@ -76,6 +79,7 @@ impl Plan {
             seed,
             servers,
             groups,
+            places: groups,
             group_threads: draw_group_threads(groups, Chance::new(seed).fork(0x7_4ead)),
             clients: 2 * chance.between(2, 4),
             weather: Weather { delay: (50, *chance.pick(&[200, 1000, 5000])), ..weather },
@@ -129,7 +133,7 @@ impl Plan {
             return self.nothing_but(server, self.draw_lasting(server, &mut of_troubles));
         }
         let (mut of_ends, mut of_resets) = (apart(0xe_4d5), apart(0x2e_5e7));
-        let mut of_drains = apart(0xd2_a1);
+        let (mut of_drains, mut of_epochs) = (apart(0xd2_a1), apart(0xe9_0c));
         if of_ends.one_in(12) {
             let server = of_ends.between(1, self.servers);
             return self.nothing_but_an_end(server, &mut of_ends);
@@ -172,6 +176,31 @@ impl Plan {
             0 => self.with_durability_os(&mut of_durability),
             1 => self.with_everything_in_memory(),
             _ => {}
+        }
+        if of_epochs.one_in(3) {
+            self.draw_epochs(&mut of_epochs);
+        }
+    }
+
+    /// The number of groups changes, several times in most plans. Now and then two numbers are asked for at once.
+    fn draw_epochs(&mut self, chance: &mut Chance) {
+        for _ in 0..chance.between(1, 4) {
+            let at = chance.between(FIRST_FAULT, LAST_FAULT);
+            for again in 0..=u64::from(chance.one_in(3)) {
+                let groups = chance.between(1, MOST_GROUPS.into()) as u16;
+                if self.places + groups > MOST_PLACES {
+                    return;
+                }
+                self.places += groups;
+                let server = chance.between(1, self.servers);
+                self.faults.push(Planned { at: at + again * 500, fault: Fault::Groups { server, groups } });
+            }
+        }
+        // Also links of later groups are cut.
+        for planned in &mut self.faults {
+            if let Fault::CutGroup { group, .. } = &mut planned.fault {
+                *group = chance.below(self.places.into()) as usize;
+            }
         }
     }
 

@@ -83,6 +83,8 @@ pub enum Fault {
     Flapping { server: u64, each: Micros, lasts: Micros },
     /// All messages of one kind are lost, from all servers or from one.
     LoseMessages { from: Option<u64>, kind: MessageKind, lasts: Micros },
+    /// Somebody asks for another number of groups, through this server or, if it does not take it, another one.
+    Groups { server: u64, groups: u16 },
 }
 
 /// What the power does when a process has ended, or a sync has failed.
@@ -112,7 +114,8 @@ impl Fault {
             | Fault::SlowLink { .. }
             | Fault::ThinLinks { .. }
             | Fault::Flapping { .. }
-            | Fault::LoseMessages { .. } => false,
+            | Fault::LoseMessages { .. }
+            | Fault::Groups { .. } => false,
             Fault::Kill { .. }
             | Fault::Stop { .. }
             | Fault::PowerLoss { .. }

@@ -18,7 +18,7 @@ const BEGINS: Range<Micros> = 900 * MS..1400 * MS;
 impl Plan {
     /// Replaces the faults by those of a trial.
     pub(super) fn try_leases(&mut self, chance: &mut Chance) {
-        (self.tries_leases, self.servers, self.groups) = (true, 3, 1);
+        (self.tries_leases, self.servers, self.groups, self.places) = (true, 3, 1, 1);
         self.clock_rates.truncate(3);
         self.wall_clocks.truncate(3);
         (self.swarm, self.faults) = (Swarm::default(), Vec::new());

@@ -18,8 +18,10 @@ pub struct Plan {
     pub seed: u64,
     /// Number of servers.
     pub servers: u64,
-    /// Number of groups.
+    /// Number of groups, at first.
     pub groups: u16,
+    /// Number of groups that there can be in all epochs together.
+    pub places: u16,
     /// Number of threads that drive the groups.
     pub group_threads: u16,
     /// Number of clients.
@@ -92,6 +94,11 @@ impl WallClock {
 }
 
 impl Plan {
+    /// Whether the number of groups changes.
+    pub fn has_epochs(&self) -> bool {
+        self.places > self.groups
+    }
+
     /// The groups that share a thread with this one, with itself.
     pub fn groups_beside(&self, group: usize) -> Range<usize> {
         groups_beside(group, self.group_threads.into(), self.groups.into())

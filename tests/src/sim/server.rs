@@ -12,6 +12,7 @@ use niagara_kvstore::Life;
 use niagara_kvstore::sim::SimFrontEnd;
 use niagara_log::{EntryId, Files};
 use niagara_net::Event as NetEvent;
+use niagara_sequencer::epoch::Epoch;
 
 use super::behind_calls::BehindCalls;
 use super::clients::{Ask, CallResult, Protocol, Sending, look};
@@ -56,7 +57,7 @@ impl Thread {
 
     /// All threads of a server.
     pub fn all(plan: &Plan) -> Rc<[Thread]> {
-        let groups = usize::from(plan.groups);
+        let groups = usize::from(plan.places);
         let first = (0..groups).filter(|group| plan.groups_beside(*group).start == *group);
         let of_groups = first.flat_map(|group| [Thread::Group(group), Thread::Log(group)]);
         of_groups.chain([Thread::Sequencer, Thread::Application, Thread::Front, Thread::Snapshots]).collect()
@@ -92,6 +93,10 @@ pub struct Server {
     /// Its process.
     pub running: Option<Running>,
     config: Config,
+    /// Number of groups in all epochs together.
+    groups: usize,
+    /// The epoch that it executed in when last looked at.
+    pub epoch: Epoch,
     clock: Arc<ManualClock>,
     /// What its clock shows.
     time: u64,
@@ -120,7 +125,7 @@ pub struct Running {
     pub time_at: Option<u64>,
     /// For each group, the server to which leadership is being transferred.
     pub transferees: Vec<u64>,
-    /// For each group, where the log began at the start.
+    /// For each group, where the log began when last looked at.
     pub floors: Vec<u64>,
     front_end: SimFrontEnd<Recorder>,
     port: Port<Recorder>,
@@ -198,6 +203,8 @@ impl Server {
             is_starting: false,
             running: None,
             config,
+            groups: plan.places.into(),
+            epoch: Epoch::FIRST,
             clock: Arc::new(ManualClock::new()),
             time: 0,
             clock_rate: plan.clock_rates[id as usize - 1],
@@ -238,17 +245,23 @@ impl Server {
         let machine = SimServer::open(&self.config, &environment, state)?;
         let client = machine.client();
         let life = Life::new(environment.boot).expect("servers are numbered from 1");
-        let groups = usize::from(self.config.groups());
+        let groups = self.groups;
+        let mut last = vec![EntryId::default(); groups];
+        let mut floors = vec![0; groups];
+        for group in (0..groups).filter(|group| machine.has_group(*group)) {
+            let (floor, end) = machine.log(group).ends();
+            (last[group], floors[group]) = (end, floor.index);
+        }
         self.running = Some(Running {
             front_end: SimFrontEnd::new(&client, life, clock.now()),
             port: client.port(Arc::new(NeverAsleep)),
             inbox: vec![VecDeque::new(); groups + 1],
             scheduled: 0,
-            last: (0..groups).map(|group| machine.log(group).ends().1).collect(),
+            last,
             keeping_at: None,
             time_at: None,
             transferees: vec![0; groups],
-            floors: (0..groups).map(|group| machine.log(group).floor().index).collect(),
+            floors,
             machine,
             executed,
             restored,
@@ -264,6 +277,25 @@ impl Server {
         Ok(())
     }
 
+    /// Flips a bit back that is in a log of an ended epoch, which this start does not use.
+    pub fn forgive_unused_log(&mut self) {
+        let Some((path, ..)) = &self.flipped else { return };
+        let number = |of: &str| {
+            let mut names = path.iter().filter_map(|name| name.to_str());
+            names.find_map(|name| name.strip_prefix(of)?.parse::<usize>().ok())
+        };
+        let log = (number("epoch-").unwrap_or(1) as u32, number("group-"));
+        let running = self.running.as_ref().expect("just started");
+        let mut used = (0..self.groups).filter(|group| running.machine.has_group(*group));
+        let is_used = used.any(|group| {
+            let (epoch, index) = running.machine.epoch_and_group(group);
+            (epoch.get(), Some(index + 1)) == log
+        });
+        if !is_used && let Some(flipped) = self.flipped.take() {
+            self.disk.flip_back(&flipped);
+        }
+    }
+
     /// Whether a thread waits for something that hangs.
     pub fn hangs(&self, thread: Thread) -> bool {
         match thread {
@@ -275,7 +307,7 @@ impl Server {
 
     /// Schedules a round for those of these threads that have work, and adds them to `woken`.
     pub fn wake(&mut self, threads: &[Thread], woken: &mut Vec<Thread>) {
-        let groups = usize::from(self.config.groups());
+        let groups = self.groups;
         let Some(running) = &self.running else { return };
         // In the order of the checks' cost: this is done after every event.
         woken.extend(threads.iter().filter(|thread| {
@@ -323,6 +355,10 @@ impl Running {
     }
 
     fn group_wants(&self, group: usize) -> bool {
+        self.machine.has_group(group) && self.has_work(group)
+    }
+
+    fn has_work(&self, group: usize) -> bool {
         !self.inbox[group].is_empty() || self.machine.wants_turn(group)
     }
 
@@ -343,13 +379,17 @@ impl Running {
         self.machine.groups_beside(group)
     }
 
+    /// Those of the groups on a thread that this server has.
+    pub fn here_beside(&self, first: usize) -> impl Iterator<Item = usize> {
+        self.beside(first).filter(|group| self.machine.has_group(*group))
+    }
+
     /// Those of the groups on a thread that have work for its round. One that is alone always has a turn. A
     /// planted bug may have blocked some.
     pub fn due_beside(&self, first: usize) -> Vec<usize> {
-        let groups = self.beside(first);
-        let is_alone = groups.len() == 1;
+        let is_alone = self.beside(first).len() == 1;
         let due = |group: &usize| is_alone || self.group_wants(*group);
-        groups.filter(due).filter(|group| !self.machine.is_blocked(*group)).collect()
+        self.here_beside(first).filter(due).filter(|group| !self.machine.is_blocked(*group)).collect()
     }
 
     /// Gives a group the events of its links.
@@ -357,6 +397,16 @@ impl Running {
         while let Some(event) = self.inbox[group].pop_front() {
             self.machine.handle(group, event);
         }
+    }
+
+    /// Groups that the server has made since the last call.
+    pub fn take_new_groups(&mut self) -> Vec<usize> {
+        let groups = self.machine.take_new_groups();
+        for group in &groups {
+            let (floor, end) = self.machine.log(*group).ends();
+            (self.last[*group], self.floors[*group]) = (end, floor.index);
+        }
+        groups
     }
 
     /// Commands executed since the last call.

@@ -59,7 +59,7 @@ pub fn json(found: &Found, position: Option<u64>) -> String {
         }),
         damaged_snapshots: &found.damaged_snapshots,
         directories: found.directories.iter().map(DirectoryDocument::of).collect(),
-        groups: (1..).zip(&found.groups).map(|(group, of)| GroupDocument::of(group, of, found)).collect(),
+        groups: found.groups.iter().map(|group| GroupDocument::of(group, found)).collect(),
         begins_after: position,
     };
     pretty(&document)
@@ -108,6 +108,7 @@ impl DirectoryDocument<'_> {
 
 #[derive(Serialize)]
 struct GroupDocument<'a> {
+    epoch: u32,
     group: u16,
     /// The server whose log is continued; `null` if the snapshot holds as much.
     server: Option<u64>,
@@ -119,9 +120,10 @@ struct GroupDocument<'a> {
 }
 
 impl<'a> GroupDocument<'a> {
-    fn of(group: u16, of: &'a FoundGroup, found: &Found) -> GroupDocument<'a> {
+    fn of(of: &'a FoundGroup, found: &Found) -> GroupDocument<'a> {
         GroupDocument {
-            group,
+            epoch: of.epoch,
+            group: of.group,
             server: of.from.map(|from| found.directories[from].server),
             last: of.last.index,
             committed: of.committed,
@@ -157,20 +159,22 @@ fn directories(found: &Found) -> Table {
 
 fn groups(found: &Found) -> Table {
     let heads = ["group", "continued from", "up to entry", "committed", "uncertain commands", "whole logs"];
-    let mut table = Table::new(heads);
-    for (number, group) in (1..).zip(&found.groups) {
+    let has_epochs = found.groups.iter().any(|group| group.epoch > 1);
+    let mut table = Table::new(has_epochs.then_some("epoch").into_iter().chain(heads));
+    for group in &found.groups {
         let from = match group.from {
             None => "the snapshot".to_owned(),
             Some(from) => format!("server {}", found.directories[from].server),
         };
-        table.row([
-            number.to_string(),
+        let cells = [
+            group.group.to_string(),
             from,
             grouped(group.last.index),
             grouped(group.committed),
             grouped(group.uncertain),
             format!("{} of {}", group.whole, found.members.len()),
-        ]);
+        ];
+        table.row(has_epochs.then(|| group.epoch.to_string()).into_iter().chain(cells));
     }
     table
 }

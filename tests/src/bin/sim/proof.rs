@@ -14,7 +14,7 @@ use crate::{Options, fresh_seed, threads};
 pub fn prove_all(seeds: u64, options: &Options) -> ExitCode {
     let first = options.from.unwrap_or_else(fresh_seed);
     say!("first seed: {first}");
-    let bugs = options.plant.as_ref().map_or(Bug::ALL, std::slice::from_ref);
+    let bugs = options.plant.map_or_else(all, |bug| vec![bug]);
     let next = AtomicU64::new(0);
     let missed = AtomicU64::new(0);
     let work = || {
@@ -41,10 +41,15 @@ pub fn prove_all(seeds: u64, options: &Options) -> ExitCode {
     }
 }
 
+/// Those that a simulation can find.
+fn all() -> Vec<Bug> {
+    [Bug::ALL, Bug::EPOCHS].concat()
+}
+
 /// The bug of that name.
 pub fn bug_named(name: &str) -> Result<Bug, String> {
-    let found = Bug::ALL.iter().find(|bug| format!("{bug:?}") == name).copied();
-    found.ok_or_else(|| format!("there are only {:?}", Bug::ALL))
+    let found = all().into_iter().find(|bug| format!("{bug:?}") == name);
+    found.ok_or_else(|| format!("there are only {:?}", all()))
 }
 
 /// A failure in one line.

@@ -104,6 +104,7 @@ impl World {
                 self.flap(server, each, until, true);
             }
             Fault::LoseMessages { from, kind, .. } => self.network.lose(from, kind, true),
+            Fault::Groups { server, groups } => self.ask_for_groups(number, server, groups),
             Fault::Reset { server, .. } => {
                 self.close_connections(server);
                 let (what, directions) = self.directions_of(&fault);

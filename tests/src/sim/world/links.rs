@@ -65,7 +65,11 @@ impl World {
 
     /// Gives a group's thread an event to handle.
     pub(crate) fn put_into_inbox(&mut self, id: u64, group: usize, event: NetEvent) {
+        let links = self.groups();
         let Some(running) = &mut self.server(id).running else { return };
+        if group < links && !running.machine.has_group(group) {
+            return;
+        }
         running.inbox[group].push_back(event);
         if group < self.groups() {
             let first = self.plan.groups_beside(group).start;
@@ -99,7 +103,9 @@ impl World {
             }
             self.network.disconnect(a, b, group);
         }
-        if !self.network.peers(a).contains(&(b, group)) {
+        // Who makes the group later connects then.
+        let is_there = group == self.groups() || self.has_group(a, group) && self.has_group(b, group);
+        if is_there && !self.network.peers(a).contains(&(b, group)) {
             self.after(50 * MS, Event::Connect { a, b, group });
         }
         Ok(())
@@ -108,13 +114,18 @@ impl World {
     /// One server checks another one's hello; returns whether it admits it. It must, unless its own disk
     /// keeps it from recording whom it has met.
     fn greet(&mut self, here: u64, there: u64, group: usize) -> Result<bool, Broken> {
-        let channel = if group == self.groups() { 0 } else { group as u32 + 1 };
-        let Some(hello) = self.server(there).running.as_ref().map(|running| running.machine.hello(channel))
-        else {
-            return Ok(false);
-        };
         let life = self.server(there).life;
-        let Some(running) = &self.server(here).running else { return Ok(false) };
+        let running = |id: u64| self.servers[id as usize - 1].running.as_ref();
+        let (Some(running), Some(theirs)) = (running(here), running(there)) else { return Ok(false) };
+        let channel = match group == self.groups() {
+            true => 0,
+            // One of them has not made the group yet, or has closed it.
+            false if !running.machine.has_group(group) || !theirs.machine.has_group(group) => {
+                return Ok(false);
+            }
+            false => running.machine.channel(group),
+        };
+        let hello = theirs.machine.hello(channel);
         let admitted = running.machine.admit(channel, &hello);
         if self.server(here).disk.has_died() {
             self.ended_by_disk(here);

@@ -86,7 +86,6 @@ impl World {
     }
 
     pub(crate) fn start(&mut self, id: u64) -> Result<(), Broken> {
-        let groups = self.groups();
         let now = self.now;
         let server = self.server(id);
         server.is_starting = false;
@@ -116,6 +115,7 @@ impl World {
                 ),
             ));
         }
+        server.forgive_unused_log();
         if let Some(flipped) = &server.flipped {
             return Err(Broken::new(
                 "damage_is_noticed",
@@ -134,10 +134,11 @@ impl World {
             self.coverage.count("started from a snapshot");
             self.restored(id, position)?;
         }
-        for group in 0..groups {
+        let found = self.found_groups(id)?;
+        for group in found.clone() {
             let running = self.servers[id as usize - 1].running.as_ref().expect("just started");
             let standing = running.machine.standing(group);
-            let is_first = running.beside(group).start == group;
+            let is_first = running.here_beside(group).next() == Some(group);
             self.invariants.election_safety.started(id, group, &standing)?;
             self.turn(id, &[group])?;
             if is_first {
@@ -145,7 +146,7 @@ impl World {
                 self.after(first, Event::GroupTick { server: id, life, group });
             }
         }
-        for group in 0..self.links() {
+        for group in found.into_iter().chain([self.groups()]) {
             for peer in (1..=self.plan.servers).filter(|peer| *peer != id) {
                 let after = self.chance.between(1, 10) * MS;
                 self.after(after, Event::Connect { a: id, b: peer, group });

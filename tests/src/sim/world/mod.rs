@@ -8,11 +8,13 @@
 //! | `rounds.rs`, `links.rs`, `talk.rs`, `lives.rs` | what events lead to: rounds of threads, messages between servers, clients' requests, starts and ends |
 //! | `observe.rs` | what is checked after each event |
 //! | `faults.rs` | how planned faults strike and end |
+//! | `epochs.rs` | the number of groups changes: groups that come and go |
 //! | `trials.rs` | faults that take an operator's part |
 //! | `remains.rs` | what could be recovered if only some disks were left |
 //! | `prompt.rs` | reads that must not wait for the troubles of others |
 //! | `script.rs` | healing, settling, and the last tests |
 
+mod epochs;
 mod faults;
 mod lease_reads;
 mod links;
@@ -153,7 +155,7 @@ impl World {
     /// The initial world: all servers are about to start.
     pub fn new(plan: Plan, trace: bool) -> World {
         let mut chance = Chance::new(plan.seed);
-        let network = Network::new(chance.fork(1), plan.weather, plan.servers, usize::from(plan.groups) + 1);
+        let network = Network::new(chance.fork(1), plan.weather, plan.servers, usize::from(plan.places) + 1);
         let mut of_clients = chance.fork(2);
         let clients = Clients::new(&plan, &mut of_clients);
         let servers = (1..=plan.servers).map(|id| {
@@ -292,8 +294,14 @@ impl World {
         Ok(())
     }
 
+    /// Places for the groups of all epochs.
     pub fn groups(&self) -> usize {
-        usize::from(self.plan.groups)
+        usize::from(self.plan.places)
+    }
+
+    /// Whether a server runs and has the group at this place.
+    pub fn has_group(&self, id: u64, group: usize) -> bool {
+        self.servers[id as usize - 1].running.as_ref().is_some_and(|it| it.machine.has_group(group))
     }
 
     /// Links between two servers: the groups', and by the last index the one for snapshots.

@@ -6,7 +6,7 @@ use super::script::BEGINS;
 use super::{MS, World};
 use crate::invariants::{
     AckedIsApplied, AppliedOnce, Broken, ByteLimits, BytesAreBounded, ElectionSafety, FifoPerConnection,
-    GlobalPrefix, LeaderCompleteness, LeadsAQuorum, LogMatching, PadsAreBounded, PositionBijection,
+    GlobalPrefix, LeaderCompleteness, LeadsAQuorum, LogMatching, OneChain, PadsAreBounded, PositionBijection,
     ReadIsFresh, ReadShowsItsState, RightsByTheLog, check_compaction_floor, check_drained_leads_nothing,
     check_restored_state, check_transferee,
 };
@@ -27,6 +27,7 @@ pub(crate) struct Invariants {
     pub log_matching: LogMatching,
     pub leader_completeness: LeaderCompleteness,
     pub position_bijection: PositionBijection,
+    pub one_chain: OneChain,
     pub global_prefix: GlobalPrefix,
     pub acked_is_applied: AckedIsApplied,
     pub applied_once: AppliedOnce,
@@ -41,7 +42,7 @@ pub(crate) struct Invariants {
 
 impl Invariants {
     pub fn new(plan: &Plan) -> Invariants {
-        let groups = usize::from(plan.groups);
+        let groups = usize::from(plan.places);
         let limits = ByteLimits {
             unsynced: plan.unsynced_bytes as u64,
             merge: plan.merge_bytes as u64,
@@ -53,6 +54,7 @@ impl Invariants {
             log_matching: LogMatching::new(groups),
             leader_completeness: LeaderCompleteness,
             position_bijection: PositionBijection::new(groups),
+            one_chain: OneChain::default(),
             global_prefix: GlobalPrefix::default(),
             acked_is_applied: AckedIsApplied::default(),
             applied_once: AppliedOnce::default(),
@@ -73,8 +75,7 @@ impl World {
         &mut self,
         id: u64,
         group: usize,
-        is_anchor: bool,
-        level: u64,
+        (is_anchor, level): (bool, u64),
     ) -> Result<(), Broken> {
         let Invariants {
             election_safety,
@@ -105,7 +106,9 @@ impl World {
         let handing_over = std::mem::replace(&mut running.transferees[group], standing.transferee);
         let begins = standing.transferee != 0 && standing.transferee != handing_over;
         let (floor, last) = log.ends();
-        check_compaction_floor((id, group), floor.index, running.floors[group], &machine.snapshots())?;
+        let (epoch, index) = machine.epoch_and_group(group);
+        let floor_before = std::mem::replace(&mut running.floors[group], floor.index);
+        check_compaction_floor((id, epoch, index), floor.index, floor_before, &machine.snapshots())?;
         let before = std::mem::replace(&mut running.last[group], last);
         if before != last && before.index > 0 && log.term(before.index) != Some(before.term) {
             self.trace.line(|| format!("server {id} replaces a suffix of group {}", group + 1));
@@ -128,7 +131,7 @@ impl World {
                     group,
                     &fill,
                     is_anchor,
-                    level.max(machine.anchor_and_level().1),
+                    level.max(machine.anchor_and_level(group).1),
                 )?;
             }
         }
@@ -148,7 +151,9 @@ impl World {
     /// Checks whether a leader reaches a quorum.
     pub(crate) fn check_quorum(&mut self, id: u64, group: usize) -> Result<(), Broken> {
         let server = &self.servers[id as usize - 1];
-        let Some(running) = &server.running else { return Ok(()) };
+        let Some(running) = server.running.as_ref().filter(|it| it.machine.has_group(group)) else {
+            return Ok(());
+        };
         let reaches = |other: &u64| {
             *other != id
                 && self.is_running(*other)
@@ -230,9 +235,15 @@ impl World {
                 format!("server {id} has executed up to {applied} and awaits group {awaited}")
             });
             self.trace.line(|| format!("server {}: {:?}", server.id, status.snapshot));
-            for (group, at) in status.local.iter().zip(0..) {
+            for group in &status.local {
                 self.trace.line(|| format!("server {}: {group:?}", server.id));
-                self.trace.line(|| format!("  its lane: {}", running.machine.describe_lane(at)));
+            }
+            for place in (0..usize::from(self.plan.places)).filter(|place| running.machine.has_group(*place))
+            {
+                let (epoch, group) = running.machine.epoch_and_group(place);
+                let lane = || running.machine.describe_lane(place);
+                let standing = running.machine.standing(place);
+                self.trace.line(|| format!("  epoch {epoch}, group {}: {standing:?}; {}", group + 1, lane()));
             }
         }
     }

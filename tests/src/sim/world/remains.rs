@@ -7,8 +7,10 @@ use niagara_engine::Durability;
 use niagara_log::Files;
 
 use super::World;
-use crate::invariants::{Broken, check_recovery};
+use super::observe::Invariants;
+use crate::invariants::{Broken, check_recovery, log_directory};
 use crate::sim::disk::{Disk, Trouble};
+use crate::sim::draws::MOST_GROUPS;
 
 impl World {
     /// Checks that the disks of just so many servers, this one first, hold everything that is committed, that any majority has one
@@ -28,8 +30,12 @@ impl World {
             return Ok(());
         }
         let disks: Vec<_> = left.iter().map(|id| self.copy_of(*id)).collect();
-        let matching = &self.invariants.log_matching;
-        let complete = check_recovery(&disks, |group| matching.committed(group).to_vec())?;
+        let Invariants { log_matching, one_chain, .. } = &self.invariants;
+        let places = |epoch, group| one_chain.first_place(epoch).map(|first| first + group);
+        let committed = |epoch, group| {
+            places(epoch, group).map_or_else(Vec::new, |place| log_matching.committed(place).to_vec())
+        };
+        let complete = check_recovery(&disks, committed)?;
         self.coverage.count(if complete { "recovery complete" } else { "recovery incomplete" });
         Ok(())
     }
@@ -40,9 +46,11 @@ impl World {
         copy.put_back(self.servers[id as usize - 1].disk.image());
         copy.trouble(|trouble| *trouble = Trouble::default());
         let dir = PathBuf::from(format!("server-{id}"));
-        let groups = (1..=self.plan.groups).map(|group| dir.join(format!("group-{group}")));
+        let epochs = 1..=self.invariants.one_chain.newest();
+        let groups = epochs.flat_map(|epoch| (1..=MOST_GROUPS).map(move |group| log_directory(epoch, group)));
+        let groups: Vec<PathBuf> = groups.map(|log| dir.join(log)).collect();
         // An image has no directories.
-        for dir in groups.chain([dir.join("snapshots")]) {
+        for dir in groups.into_iter().chain([dir.join("snapshots")]) {
             copy.create_dir(&dir).expect("a disk without trouble takes it");
         }
         (dir, Arc::new(copy))

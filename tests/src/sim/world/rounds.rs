@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
+use niagara_engine::GlobalPosition;
 use niagara_net::Frame;
 
 use super::{Event, MS, World};
@@ -115,7 +116,7 @@ impl World {
                 due.iter().for_each(|group| running.read_inbox(*group));
                 self.turn(id, &due)?;
             }
-            Thread::Snapshots => self.keep_snapshots(id),
+            Thread::Snapshots => self.keep_snapshots(id)?,
             Thread::Log(group) => self.write_logs(id, group),
             Thread::Sequencer => {
                 running.machine.merge();
@@ -188,7 +189,7 @@ impl World {
         }
     }
 
-    fn keep_snapshots(&mut self, id: u64) {
+    fn keep_snapshots(&mut self, id: u64) -> Result<(), Broken> {
         let link = self.groups();
         let running = self.servers[id as usize - 1].running.as_mut().expect("looked at before");
         let before = running.machine.snapshots().len();
@@ -196,30 +197,32 @@ impl World {
             running.machine.handle_transfer(event);
         }
         let frames = running.machine.keep_snapshots();
-        let rounds: Vec<u64> = running.machine.snapshots().map(|header| header.round).collect();
-        if rounds.len() > before {
+        let cuts: Vec<String> = running.machine.snapshots().map(|header| header.cut().to_string()).collect();
+        if cuts.len() > before {
             self.activity.snapshots += 1;
         }
-        if rounds.len() != before {
-            self.trace.line(|| format!("server {id} keeps snapshots of rounds {rounds:?}"));
+        if cuts.len() != before {
+            self.trace.line(|| format!("server {id} keeps snapshots at the cuts {cuts:?}"));
         }
         for (to, frame) in frames {
             for flight in self.network.send(self.now, (id, to, link), &frame, &mut self.coverage) {
                 self.after(flight.arrives - self.now, Event::Arrive(flight));
             }
         }
+        self.open_epochs(id)?;
         self.count_failed_sync(id);
         // Any use of its disk may have been its last.
         if self.server(id).disk.has_died() {
             self.trace.line(|| format!("server {id} ends in the midst of a change to its disk"));
             self.ended_by_disk(id);
         }
+        Ok(())
     }
 
     /// Runs a turn of a thread, for these of its groups.
     pub(crate) fn turn(&mut self, id: u64, groups: &[usize]) -> Result<(), Broken> {
         let running = self.servers[id as usize - 1].running.as_mut().expect("looked at before");
-        let (anchor, level) = running.machine.anchor_and_level();
+        let known: Vec<_> = groups.iter().map(|group| running.machine.anchor_and_level(*group)).collect();
         for &group in groups {
             for peer in (1..=self.plan.servers).filter(|peer| *peer != id) {
                 let queued = self.network.queued_bytes(self.now, (id, peer, group));
@@ -227,8 +230,8 @@ impl World {
             }
         }
         let sent = running.machine.turn_of_thread(groups);
-        for (&group, frames) in groups.iter().zip(sent) {
-            self.end_turn(id, group, anchor == group, level, frames)?;
+        for ((&group, frames), known) in groups.iter().zip(sent).zip(known) {
+            self.end_turn(id, group, known, frames)?;
         }
         Ok(())
     }
@@ -237,23 +240,27 @@ impl World {
         &mut self,
         id: u64,
         group: usize,
-        is_anchor: bool,
-        level: u64,
+        known: (bool, u64),
         frames: Vec<(u64, Frame)>,
     ) -> Result<(), Broken> {
-        let running = self.servers[id as usize - 1].running.as_mut().expect("looked at before");
-        let most_waiting = self.plan.sizes.most_waiting();
-        for peer in (1..=self.plan.servers).filter(|peer| *peer != id) {
-            let waiting = running.machine.waiting_bytes(group, peer);
-            check_slow_peer_is_bounded((id, peer, group), waiting, most_waiting)?;
+        if self.has_group(id, group) {
+            let running = self.servers[id as usize - 1].running.as_mut().expect("looked at before");
+            let most_waiting = self.plan.sizes.most_waiting();
+            for peer in (1..=self.plan.servers).filter(|peer| *peer != id) {
+                let waiting = running.machine.waiting_bytes(group, peer);
+                check_slow_peer_is_bounded((id, peer, group), waiting, most_waiting)?;
+            }
+            self.observe(id, group, known)?;
         }
-        self.observe(id, group, is_anchor, level)?;
         self.activity.messages += frames.len() as u64;
         self.activity.sent_bytes += frames.iter().map(|(_, frame)| frame.len() as u64).sum::<u64>();
         for (to, frame) in frames {
             for flight in self.network.send(self.now, (id, to, group), &frame, &mut self.coverage) {
                 self.after(flight.arrives - self.now, Event::Arrive(flight));
             }
+        }
+        if !self.has_group(id, group) {
+            self.close_group(id, group);
         }
         Ok(())
     }
@@ -269,7 +276,8 @@ impl World {
         let restored = running.take_restored();
         let invariants = &mut self.invariants;
         for (position, _) in &executed {
-            invariants.position_bijection.executed(*position)?;
+            let slot = running.machine.slot_at(GlobalPosition::new(*position));
+            invariants.position_bijection.executed(*position, slot)?;
         }
         let new = invariants.global_prefix.executed(id, executed)?;
         let log = invariants.global_prefix.log();
@@ -285,11 +293,12 @@ impl World {
             });
         }
         self.coverage.add("command executed", new as u64);
+        let is_restored = !restored.is_empty();
         for position in restored {
             self.coverage.count("state restored from a snapshot");
             self.restored(id, position)?;
         }
-        Ok(())
+        self.look_at_epoch(id, is_restored)
     }
 
     /// How many commands of the global log a server has executed.
@@ -323,8 +332,12 @@ impl World {
         server.set_clock(now);
         let life = server.life;
         let running = server.running.as_mut().expect("looked at before");
-        let groups = running.beside(group);
-        let free: Vec<usize> = groups.clone().filter(|group| !running.machine.is_blocked(*group)).collect();
+        let groups: Vec<usize> = running.here_beside(group).collect();
+        if groups.is_empty() {
+            return Ok(());
+        }
+        let is_free = |group: &usize| !running.machine.is_blocked(*group);
+        let free: Vec<usize> = groups.iter().copied().filter(is_free).collect();
         for &group in &free {
             running.read_inbox(group);
             running.machine.tick_group(group);

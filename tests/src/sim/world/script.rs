@@ -1,6 +1,7 @@
 //! How every simulation ends, after its faults: everything is healed, must settle, and passes the last tests.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -127,6 +128,7 @@ impl World {
                 self.check_transfers()?;
                 self.check_history()?;
                 self.check_expiry()?;
+                self.check_closed_logs()?;
                 // A read that no lease answers costs as much as an entry.
                 let reads = if self.plan.tries_leases { self.next_probe } else { 0 };
                 let activity = Activity { entries: self.activity.entries + reads, ..self.activity };
@@ -145,7 +147,7 @@ impl World {
 
     /// Checks that little has happened while nobody asked for anything.
     fn check_idle(&self) -> Result<(), Broken> {
-        let (servers, groups) = (self.plan.servers, self.groups() as u64);
+        let (servers, groups) = (self.plan.servers, self.open_groups());
         let (since, commands) = self.idles_since;
         let idle = self.now - since;
         // And as many again.
@@ -166,6 +168,19 @@ impl World {
             appended_bytes: u64::MAX,
         };
         check_idle_is_quiet(self.activity - self.before_idling, may, idle / MS)
+    }
+
+    /// The most groups, of all epochs that are not closed, that any server has.
+    fn open_groups(&self) -> u64 {
+        let has = |server: u64| (0..self.groups()).filter(|group| self.has_group(server, *group)).count();
+        (1..=self.plan.servers).map(has).max().unwrap_or(0) as u64
+    }
+
+    /// The places of the groups that the server executes whose epoch is the latest.
+    fn running_groups(&self) -> Range<usize> {
+        let running = self.servers.iter().filter_map(|server| server.running.as_ref());
+        let groups = running.map(|running| running.machine.running_groups());
+        groups.max_by_key(|groups| groups.start).unwrap_or(0..1)
     }
 
     /// Commands executed by the server that has executed most.
@@ -242,9 +257,11 @@ impl World {
 
     /// The group whose leader is cut from another server, and that leader.
     fn probed_group(&self) -> (usize, Option<u64>) {
-        let group = self.plan.seed as usize / 7 % self.groups();
+        let groups = self.running_groups();
+        let group = groups.start + self.plan.seed as usize / 7 % groups.len();
         let leads = |server: &&Server| {
-            server.running.as_ref().is_some_and(|running| running.machine.standing(group).leads)
+            let running = server.running.as_ref().filter(|it| it.machine.has_group(group));
+            running.is_some_and(|running| running.machine.standing(group).leads)
         };
         (group, self.servers.iter().find(leads).map(|server| server.id))
     }

@@ -69,6 +69,7 @@ impl World {
         if self.whole_life(id).is_none() {
             return Ok(());
         }
+        let has_epochs = self.plan.has_epochs();
         let server = self.server(id);
         let whole = server.disk.image();
         server.disk.trouble(|trouble| *trouble = crate::sim::disk::Trouble::default());
@@ -81,6 +82,12 @@ impl World {
                 (Loss::FirstSegment(_) | Loss::Snapshots, Ok(()), Some(found)) => {
                     self.server(id).disk.put_back(whole.clone());
                     self.expect_logs(id, &why, &found)
+                }
+                (Loss::Log(_) | Loss::LastSegment(_) | Loss::EndOfSegment(_), Ok(()), Some(found))
+                    if has_epochs =>
+                {
+                    self.server(id).disk.put_back(whole.clone());
+                    self.expect_same_logs(id, &why, &found)
                 }
                 (_, started, _) => expect_refusal(id, &why, started, is_told_by_marks),
             };
@@ -98,16 +105,32 @@ impl World {
         tried
     }
 
-    /// A start on the whole directory must find the same as one on the rest of it.
-    fn expect_logs(&mut self, id: u64, why: &str, found: &[Vec<u64>]) -> Result<(), Broken> {
+    /// What is lost was of an ended epoch that a start does not need any more, or else it must refuse.
+    fn expect_same_logs(&mut self, id: u64, why: &str, found: &[Vec<u64>]) -> Result<(), Broken> {
+        let whole = self.logs_of_whole(id)?;
+        if whole == found {
+            self.coverage.count("log of an ended epoch not missed");
+            return Ok(());
+        }
+        let what = format!("server {id} starts although {why}; it had {whole:?}, and has {found:?}");
+        Err(Broken::new(INVARIANT, what))
+    }
+
+    /// What a start on the whole directory finds.
+    fn logs_of_whole(&mut self, id: u64) -> Result<Vec<Vec<u64>>, Broken> {
         let server = self.server(id);
         server.disk.trouble(|trouble| *trouble = crate::sim::disk::Trouble::default());
         let started = server.start();
         let whole = server.running.take().map(|running| logs_of(&running));
-        let Some(whole) = whole else {
+        whole.ok_or_else(|| {
             let what = format!("server {id} does not start on its whole directory: {started:?}");
-            return Err(Broken::new("a_sound_log_opens", what));
-        };
+            Broken::new("a_sound_log_opens", what)
+        })
+    }
+
+    /// A start on the whole directory must find the same as one on the rest of it.
+    fn expect_logs(&mut self, id: u64, why: &str, found: &[Vec<u64>]) -> Result<(), Broken> {
+        let whole = self.logs_of_whole(id)?;
         let misses =
             |(whole, found): (&Vec<u64>, &Vec<u64>)| !whole.ends_with(found) && !found.ends_with(whole);
         if whole.iter().zip(found).any(misses) || found.iter().any(|terms| terms.contains(&0)) {
@@ -120,7 +143,9 @@ impl World {
     /// With itself alone it would form its own cluster; with the others it would disagree on what a majority
     /// is.
     fn try_other_members(&mut self, id: u64) -> Result<(), Broken> {
-        if self.whole_life(id).is_none() {
+        // After a change, what the configuration says of members is a hint.
+        let has_changed = self.coverage.of("groups of an epoch made") > 0;
+        if self.whole_life(id).is_none() || has_changed {
             return Ok(());
         }
         let server = self.server(id);
@@ -184,7 +209,12 @@ fn logs_of(running: &Running) -> Vec<Vec<u64>> {
     let machine = &running.machine;
     let snapshot = machine.snapshots().next_back().cloned();
     let log = |group: usize| {
-        let floor = snapshot.as_ref().map_or(0, |header| header.floors[group].entry.index);
+        if !machine.has_group(group) {
+            return Vec::new();
+        }
+        let (epoch, index) = machine.epoch_and_group(group);
+        let of_epoch = snapshot.as_ref().filter(|header| header.cut().epoch == epoch);
+        let floor = of_epoch.map_or(0, |header| header.floors[index].entry.index);
         let last = machine.log(group).last_index();
         (floor + 1..=last).map(|index| machine.log(group).term(index).unwrap_or(0)).collect()
     };
@@ -199,6 +229,7 @@ fn is_told_by_marks(error: &StartError) -> bool {
             ..
         } | StartError::SnapshotMissing { .. }
             | StartError::LogBehindSnapshot { .. }
+            | StartError::EpochClosed { .. }
             | StartError::Identity(IdentityError::NoIdentity { .. } | IdentityError::Damaged { .. })
     )
 }

@@ -1,0 +1,42 @@
+use niagara_sequencer::epoch::{Chain, Epoch};
+
+use super::{Broken, hold};
+
+/// All servers go through the same epochs: the same groups, above the same positions.
+#[derive(Debug, Default)]
+pub struct OneChain {
+    longest: Option<Chain>,
+}
+
+impl OneChain {
+    /// Number of the newest epoch.
+    pub fn newest(&self) -> u32 {
+        self.longest.as_ref().map_or(1, |chain| chain.newest().record.epoch.get())
+    }
+
+    /// The place of an epoch's first group among those of all epochs; `None` if nobody has been there.
+    pub fn first_place(&self, epoch: u32) -> Option<usize> {
+        let Some(longest) = &self.longest else { return (epoch == 1).then_some(0) };
+        let known = longest.get(Epoch::new(epoch)).is_some();
+        let earlier = longest.links().iter().take_while(|link| link.record.epoch.get() < epoch);
+        known.then(|| earlier.map(|link| usize::from(link.record.terms.groups)).sum())
+    }
+
+    /// A server executes in the newest epoch of this chain. Returns whether no server has been there before.
+    pub fn observe(&mut self, server: u64, chain: &Chain) -> Result<bool, Broken> {
+        let Some(longest) = &mut self.longest else {
+            self.longest = Some(chain.clone());
+            return Ok(false);
+        };
+        for (known, link) in longest.links().iter().zip(chain.links()) {
+            hold(known == link, "one_chain", || {
+                format!("server {server} is in {:?}, where another one is in {:?}", link.record, known.record)
+            })?;
+        }
+        let is_longer = chain.links().len() > longest.links().len();
+        if is_longer {
+            longest.clone_from(chain);
+        }
+        Ok(is_longer)
+    }
+}
