@@ -240,6 +240,7 @@ fn what_cannot_be_is_refused() {
     let four = contact(&newcomer_four);
     assert_eq!(ask(&[7], &[]), Err(NotChanged::NotAMember { server: 7 }));
     assert_eq!(ask(&[1, 2, 3], &[]), Err(NotChanged::Members { members: 0, most: 64 }));
+    assert_eq!(ask(&[1, 2, 3], std::slice::from_ref(&four)), Err(NotChanged::NobodyStays));
     for wrong in [
         MemberView { server: 0, ..four.clone() },
         MemberView { addresses: Vec::new(), ..four.clone() },

@@ -222,6 +222,8 @@ pub enum Bug {
     EpochEndForgottenByReads,
     /// With an epoch, all lanes count from 1 again.
     SessionsBeginAnew,
+    /// At the end of an epoch, no snapshot is taken before something is committed in the next one.
+    EndOfEpochNotKept,
     /// An epoch starts here before the logs durably hold the one before.
     StartedBeforeHeld,
     /// One round more is merged than the ended epoch has.
@@ -401,6 +403,9 @@ impl Bug {
         Bug::AtLeastSaysItsWish,
         Bug::LooseReadBelowPosition,
     ];
+
+    /// Those of members that change.
+    pub const MEMBERS: &[Bug] = &[Bug::EndOfEpochNotKept];
 
     /// Bugs of epochs, which show only when the number of groups changes.
     pub const EPOCHS: &[Bug] = &[

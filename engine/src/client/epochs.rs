@@ -42,6 +42,9 @@ pub enum NotChanged {
         /// The most that there can be.
         most: usize,
     },
+    /// Nobody would stay.
+    #[error("no member stays: at least one has to, since those that come receive the state from it")]
+    NobodyStays,
     /// A member would have no address, or one that is too long, or the id 0.
     #[error(
         "server {server} needs an id, at least one address, and one for snapshots, none longer than 1 KiB"

@@ -91,6 +91,9 @@ impl<S: StateMachine> Client<S> {
         }
         let stay = record.terms.members.iter().copied().filter(|server| !leave.contains(server));
         let stay: Vec<u64> = stay.collect();
+        if stay.is_empty() && !come.is_empty() {
+            return Err(NotChanged::NobodyStays);
+        }
         let is_new = |member: &&MemberView| !record.is_member(member.server);
         let members: Vec<u64> =
             stay.iter().copied().chain(come.iter().filter(is_new).map(|member| member.server)).collect();

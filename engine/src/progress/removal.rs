@@ -33,15 +33,19 @@ impl Removal {
     }
 
     /// Notes that a server has a snapshot at this cut, so it has started its epoch. Returns whether this one is needed by
-    /// nobody since then.
+    /// nobody since then. If the next epoch has ended in its turn, a majority of its members had started it: only they could
+    /// commit its end. Some of them may have left since, and tell nobody anything any more.
     pub fn heard(&self, from: u64, cut: Cut) -> bool {
-        let Some(next) = self.next() else { return false };
+        let Some(next) = self.next().filter(|_| !self.is_over()) else { return false };
+        if cut.epoch > next.epoch {
+            return true;
+        }
         if cut.epoch < next.epoch || !next.is_member(from) {
             return false;
         }
         let mut started = self.started.lock();
         started.insert(from);
-        started.len() >= next.quorum() && !self.is_over()
+        started.len() >= next.quorum()
     }
 
     /// The server may stop.
@@ -76,10 +80,13 @@ mod tests {
         assert!(!removal.heard(1, cut(2)), "nothing is known yet");
         removal.is_known(&chain.newest().record);
         assert!(!removal.heard(1, cut(1)) && !removal.heard(4, cut(2)) && !removal.heard(1, cut(2)));
-        assert!(!removal.heard(1, cut(3)), "the same server again");
         assert!(removal.heard(2, cut(2)) && removal.since().is_none());
         removal.ends();
         assert_eq!(removal.since(), Some(Epoch::new(2)));
         assert!(!removal.heard(3, cut(2)), "it is over once");
+
+        let removal = Removal::default();
+        removal.is_known(&chain.newest().record);
+        assert!(removal.heard(7, cut(3)), "epoch 2 has ended, too");
     }
 }

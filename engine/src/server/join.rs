@@ -1,6 +1,7 @@
 //! How a server that joins a running cluster gets its first state: it fetches a snapshot of an epoch of which it is a member,
 //! and starts from that as any server starts from its own.
 
+use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ use super::surroundings::MakeTransport;
 use crate::config::Config;
 use crate::frozen::{MalformedState, Restoring};
 use crate::identity::{self, Identity};
-use crate::snapshot::{SnapshotError, SnapshotReceiver, SnapshotStore, Transfer};
+use crate::snapshot::{Header, SnapshotError, SnapshotReceiver, SnapshotStore, Transfer};
 
 /// Time between looks at what is due.
 const STEP: Duration = Duration::from_millis(50);
@@ -61,6 +62,25 @@ pub(super) fn fetch_first_state(
     let now = Instant::now();
     Joining { config, identity, record, transport, number, store, receiver, next_word: now + WORD }.run();
     Ok(())
+}
+
+/// Puts a snapshot that has been received as a whole where [`fetch_first_state`] would put it.
+pub(super) fn take_first_state(
+    config: &Config,
+    identity: &Arc<Identity>,
+    files: &Arc<dyn Files>,
+    (header, received): (Arc<Header>, &[u8]),
+) -> Result<(), StartError> {
+    let mut store = SnapshotStore::open(Arc::clone(files), config.data_dir.join("snapshots"))?;
+    let part = store.part(header.id);
+    let write = || {
+        let file = files.create(&part)?;
+        file.write_all_at(&mut [IoSlice::new(received)], 0)?;
+        file.sync_all()
+    };
+    write().map_err(SnapshotError::io("write the received snapshot", &part))?;
+    identity.received(header.id)?;
+    Ok(store.adopt(header, received.len() as u64)?)
 }
 
 /// A server on its way into a cluster.

@@ -303,6 +303,7 @@ impl Sequencer {
         self.logs.iter().any(|log| log.commit(&self.epoch) > log.index && has_room(log))
             || self.more
             || wanted && (self.round_to_cut().is_some() || self.is_all_kept())
+            || self.may_close_an_epoch()
     }
 
     /// Whether a snapshot is due and can be taken.
@@ -323,6 +324,15 @@ impl Sequencer {
     fn closes_an_epoch(&self) -> bool {
         let is_over = |epoch: &Arc<EpochProgress>| epoch.number < self.epoch.number && !epoch.is_closed();
         self.progress.epochs().any(is_over)
+    }
+
+    /// Whether a snapshot would, and can be taken. It needs no new command: a member that has yet to come may be waiting for
+    /// it, without whom there is no quorum.
+    fn may_close_an_epoch(&self) -> bool {
+        self.closes_an_epoch()
+            && self.progress.snapshots.may_freeze()
+            && self.round_to_cut().is_some()
+            && !planted::is(Bug::EndOfEpochNotKept)
     }
 
     fn count_anew(&mut self) {

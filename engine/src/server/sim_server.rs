@@ -17,6 +17,7 @@ use super::driven_group::complete;
 use super::environment::Environment;
 use super::epoch_opener::{EpochOpener, OpenedEpoch};
 use super::group_parts::GroupParts;
+use super::join::take_first_state;
 use super::log_thread::Pending;
 use super::parts::ServerParts;
 use super::sequencer::{STRETCHES_WAITING, Sequencer};
@@ -85,7 +86,6 @@ pub struct SimServer<S: StateMachine> {
     identity: Arc<Identity>,
     shared: Arc<Shared<S>>,
     clock: Clock,
-    peers: Vec<u64>,
     /// Whether queue lengths of the network are reported.
     queues_are_known: bool,
     /// The groups of all epochs of the cluster, one after the other. `None` for those that this server has not made, or
@@ -187,9 +187,32 @@ impl<S: StateMachine> SimServer<S> {
     /// # Errors
     /// If a log is damaged, or has lost what was acknowledged.
     pub fn open(config: &Config, environment: &Environment, state: S) -> Result<SimServer<S>, StartError> {
+        Self::open_with(config, environment, state, None)
+    }
+
+    /// The same for a server that joins a running cluster, with what it receives: the file of another server's snapshot.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and if it is no snapshot.
+    pub fn open_newcomer(
+        config: &Config,
+        environment: &Environment,
+        state: S,
+        (header, received): (Arc<Header>, &[u8]),
+    ) -> Result<SimServer<S>, StartError> {
+        Self::open_with(config, environment, state, Some((header, received)))
+    }
+
+    fn open_with(
+        config: &Config,
+        environment: &Environment,
+        state: S,
+        received: Option<(Arc<Header>, &[u8])>,
+    ) -> Result<SimServer<S>, StartError> {
         config.check()?;
-        let parts = ServerParts::open(config, environment, state, |_, _| {
-            Err(StartError::NotAMember { server: config.server })
+        let parts = ServerParts::open(config, environment, state, |identity, files| match received {
+            Some(received) => take_first_state(config, identity, files, received),
+            None => Err(StartError::NotAMember { server: config.server }),
         })?;
         parts.begin(config)?;
         let ServerParts {
@@ -209,7 +232,6 @@ impl<S: StateMachine> SimServer<S> {
             identity,
             shared,
             clock: environment.clock.clone(),
-            peers: config.peers(&chain.newest().record),
             queues_are_known: false,
             groups: Vec::new(),
             new_groups: Vec::new(),
@@ -380,7 +402,7 @@ impl<S: StateMachine> SimServer<S> {
         let mut ended = Vec::new();
         for &group in groups {
             let queues_are_known = self.queues_are_known;
-            let peers = self.peers.clone();
+            let peers = self.config.peers(&self.parts(group).record);
             let replica = &mut self.parts_mut(group).replica;
             if !queues_are_known {
                 peers.iter().for_each(|peer| replica.driver.queue_holds(*peer, Some(0)));
@@ -511,6 +533,22 @@ impl<S: StateMachine> SimServer<S> {
     /// Durable snapshots, oldest first.
     pub fn snapshots(&self) -> impl DoubleEndedIterator<Item = &Arc<Header>> + ExactSizeIterator + Clone {
         self.manager.store().kept().iter().map(|kept| &kept.header)
+    }
+
+    /// The file of the newest snapshot; `None` if there is none, or part of its content is in other files.
+    pub fn newest_snapshot(&self) -> Option<(Arc<Header>, Vec<u8>)> {
+        let kept = self.manager.store().newest().filter(|kept| !kept.header.own_files)?;
+        Some((Arc::clone(&kept.header), self.manager.read_file(&kept.path).ok()?))
+    }
+
+    /// The epoch from which on the cluster goes on without this server, if it is needed by nobody any more.
+    pub fn removed(&self) -> Option<u32> {
+        self.shared.progress.removal.since().map(Epoch::get)
+    }
+
+    /// Whether a server of this cluster and epoch is one of these groups' members.
+    pub fn has_peer(&self, group: usize, peer: u64) -> bool {
+        self.parts(group).record.is_member(peer)
     }
 
     /// Number of snapshots that were found damaged at the start.

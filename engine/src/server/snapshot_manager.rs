@@ -2,6 +2,8 @@
 //! the groups of those that it has. It knows no thread, clock or socket: its owner feeds it and calls
 //! [`SnapshotManager::step`].
 
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
@@ -112,6 +114,14 @@ impl<S: StateMachine> SnapshotManager<S> {
         let now = manager.share.clock.now();
         manager.note_kept(now);
         manager
+    }
+
+    /// What a file of snapshots holds.
+    pub fn read_file(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let file = self.files.open(path)?;
+        let mut bytes = vec![0; file.length()? as usize];
+        file.read_exact_at(&mut bytes, 0)?;
+        Ok(bytes)
     }
 
     /// The kept snapshots.

@@ -62,6 +62,7 @@ impl Fault {
             | NotChanged::NotAMember { .. }
             | NotChanged::WasMember { .. }
             | NotChanged::Members { .. }
+            | NotChanged::NobodyStays
             | NotChanged::Address { .. } => (400, "bad_request"),
             NotChanged::LeadsNothing { .. } => (409, "not_leading"),
             NotChanged::UnderWay => (409, "under_way"),

@@ -29,7 +29,7 @@ impl<S: Observable> Simulation<S> {
     /// # Errors
     /// What was found meanwhile; [`Found::Stuck`] after a minute.
     pub fn settle(&mut self) -> Result<(), Failure> {
-        self.calm();
+        self.calm_down();
         if self.run_until(PATIENCE, Self::is_settled)? {
             return Ok(());
         }
@@ -45,7 +45,7 @@ impl<S: Observable> Simulation<S> {
     fn is_settled(&self) -> bool {
         let end = lock(&self.history).end();
         self.asked.is_empty()
-            && self.servers.iter().all(|server| {
+            && self.servers.iter().filter(|server| !server.is_out).all(|server| {
                 let at_end = |running: &super::server::Running<S>| {
                     running.machine.client().applied() >= end
                         && running.machine.pending_commands() == 0

@@ -149,7 +149,7 @@ impl<S: Observable> Simulation<S> {
     }
 
     /// Ends all faults, and forgets those that were drawn for later.
-    pub(super) fn calm(&mut self) {
+    pub fn calm_down(&mut self) {
         self.season += 1;
         self.heal();
         for server in self.servers() {

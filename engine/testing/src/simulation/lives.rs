@@ -13,7 +13,7 @@ impl<S: Observable> Simulation<S> {
     pub(super) fn start(&mut self, id: u64) {
         let now = self.now;
         let server = self.server_mut(id);
-        if server.running.is_some() {
+        if server.running.is_some() || server.is_out {
             return;
         }
         if server.disk.hangs() {
@@ -31,7 +31,8 @@ impl<S: Observable> Simulation<S> {
         let history = Arc::clone(&self.history);
         let recording = Recording::new(id, state, history, self.settings.comparing(), chance);
         if let Err(error) = self.server_mut(id).start(recording) {
-            if self.awaits_disk(id, &error.to_string()) {
+            let error = error.to_string();
+            if self.awaits_disk(id, &error) || self.is_removed(id, &error) {
                 return;
             }
             self.broken("a_sound_log_opens", format!("server {id} does not start: {error}"));

@@ -11,6 +11,7 @@
 //! | `faults.rs` | cuts, crashes, pauses and clocks: called for, or drawn at random |
 //! | `disks.rs` | disks that fill up, hang and fail |
 //! | `events.rs`, `rounds.rs`, `links.rs`, `lives.rs` | what happens, and what follows: rounds of threads, messages, starts and ends |
+//! | `members.rs` | servers that come and leave |
 //! | `server.rs` | a server's process, and what outlives it |
 
 mod calls;
@@ -20,6 +21,7 @@ mod events;
 mod faults;
 mod links;
 mod lives;
+mod members;
 mod rounds;
 mod server;
 mod settings;
@@ -126,7 +128,8 @@ impl<S: Observable> Simulation<S> {
         let chance_of_faults = chance.fork(2);
         let server = |id| {
             let disk = Disk::new(chance.fork(100 + id));
-            Server::new(id, &settings.config, groups.into(), disk, chance.bits())
+            let is_out = id > servers - settings.spares;
+            Server::new(settings.config_of(id), groups.into(), disk, chance.bits(), is_out)
         };
         let mut simulation = Simulation {
             make: Box::new(make),

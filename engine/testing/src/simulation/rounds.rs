@@ -136,7 +136,9 @@ impl<S: Observable> Simulation<S> {
     }
 
     pub(super) fn turn(&mut self, id: u64, group: usize) {
-        let peers: Vec<u64> = self.servers().filter(|peer| *peer != id).collect();
+        let running = self.server(id).running.as_ref().expect("a living server");
+        let is_peer = |peer: &u64| *peer != id && running.machine.has_peer(group, *peer);
+        let peers: Vec<u64> = self.servers().filter(is_peer).collect();
         for peer in peers {
             let queued = self.network.queued_bytes(self.now, (id, peer, group));
             let running = self.server_mut(id).running.as_mut().expect("a living server");
@@ -176,6 +178,7 @@ impl<S: Observable> Simulation<S> {
         }
         self.transmit(id, link, frames);
         self.open_epochs(id);
+        self.end_removed(id);
     }
 
     fn open_epochs(&mut self, id: u64) {

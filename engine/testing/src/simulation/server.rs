@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use niagara_engine::internals::sim::{Clock, Environment, ManualClock, SimServer};
-use niagara_engine::{Completion, Config, Port, StartError, Wake};
+use niagara_engine::internals::snapshot::Header;
+use niagara_engine::{Completion, Config, EpochView, Port, StartError, Wake};
 use niagara_log::Files;
 use niagara_net::Event as NetEvent;
 
@@ -26,6 +27,10 @@ pub(super) struct Server<S: Observable> {
     /// What would have happened during the pause, in order.
     pub held: Vec<Event>,
     pub running: Option<Running<S>>,
+    /// Whether it does not run: it is no member yet, or was removed.
+    pub is_out: bool,
+    /// What it has received of a cluster that it joins, until it has started.
+    first_state: Option<(Arc<Header>, Vec<u8>)>,
     /// Places for the groups of all epochs.
     groups: usize,
     config: Config,
@@ -61,9 +66,8 @@ impl Wake for NeverAsleep {
 }
 
 impl<S: Observable> Server<S> {
-    pub fn new(id: u64, template: &Config, groups: usize, disk: Disk, election_seed: u64) -> Server<S> {
-        let mut config = template.clone();
-        config.server = id;
+    pub fn new(mut config: Config, groups: usize, disk: Disk, election_seed: u64, is_out: bool) -> Server<S> {
+        let id = config.server;
         config.data_dir = format!("server-{id}").into();
         Server {
             id,
@@ -73,6 +77,8 @@ impl<S: Observable> Server<S> {
             awaits_disk: false,
             held: Vec::new(),
             running: None,
+            is_out,
+            first_state: None,
             groups,
             config,
             clock: Arc::new(ManualClock::new()),
@@ -93,7 +99,13 @@ impl<S: Observable> Server<S> {
             election_seed: Some(self.election_seed ^ self.life << 8),
         };
         let observed = state.observed();
-        let machine = SimServer::open(&self.config, &environment, state)?;
+        let machine = match &self.first_state {
+            Some((header, file)) => {
+                SimServer::open_newcomer(&self.config, &environment, state, (Arc::clone(header), file))?
+            }
+            None => SimServer::open(&self.config, &environment, state)?,
+        };
+        self.first_state = None;
         self.running = Some(Running {
             observed,
             inbox: vec![VecDeque::new(); self.groups + 1],
@@ -108,6 +120,13 @@ impl<S: Observable> Server<S> {
     }
 
     /// Sets its clock to what it shows at this moment.
+    /// Joins a running cluster at its next start, as a member since this epoch, with what it receives.
+    pub fn joins(&mut self, epoch: EpochView, first_state: (Arc<Header>, Vec<u8>)) {
+        self.config.join = Some(epoch);
+        self.first_state = Some(first_state);
+        self.is_out = false;
+    }
+
     pub fn look_at_clock(&mut self, now: Micros) {
         let (then, shown) = self.looked;
         self.looked = (now, shown + (now - then) * self.rate);

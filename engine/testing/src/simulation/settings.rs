@@ -46,6 +46,9 @@ pub struct Settings {
     /// Whether servers split the commands of an entry into calls of `apply` each in its own way. Nothing may
     /// depend on that.
     pub split_batches: bool,
+    /// So many of the servers, the last ones, are no members at first: [`ask_for_members`](super::Simulation::ask_for_members)
+    /// and [`join`](super::Simulation::join) let them come.
+    pub spares: u64,
 }
 
 impl Settings {
@@ -80,6 +83,7 @@ impl Settings {
             encoded_states: true,
             most_groups: groups,
             split_batches: true,
+            spares: 0,
         }
     }
 
@@ -90,7 +94,21 @@ impl Settings {
 
     /// # Panics
     /// If servers could not survive a crash, or could not start.
+    /// The configuration of a server. One that is no member at first knows itself alone.
+    pub(super) fn config_of(&self, server: u64) -> Config {
+        let founders = self.config.members.len() - self.spares as usize;
+        let mut config = self.config.clone();
+        config.server = server;
+        config.groups = Some(self.config.groups());
+        match server as usize <= founders {
+            true => config.members.truncate(founders),
+            false => config.members.retain(|member| member.server == server),
+        }
+        config
+    }
+
     pub(super) fn check(&self) {
+        assert!(self.spares < self.config.members.len() as u64, "a cluster begins with at least one member");
         assert!(
             self.config.durability != Durability::Memory,
             "a simulated server crashes and must find its log again: use Durability::Fsync or Durability::Os"
