@@ -45,6 +45,8 @@ pub struct Placement {
     drained_to: BTreeSet<u64>,
     /// Whether this server leaves the group to others, although it should lead it.
     is_left: bool,
+    /// Whether the group is of a later epoch, and this replica has yet to campaign in it.
+    is_new: bool,
 }
 
 impl Placement {
@@ -64,7 +66,17 @@ impl Placement {
             has_made_way: false,
             drained_to: BTreeSet::new(),
             is_left: false,
+            is_new: config.lanes_before > 0,
         }
+    }
+
+    /// Whether to campaign at once in the group of a new epoch, of which nobody has been leader: a quorum is connected, so it
+    /// has the group. Writes wait for that, and do not wait for a tick.
+    pub fn begins(&mut self, term: u64) -> bool {
+        let quorum = (self.peers + 1) / 2 + 1;
+        let now = self.is_new && term == 0 && self.wanted && self.connected.len() + 1 >= quorum;
+        self.is_new &= !now && term == 0;
+        now
     }
 
     /// Whether to campaign now, before the election timeout: only soon after the start, and if no leader is
@@ -201,6 +213,22 @@ impl Placement {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_group_of_a_new_epoch_gets_a_leader_as_soon_as_a_quorum_is_connected() {
+        let config = DriverConfig { wanted_leader: 1, lanes_before: 1, ..DriverConfig::small() };
+        let mut new = Placement::new(&config);
+        assert!(!new.begins(0), "nobody is connected");
+        new.link(2, true, 0);
+        assert!(new.begins(0) && !new.begins(0), "once: then ticks count");
+        let mut late = Placement::new(&config);
+        assert!(!late.begins(1), "somebody has campaigned");
+        late.link(2, true, 0);
+        assert!(!late.begins(0));
+        let mut other = Placement::new(&DriverConfig { wanted_leader: 2, ..config });
+        other.link(2, true, 0);
+        assert!(!other.begins(0), "another server should lead");
+    }
 
     fn placement() -> Placement {
         let mut placement = Placement::new(&DriverConfig::small());

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use niagara_sequencer::GroupId;
-use niagara_sequencer::epoch::{Chain, Cut, Record, Sealed, lanes_of, may_close};
+use niagara_sequencer::epoch::{Chain, Cut, Epoch, Record, Sealed, lanes_of, may_close};
 
 use super::environment::Environment;
 use super::group_parts::GroupParts;
@@ -61,7 +61,7 @@ impl<S: StateMachine> EpochOpener<S> {
             shared: Arc::clone(shared),
             closing: Vec::new(),
             retry_at: None,
-            has_left_some: identity.epochs().is_some(),
+            has_left_some: identity.epochs().is_some() || shared.progress.epoch().number > Epoch::FIRST,
         }
     }
 

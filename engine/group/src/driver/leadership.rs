@@ -66,6 +66,14 @@ impl Driver {
         }
     }
 
+    /// Campaigns in the group of a new epoch as soon as a quorum is connected.
+    pub(super) fn campaign_at_first(&mut self, view: &View) {
+        if self.may_lead(view) && self.placement.begins(self.term()) {
+            // If it is lost, the next tick campaigns again.
+            let _ = self.raft.campaign();
+        }
+    }
+
     /// Campaigns if a leader has ended and it is this replica's turn.
     pub(super) fn campaign_early(&mut self, view: &View) {
         let standing = (self.term(), self.leader());

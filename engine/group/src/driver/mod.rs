@@ -423,6 +423,7 @@ impl Driver {
     pub fn turn<L: Deref<Target: LaneSource>>(&mut self, view: &View, lanes: &[L], output: &mut Output) {
         self.level = self.level.max(view.level);
         self.intake.executed(lanes);
+        self.campaign_at_first(view);
         self.campaign_early(view);
         self.drain(view);
         self.pump(output);
