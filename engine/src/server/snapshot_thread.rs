@@ -49,6 +49,9 @@ impl<S: StateMachine> SnapshotThread<S> {
             // What a broken link drops is requested again.
             let _ = self.transport.send(TRANSFER_CHANNEL, to, message.encode());
         }
+        for peer in self.manager.take_offenders() {
+            self.transport.disconnect(TRANSFER_CHANNEL, peer);
+        }
         self.transport.flush();
         self.open_epochs();
     }
