@@ -10,7 +10,7 @@ use niagara_kvstore::server::{Server, ServerConfig, ServerError};
 
 use super::failure::Failure;
 use super::stop_signal::StopSignal;
-use super::{file_limit, logs, manual, place};
+use super::{audit, file_limit, logs, manual, place};
 
 /// Run one server from its configuration file.
 #[derive(Debug, Args)]
@@ -43,7 +43,12 @@ pub fn run(arguments: &ServeArgs) -> Result<ExitCode, Failure> {
         ports(server.redis_addr(), server.rediss_addr()),
         data_dir.display()
     );
-    stop.wait_or_hear(|| server.reload_certificates());
+    audit::act(&format!("start server {id} by {}", arguments.config.display()), None, "done");
+    let signal = stop.wait_or_hear(|| {
+        server.reload_certificates();
+        audit::act("read certificates again (SIGHUP)", None, "asked for");
+    });
+    audit::act(&format!("stop server {id} ({signal})"), None, "asked for");
     tracing::info!(
         "server {id} is draining: it hands its groups over and refuses requests; a second signal ends it immediately"
     );
