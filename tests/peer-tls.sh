@@ -8,4 +8,4 @@ cd "$(dirname "$0")/.."
 cargo build -p niagara
 tests=(any_server catch_up drain faults idle_reads kill life mixed paused redis_failover redis_messages refused stop vanished)
 # shellcheck disable=SC2068
-NIAGARA_TEST_PEER_TLS=1 cargo test -p niagara-tests ${tests[@]/#/--test=} "$@"
+NIAGARA_TEST_PEER_TLS=1 cargo test --no-fail-fast -p niagara-tests ${tests[@]/#/--test=} "$@"
