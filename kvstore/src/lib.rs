@@ -36,6 +36,7 @@
 
 mod access;
 mod attributes;
+mod audit;
 mod changes;
 pub mod command;
 pub mod config;

@@ -55,6 +55,9 @@ pub enum DownReason {
     /// The ends have not proved to each other who they are. The log says why.
     #[error("the ends do not trust each other's certificates")]
     Untrusted,
+    /// It has sent what no correct server sends, so this end has closed the connection.
+    #[error("the other end has sent what no correct server sends")]
+    Misbehaved,
     /// The same server has connected again, so this connection must be half dead.
     #[error("the other end has reconnected")]
     Replaced,
@@ -68,7 +71,10 @@ impl DownReason {
         match self {
             DownReason::Closed => true,
             DownReason::Failed(kind) => matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset),
-            DownReason::BadFrame(_) | DownReason::Untrusted | DownReason::Replaced => false,
+            DownReason::BadFrame(_)
+            | DownReason::Untrusted
+            | DownReason::Misbehaved
+            | DownReason::Replaced => false,
         }
     }
 }

@@ -107,6 +107,14 @@ impl Links {
         }
     }
 
+    /// Ends the connection to a server. The next turn reports it.
+    pub(crate) fn disconnect(&mut self, server: u64) {
+        let token = self.peers.iter().find(|peer| peer.server == server).and_then(PeerState::link);
+        if let Some(token) = token {
+            self.close(token, DownReason::Misbehaved, Instant::now());
+        }
+    }
+
     fn flush_one(&mut self, token: usize) {
         let Some(connection) = self.connections.get_mut(&token) else { return };
         if let Err(error) = connection.flush(&mut self.counters) {

@@ -255,6 +255,12 @@ impl Transport for TcpTransport {
         self.channels.iter_mut().for_each(|channel| channel.links.flush());
     }
 
+    fn disconnect(&mut self, channel: u32, peer: u64) {
+        if let Some(channel) = self.channel_mut(channel) {
+            channel.links.disconnect(peer);
+        }
+    }
+
     fn queued_bytes(&self, channel: u32, peer: u64) -> Option<usize> {
         self.channel(channel)?.links.queued_bytes(peer)
     }

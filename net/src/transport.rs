@@ -88,6 +88,10 @@ pub trait Transport: Send {
     /// Writes what is queued on all channels, as far as the network takes it. The next turns write the rest.
     fn flush(&mut self);
 
+    /// Ends the connection to a server that has sent what no correct server sends. It may connect again. A transport
+    /// that has no connections does nothing.
+    fn disconnect(&mut self, _channel: u32, _peer: u64) {}
+
     /// Bytes of messages to this server that are queued here and not yet in the kernel; `None` if it is not
     /// connected.
     fn queued_bytes(&self, channel: u32, peer: u64) -> Option<usize>;

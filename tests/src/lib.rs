@@ -16,6 +16,8 @@
 //! [`campaign`] does that and more at random for as long as one likes (`cargo run --release -p niagara-tests --bin faults`), and
 //! has every history of its clients checked for [`linearizability`].
 //!
+//! An [`attack`] does what strangers can do from outside, beside a customer whose waiting is measured (`--bin attack`).
+//!
 //! Other checkers can be asked, too: histories are [exported](export).
 //!
 //! What snapshots cost, and whether the disk stays bounded, is [`measuring`]'s (`--bin snapshots`, `--bin endless`).
@@ -29,6 +31,7 @@
 
 #![allow(missing_debug_implementations, reason = "no library for others")]
 
+pub mod attack;
 pub mod binary;
 pub mod campaign;
 mod client;

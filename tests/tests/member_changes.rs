@@ -127,8 +127,21 @@ fn simulate(seed: u64) -> Result<u32, Failure> {
     }
     if std::env::var_os("DEBUGTRACE").is_some() {
         let _ = simulation.settle();
-        for server in simulation.servers() { eprintln!("{server}: {:?} out {} runs {}", simulation.epoch(server).map(|e| (e.number, e.members, e.groups)), simulation.is_out(server), simulation.is_running(server)); }
-        for line in simulation.trace().lines().filter(|line| !line.contains("acknowledges") && !line.contains("answers a read") && !line.contains("not know about")) { eprintln!("{line}"); }
+        for server in simulation.servers() {
+            eprintln!(
+                "{server}: {:?} out {} runs {}",
+                simulation.epoch(server).map(|e| (e.number, e.members, e.groups)),
+                simulation.is_out(server),
+                simulation.is_running(server)
+            );
+        }
+        for line in simulation.trace().lines().filter(|line| {
+            !line.contains("acknowledges")
+                && !line.contains("answers a read")
+                && !line.contains("not know about")
+        }) {
+            eprintln!("{line}");
+        }
     }
     simulation.settle()?;
     simulation.check_equal()?;

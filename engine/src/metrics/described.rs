@@ -49,6 +49,12 @@ pub(super) const OF_GROUPS: &[Described<GroupMetrics>] = &[
         None,
         |m| &m.untaken,
     ),
+    of(
+        "network_refused_messages",
+        "Messages of peers that no correct server sends: the connection is ended",
+        None,
+        |m| &m.refused,
+    ),
     of("network_sent_bytes", "Bytes sent to peers", None, |m| &m.sent_bytes),
     of("network_received_bytes", "Bytes received from peers", None, |m| &m.received_bytes),
     of(

@@ -91,6 +91,9 @@ impl DrivenGroup {
             // A broken link drops the message and counts it; Raft and the lanes resend.
             let _ = transport.send(channel, to, frame);
         }
+        for peer in self.replica.output.offenders.drain(..) {
+            transport.disconnect(channel, peer);
+        }
     }
 
     /// Without syncs, writes at once, so that acknowledgements leave in the same flush. With syncs, keeps the

@@ -146,6 +146,7 @@ impl Replica {
                         from,
                         "dropped forwarded commands: this server does not know one of them"
                     );
+                    self.metrics.refused.inc();
                 }
                 Ok(wire) => {
                     self.look_at_clock();
@@ -158,7 +159,11 @@ impl Replica {
                     self.driver.receive(from, wire);
                     self.note_behind();
                 }
-                Err(error) => tracing::warn!(group, from, %error, "dropped a message"),
+                Err(error) => {
+                    tracing::warn!(group, from, %error, "dropped a message, and its sender");
+                    self.output.refused += 1;
+                    self.output.offenders.push(from);
+                }
             },
             Event::Up { peer } => {
                 tracing::debug!(group, peer, "link is up");
@@ -513,6 +518,9 @@ impl Replica {
             self.metrics.bytes.inc_by(cut.bytes);
             self.uncommitted.push_back((self.driver.last_index(), now));
         }
+        self.metrics.refused.inc_by(std::mem::take(&mut self.output.refused));
+        // Whoever has connections has ended these by now.
+        self.output.offenders.clear();
         self.metrics.untaken.inc_by(std::mem::take(&mut self.output.untaken));
         self.metrics.skips.inc_by(std::mem::take(&mut self.output.skips));
         self.metrics.attempts.inc_by(std::mem::take(&mut self.output.attempts));

@@ -79,6 +79,8 @@ pub(crate) struct SnapshotManager<S: StateMachine> {
     outbox: Vec<(u64, Transfer)>,
     /// Servers that have said that they know of their removal.
     departed: Vec<u64>,
+    /// Servers that have sent what no correct server sends.
+    offenders: Vec<u64>,
 }
 
 impl<S: StateMachine> SnapshotManager<S> {
@@ -109,6 +111,7 @@ impl<S: StateMachine> SnapshotManager<S> {
             over,
             outbox: Vec::new(),
             departed: Vec::new(),
+            offenders: Vec::new(),
         };
         manager.share.progress.snapshots.set_may_freeze(true);
         let now = manager.share.clock.now();
@@ -153,11 +156,20 @@ impl<S: StateMachine> SnapshotManager<S> {
         }
     }
 
+    /// Servers that have sent what no correct server sends since this was last called: end the connections to these.
+    pub fn take_offenders(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.offenders)
+    }
+
     /// Handles a message from another server.
     fn receive(&mut self, now: Instant, from: u64, body: &Bytes) {
         let message = match Transfer::decode(body) {
             Ok(message) => message,
-            Err(error) => return tracing::warn!(from, %error, "dropped a message about snapshots"),
+            Err(error) => {
+                tracing::warn!(from, %error, "dropped a message about snapshots, and its sender");
+                self.offenders.push(from);
+                return;
+            }
         };
         let done = match message {
             Transfer::Over { cut } => {

@@ -52,6 +52,9 @@ impl<S: StateMachine> SnapshotThread<S> {
         for (to, message) in self.manager.step(now) {
             self.transfers.send(&mut *self.transport, to, message.encode());
         }
+        for peer in self.manager.take_offenders() {
+            self.transfers.disconnect(&mut *self.transport, peer);
+        }
         self.transport.flush();
         for server in self.manager.take_departed() {
             self.transfers.knows(server);

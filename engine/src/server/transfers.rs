@@ -102,6 +102,12 @@ impl Transfers {
         }
     }
 
+    /// Ends the connections to a server.
+    pub fn disconnect(&self, transport: &mut dyn Transport, server: ServerId) {
+        let connected = self.open.iter().filter(|(_, channel)| channel.up.contains(&server));
+        connected.for_each(|(number, _)| transport.disconnect(*number, server));
+    }
+
     /// Closes the channels that nobody needs any more: all members have met on the newest one, and those that have left know
     /// it. A server that left before the last change of members, and has not been heard since, learns it from its operator.
     pub fn tidy(&mut self, transport: &mut dyn Transport) {

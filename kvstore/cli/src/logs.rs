@@ -19,12 +19,19 @@ pub fn parse_filter(text: &str) -> Result<String, String> {
 pub fn start(typed: Option<&str>, default: &str) -> Result<(), Failure> {
     let variable = std::env::var("NIAGARA_LOG").ok().filter(|text| !text.is_empty());
     let filter = typed.or(variable.as_deref()).unwrap_or(default);
-    niagara_logging::start(EnvFilter::new(filter)).map_err(|error| {
+    niagara_logging::start(with_audit(filter)).map_err(|error| {
         Failure::new(
             format!("cannot start the thread that writes logs: {error}"),
             "raise the limit of threads (ulimit -u)",
         )
     })
+}
+
+/// The filter, by which the audit is told whatever the level of other lines, unless it names the audit itself.
+fn with_audit(filter: &str) -> EnvFilter {
+    let names_it = filter.split(',').any(|directive| directive.trim().starts_with("audit"));
+    let filter = EnvFilter::new(filter);
+    if names_it { filter } else { filter.add_directive("audit=info".parse().expect("a directive")) }
 }
 
 #[cfg(test)]
@@ -34,6 +41,11 @@ mod tests {
     #[test]
     fn filters_are_checked() {
         assert_eq!(parse_filter("info,niagara_engine=debug").as_deref(), Ok("info,niagara_engine=debug"));
+        for (filter, told) in
+            [("error", "audit=info"), ("info", "audit=info"), ("info,audit=off", "audit=off")]
+        {
+            assert!(with_audit(filter).to_string().contains(told), "{filter}");
+        }
         assert!(parse_filter("niagara_engine=loud").unwrap_err().contains("CRATE=LEVEL"));
     }
 }

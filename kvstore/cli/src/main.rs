@@ -25,6 +25,7 @@
 
 mod arguments;
 mod ask;
+mod audit;
 mod bench;
 mod certificates;
 mod cluster_args;

@@ -80,7 +80,8 @@ pub const SERVE: &str = "\
 SIGTERM, SIGINT (Ctrl-C) and SIGHUP (the terminal closes; ignored under nohup) stop the server cleanly. A \
 second SIGTERM or SIGINT ends it immediately, as a crash would, with status 143 or 130. Log lines that \
 standard error does not take are dropped and counted; the server never waits for them. Once it serves, it \
-logs one line with its addresses. It raises the limit of open files as far as the system allows.
+logs one line with its addresses. Lines of the audit (who has administered what) are written whatever \
+--log says of other lines, unless it names them (audit=off). It raises the limit of open files as far as the system allows.
 
 Examples:
   niagara serve --config c/server-1.toml

@@ -16,7 +16,7 @@ use niagara_kvstore::server::{Server, ServerConfig, ServerError};
 use super::cluster_args::AccessArgs;
 use super::failure::Failure;
 use super::stop_signal::StopSignal;
-use super::{file_limit, join, logs, manual, place, shell};
+use super::{audit, file_limit, join, logs, manual, place, shell};
 
 /// How long at most until a server that has been removed notices.
 const LOOK: Duration = Duration::from_secs(60);
@@ -71,7 +71,12 @@ pub fn run(arguments: &ServeArgs) -> Result<ExitCode, Failure> {
         ports(server.redis_addr(), server.rediss_addr()),
         data_dir.display()
     );
-    stop.wait_or_hear(|| server.reload_certificates());
+    audit::act(&format!("start server {id} by {}", arguments.config.display()), None, "done");
+    let signal = stop.wait_or_hear(|| {
+        server.reload_certificates();
+        audit::act("read certificates again (SIGHUP)", None, "asked for");
+    });
+    audit::act(&format!("stop server {id} ({signal})"), None, "asked for");
     tracing::info!(
         "server {id} is draining: it hands its groups over and refuses requests; a second signal ends it immediately"
     );

@@ -60,12 +60,21 @@ impl StopSignal {
         Arc::clone(&self.arrived)
     }
 
-    /// Sleeps until a signal to stop arrives, and calls `hear` at each SIGHUP that is none.
-    pub fn wait_or_hear(&mut self, mut hear: impl FnMut()) {
+    /// Sleeps until a signal to stop arrives, and calls `hear` at each SIGHUP that is none. Returns the signal's name.
+    pub fn wait_or_hear(&mut self, mut hear: impl FnMut()) -> &'static str {
+        let mut last = None;
         while !self.arrived() {
-            if self.signals.wait().any(|signal| signal == SIGHUP) && !self.arrived() {
+            last = self.signals.wait().last();
+            if last == Some(SIGHUP) && !self.arrived() {
                 hear();
             }
+        }
+        // One that came before this was called may not be among those that are waited for.
+        match last.or_else(|| self.signals.pending().last()) {
+            Some(SIGINT) => "SIGINT",
+            Some(SIGTERM) => "SIGTERM",
+            Some(SIGHUP) => "SIGHUP",
+            _ => "a signal",
         }
     }
 

@@ -1,7 +1,7 @@
 //! Limits repeated lines: a few are written, then how many more there were.
 //!
 //! Lines are alike if they come from one place in the code and concern the same group and the same peer.
-//! Lines for debugging (debug, trace) are not limited.
+//! Lines for debugging (debug, trace) are not limited, nor is what the audit tells of acts: each of them counts.
 
 use std::collections::HashMap;
 use std::fmt::{self, Write as _};
@@ -23,6 +23,8 @@ const FIRST: u32 = 5;
 const SPAN: Duration = Duration::from_secs(10);
 /// Fields that distinguish one subject from another.
 const SUBJECT: [&str; 5] = ["group", "peer", "server", "from", "address"];
+/// The target of administrative acts, which are INFO, and of failed attempts, which anybody can repeat, and are WARN.
+const AUDIT: &str = "audit";
 /// Most subjects that are told apart; the others of a place count as one. The fields may hold what a stranger
 /// sent.
 const MOST_SUBJECTS: usize = 1_024;
@@ -100,7 +102,9 @@ impl Repeats {
 
 impl<S: Subscriber> Layer<S> for Repeats {
     fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
-        *event.metadata().level() > Level::INFO || self.may_be_told(event, Instant::now())
+        let metadata = event.metadata();
+        let is_an_act = metadata.target() == AUDIT && *metadata.level() == Level::INFO;
+        is_an_act || *metadata.level() > Level::INFO || self.may_be_told(event, Instant::now())
     }
 }
 
@@ -218,6 +222,18 @@ mod tests {
         assert_eq!(count("dropped a message"), 2 * FIRST as usize);
         assert_eq!(count("connection lost"), FIRST as usize);
         assert_eq!(count("whoever looks"), 100);
+    }
+
+    #[test]
+    fn each_act_of_the_audit_is_told_and_attempts_are_limited() {
+        let lines = lines_of(|| {
+            for _ in 0..100 {
+                tracing::info!(target: "audit", act = "FLUSHALL", "administrative act");
+                tracing::warn!(target: "audit", act = "log in", "failed login");
+            }
+        });
+        let count = |text: &str| lines.iter().filter(|line| line.contains(text)).count();
+        assert_eq!((count("FLUSHALL"), count("failed login")), (100, FIRST as usize));
     }
 
     #[test]

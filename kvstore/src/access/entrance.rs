@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::guard::{Barred, Guard};
+use crate::audit::Act;
 use crate::users::{DEFAULT, Denied, Directory, RESCUE, User, Users, Wanted};
 
 /// One client's way past the guard, and the user that it is then.
@@ -82,6 +83,16 @@ impl Entrance {
 
     pub(crate) fn directory(&self) -> &Arc<Directory> {
         &self.directory
+    }
+
+    /// Where the client is, if it is known.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
+    /// What the client is about to do to the server or its cluster, for the audit.
+    pub(crate) fn begin(&self, what: impl Into<String>) -> Act {
+        Act::by(self.user.name(), self.address, what)
     }
 
     pub(crate) fn user(&self) -> &User {

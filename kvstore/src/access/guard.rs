@@ -14,6 +14,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 
 use super::attempts::Attempts;
 use super::{AccessConfig, Secret};
+use crate::audit;
 use crate::users::{DEFAULT, Password, RESCUE, User, Users};
 
 /// What a client of another machine is told by a server without a password.
@@ -109,14 +110,20 @@ impl Guard {
         password: &[u8],
     ) -> Result<Arc<User>, Barred> {
         let now = Instant::now();
+        let known = users.find(user).map(|_| user);
         if let Some(wait) = address.and_then(|address| self.attempts.lock().wait(address, now)) {
+            audit::wrong_password(known, address, "not looked at: too many wrong passwords");
             self.unheard.fetch_add(1, Relaxed);
             return Err(Barred::TooOften(wait));
         }
         if let Some(user) = self.recognise(users, self.trusts(address, certified), user, password) {
+            if user.name() == RESCUE {
+                audit::rescuer(address);
+            }
             return Ok(user);
         }
         self.wrong.fetch_add(1, Relaxed);
+        audit::wrong_password(known, address, "refused: a wrong password, or a user who is off");
         if let Some(address) = address {
             self.attempts.lock().failed(address, now);
         }

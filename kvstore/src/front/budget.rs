@@ -36,11 +36,24 @@ impl Budget {
             Level::Plenty
         } else if held < self.soft_limit() {
             Level::Scant
-        } else if held < self.limit {
+        } else if held < self.hard_limit() {
             Level::Short
         } else {
             Level::Full
         }
+    }
+
+    /// The level for the clients of an address that hold so much together, while so many addresses have clients. One that
+    /// holds little is served as long as there is any memory: what others hold is theirs to give back.
+    pub(super) fn level_of(&self, held: usize, addresses: usize) -> Level {
+        let level = self.level();
+        let is_modest = held < self.share(addresses) && self.held() < self.limit;
+        if is_modest { level.min(Level::Scant) } else { level }
+    }
+
+    /// What an address may always hold. All of them together may hold as much as is [reserved](Self::hard_limit) for them.
+    pub(super) fn share(&self, addresses: usize) -> usize {
+        (self.limit - self.hard_limit()) / addresses.max(1)
     }
 
     /// A connection that has held `before` bytes holds `now` bytes.
@@ -65,6 +78,11 @@ impl Budget {
         self.limit
     }
 
+    /// From here on, nothing is read but what clients send whose addresses hold little.
+    fn hard_limit(&self) -> usize {
+        self.limit - self.limit / 8
+    }
+
     /// From here on, requests are refused.
     fn soft_limit(&self) -> usize {
         self.limit - self.limit / 4
@@ -84,8 +102,8 @@ mod tests {
             (500, Level::Scant),
             (749, Level::Scant),
             (750, Level::Short),
-            (999, Level::Short),
-            (1000, Level::Full),
+            (874, Level::Short),
+            (875, Level::Full),
             (5000, Level::Full),
         ] {
             budget.settle(budget.held(), held);
@@ -94,5 +112,21 @@ mod tests {
         assert_eq!(budget.excess(), 4250);
         budget.settle(5000, 10);
         assert_eq!(budget.excess(), 0);
+    }
+
+    #[test]
+    fn an_address_that_holds_little_is_served_until_there_is_nothing_left() {
+        let budget = Budget::new(1000);
+        for (held, modest, other) in [
+            (400, Level::Plenty, Level::Plenty),
+            (800, Level::Scant, Level::Short),
+            (900, Level::Scant, Level::Full),
+            (999, Level::Scant, Level::Full),
+            (1000, Level::Full, Level::Full),
+        ] {
+            budget.settle(budget.held(), held);
+            assert_eq!((budget.level_of(24, 5), budget.level_of(25, 5)), (modest, other), "{held}");
+        }
+        assert!((1..100).all(|addresses| addresses * budget.share(addresses) <= 1000 - 875));
     }
 }

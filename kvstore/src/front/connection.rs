@@ -3,11 +3,13 @@
 use std::error::Error;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{IpAddr, Shutdown};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 use niagara_tls::{NotTls, Stream};
 
+use super::addresses::Share;
 use super::allowance::Allowance;
 use super::budget::Budget;
 use super::client_session::{ClientSession, either};
@@ -97,6 +99,8 @@ pub(super) struct Connection<L> {
     /// Its place among all connections, and whose it is.
     place: Place,
     address: IpAddr,
+    /// What its address holds, if it counts among the address's connections.
+    share: Option<Arc<Share>>,
     /// When bytes last moved.
     moved: Instant,
     /// What the budget has counted of [`held`](Connection::held).
@@ -150,6 +154,7 @@ impl<L: Copy> Connection<L> {
             listed: false,
             place: Place::Client,
             address: IpAddr::from([127, 0, 0, 1]),
+            share: None,
             moved: Instant::now(),
             counted: 0,
         }
@@ -170,8 +175,13 @@ impl<L: Copy> Connection<L> {
         }
     }
 
-    pub(super) fn at(self, place: Place, address: IpAddr) -> Self {
-        Connection { place, address, ..self }
+    pub(super) fn at(self, place: Place, address: IpAddr, share: Option<Arc<Share>>) -> Self {
+        Connection { place, address, share, ..self }
+    }
+
+    /// What its address holds, in bytes.
+    pub(super) fn held_by_address(&self) -> usize {
+        self.share.as_ref().map_or(0, |share| share.held())
     }
 
     pub(super) fn address(&self) -> IpAddr {
@@ -460,8 +470,20 @@ impl<L: Copy> Connection<L> {
 
     /// Tells the budget what it holds.
     pub(super) fn settle(&mut self, budget: &Budget) {
-        let held = self.held();
-        budget.settle(std::mem::replace(&mut self.counted, held), held);
+        self.count(self.held(), budget);
+    }
+
+    /// Tells the budget that it holds nothing more, since it is closed.
+    pub(super) fn give_up(&mut self, budget: &Budget) {
+        self.count(0, budget);
+    }
+
+    fn count(&mut self, held: usize, budget: &Budget) {
+        let before = std::mem::replace(&mut self.counted, held);
+        budget.settle(before, held);
+        if let Some(share) = &self.share {
+            share.settle(before, held);
+        }
     }
 
     /// What it holds by the budget.

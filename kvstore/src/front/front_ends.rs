@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -122,6 +122,7 @@ impl FrontEnds {
         let guard = Arc::new(Guard::new(&config.access));
         let budget = Arc::new(Budget::new(config.all_clients));
         let common = Arc::new(Common {
+            heaviest: polls.iter().map(|_| AtomicUsize::new(0)).collect(),
             addresses: Addresses::new(&config),
             config,
             mailboxes: mailboxes.clone(),

@@ -10,8 +10,9 @@
 //! | `slot` | one request in flight, and what has become of it | |
 //! | `sim_front_end` | a worker without sockets, for a simulator | sessions |
 //! | `allowance` | how much is held for clients that ask for more than they take | |
-//! | `budget` | the memory for unfinished requests and replies of all clients |
-//! | `addresses` | how many connections each address has |
+//! | `budget` | the memory for unfinished requests and replies of all clients | |
+//! | `excess` | whom to close when it is used up | |
+//! | `addresses` | how many connections each address has, and how much they hold | |
 //! | `limits` | how many clients, and how long they may be idle | |
 //! | `timekeeping` | the server's timekeeper, on the first thread | the engine, time |
 //! | `certificates` | the certificate that clients are shown, read again when it changes | |
@@ -27,6 +28,7 @@ mod certificates;
 mod client_session;
 mod config;
 mod connection;
+mod excess;
 mod front_ends;
 pub mod fuzzing;
 mod gauges;

@@ -23,7 +23,7 @@ use niagara_engine::{Completion, Wake};
 use niagara_tls::Acceptor;
 use parking_lot::Mutex;
 
-use super::addresses::Addresses;
+use super::addresses::{Addresses, Share};
 use super::allowance::Allowance;
 use super::budget::{Budget, Level};
 use super::config::FrontEndConfig;
@@ -67,6 +67,8 @@ struct Newcomer {
     peer: SocketAddr,
     port: Port,
     place: Place,
+    /// What its address holds, if it counts among the address's connections.
+    share: Option<Arc<Share>>,
 }
 
 /// What is spoken at a listener.
@@ -111,6 +113,8 @@ pub(super) struct Common {
     pub(super) open: AtomicUsize,
     pub(super) addresses: Addresses,
     pub(super) budget: Arc<Budget>,
+    /// The most that a connection of each thread holds, or has held lately.
+    pub(super) heaviest: Vec<AtomicUsize>,
     pub(super) next_id: AtomicU64,
     /// The time of the cluster, which the first thread keeps.
     pub(super) time: Arc<ClusterTime>,
@@ -121,9 +125,10 @@ pub(super) struct Common {
 }
 
 impl Common {
-    /// What each client is allowed now.
-    fn allowance(&self) -> Allowance {
-        Allowance::at(self.budget.level(), self.config.client_output)
+    /// What each client of an address is allowed now, if these hold so much together.
+    fn allowance(&self, held_by_address: usize) -> Allowance {
+        let level = self.budget.level_of(held_by_address, self.addresses.count());
+        Allowance::at(level, self.config.client_output)
     }
 }
 
@@ -362,9 +367,9 @@ impl<E: Engine> Worker<E> {
     fn work(&mut self, now: Instant) -> Vec<u32> {
         let mut completions = std::mem::take(&mut self.completions);
         self.engine.collect(&mut completions);
-        let Worker { engine, tally, command, table, active, streaming, common, .. } = self;
+        let Worker { number, engine, tally, command, table, active, streaming, common, .. } = self;
         let time = common.time.at(now);
-        let allowance = common.allowance();
+        let allowance = common.allowance(0);
         let mut turn = Turn { allowance, engine, now, time, tally, command };
         for completion in completions.drain(..) {
             let (token, answer) = EngineAnswer::from(completion);
@@ -378,9 +383,10 @@ impl<E: Engine> Worker<E> {
         if self.stop_at.is_none() {
             for &index in &active {
                 let connection = table.get_mut(index).expect("connections are closed at the end of a turn");
-                turn.allowance = common.allowance();
+                turn.allowance = common.allowance(connection.held_by_address());
                 connection.serve(&mut turn, &mut self.buffer);
                 connection.settle(&common.budget);
+                common.heaviest[*number].fetch_max(connection.counted(), Ordering::Relaxed);
                 if connection.streams() {
                     streaming.insert(index);
                 } else if !streaming.is_empty() {
@@ -397,7 +403,8 @@ impl<E: Engine> Worker<E> {
         active.retain(|&index| {
             let connection = self.table.get_mut(index).expect("connections are closed at the end of a turn");
             connection.listed = false;
-            let fate = connection.send(self.common.allowance(), now);
+            let allowance = self.common.allowance(connection.held_by_address());
+            let fate = connection.send(allowance, now);
             connection.settle(&self.common.budget);
             match fate {
                 Fate::Wait => false,

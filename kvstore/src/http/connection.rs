@@ -414,20 +414,24 @@ impl Protocol for HttpConnection {
                 Served::Answered
             }
             What::Snapshot { preconditions } => {
-                pages::snapshot(&self.site, &preconditions, framing, engine, output);
+                let by = &self.entrance;
+                pages::snapshot(&self.site, (&preconditions, by), framing, engine, output);
                 Served::Answered
             }
             What::ChangeLeaders { preconditions } => {
                 let body = std::mem::take(&mut self.command);
-                pages::change_leaders(&self.site, &preconditions, &body, framing, engine, output)
+                let by = &self.entrance;
+                pages::change_leaders(&self.site, (&preconditions, by), &body, framing, engine, output)
             }
             What::ChangeGroups { preconditions } => {
                 let body = std::mem::take(&mut self.command);
-                pages::change_groups(&self.site, &preconditions, &body, framing, engine, output)
+                let by = &self.entrance;
+                pages::change_groups(&self.site, (&preconditions, by), &body, framing, engine, output)
             }
             What::ChangeMembers { preconditions } => {
                 let body = std::mem::take(&mut self.command);
-                pages::change_members(&self.site, &preconditions, &body, framing, engine, output)
+                let by = &self.entrance;
+                pages::change_members(&self.site, (&preconditions, by), &body, framing, engine, output)
             }
             What::Watch { request, .. } => {
                 self.begin_to_watch(request, framing, engine, output);

@@ -12,6 +12,7 @@ use super::request::{Page, Request, What};
 use super::rights;
 use super::target;
 use crate::access::{Entrance, Names, OriginKind};
+use crate::audit;
 use crate::users::{Context, Denied};
 
 /// Types of bodies that a browser sends for any page, without asking first. Here, none of them means anything.
@@ -66,6 +67,7 @@ fn check_rights(what: &What, entrance: &Entrance) -> Result<(), Fault> {
 pub(super) fn check(denied: Option<Denied>, entrance: &Entrance, context: Context) -> Result<(), Fault> {
     denied.map_or(Ok(()), |denied| {
         entrance.directory().refusals.denied(&denied, context, "http", SystemTime::now());
+        audit::denied(&denied, entrance.address());
         Err(Fault::forbidden(&denied))
     })
 }

@@ -26,6 +26,18 @@ const HINT: &str =
     "send {\"move\":{\"group\":1,\"to\":2}}, {\"leave\":{\"group\":1}}, {\"drain\":{}} or {\"balance\":{}}";
 
 impl LeadersChange {
+    /// What is asked for, in words.
+    pub(super) fn words(self) -> String {
+        match self {
+            LeadersChange::Move { group, to } => {
+                format!("hand the leadership of group {group} over to server {to}")
+            }
+            LeadersChange::Leave { group } => format!("leave group {group} to others"),
+            LeadersChange::Drain {} => "drain: hand all leaderships over".into(),
+            LeadersChange::Balance {} => "balance: end a drain, claim what this server should lead".into(),
+        }
+    }
+
     pub(super) fn parse(body: &[u8]) -> Result<LeadersChange, Fault> {
         serde_json::from_slice(body).map_err(|error| {
             Fault::bad_request(format!("the body is no request to change leaders: {error}"), HINT)

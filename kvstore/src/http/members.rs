@@ -37,6 +37,12 @@ pub(super) fn parse(body: &[u8]) -> Result<MembersChange, Fault> {
     Ok(change)
 }
 
+/// The request in words.
+pub(super) fn in_words(MembersChange { leave, come }: &MembersChange) -> String {
+    let come: Vec<u64> = come.iter().map(|member| member.server).collect();
+    format!("ask for other members: {leave:?} leave, {come:?} come")
+}
+
 impl Fault {
     pub(super) fn members_change_too_large() -> Fault {
         Fault::new(413, "too_large", format!("the body is longer than {MAX_BYTES} bytes"), HINT)

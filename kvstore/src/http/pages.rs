@@ -16,6 +16,7 @@ use super::request::Page;
 use super::respond::{Framing, ResponseHead};
 use super::site::Site;
 use super::tags::Current;
+use crate::access::Entrance;
 use crate::directory;
 use crate::protocol::{Engine, Output, Served};
 
@@ -121,7 +122,7 @@ pub(super) fn page<E: Engine>(
 /// Starts to change who leads, and prints who does. Later requests show what becomes of it.
 pub(super) fn change_leaders<E: Engine>(
     site: &Site,
-    preconditions: &Preconditions,
+    (preconditions, by): (&Preconditions, &Entrance),
     body: &[u8],
     framing: Framing,
     engine: &E,
@@ -131,6 +132,7 @@ pub(super) fn change_leaders<E: Engine>(
         return Served::Answered;
     }
     let started = LeadersChange::parse(body).and_then(|change| {
+        let act = by.begin(change.words());
         let started = match change {
             LeadersChange::Move { group, to } => engine.move_leadership(group, to),
             LeadersChange::Leave { group } => engine.leave(group),
@@ -143,7 +145,14 @@ pub(super) fn change_leaders<E: Engine>(
                 Ok(())
             }
         };
-        started.map_err(|why| Fault::not_moved(&why))
+        match started {
+            Ok(()) => act.done(),
+            Err(why) => {
+                act.refused(&why);
+                return Err(Fault::not_moved(&why));
+            }
+        }
+        Ok(())
     });
     match started {
         Ok(()) => {
@@ -160,7 +169,7 @@ pub(super) fn change_leaders<E: Engine>(
 /// Asks for another number of groups, and prints the epoch as it is. Later requests show when the next one has begun.
 pub(super) fn change_groups<E: Engine>(
     site: &Site,
-    preconditions: &Preconditions,
+    (preconditions, by): (&Preconditions, &Entrance),
     body: &[u8],
     framing: Framing,
     engine: &E,
@@ -169,8 +178,17 @@ pub(super) fn change_groups<E: Engine>(
     if !passes(site, preconditions, Current::Absent, framing, output) {
         return Served::Answered;
     }
-    let asked = GroupsChange::parse(body)
-        .and_then(|change| engine.ask_for_groups(change.groups).map_err(|why| Fault::not_changed(&why)));
+    let asked = GroupsChange::parse(body).and_then(|GroupsChange { groups }| {
+        let act = by.begin(format!("ask for {groups} groups"));
+        match engine.ask_for_groups(groups) {
+            Ok(()) => act.done(),
+            Err(why) => {
+                act.refused(&why);
+                return Err(Fault::not_changed(&why));
+            }
+        }
+        Ok(())
+    });
     match asked {
         Ok(()) => {
             let epoch = engine.epoch();
@@ -187,7 +205,7 @@ pub(super) fn change_groups<E: Engine>(
 /// Asks for other members, and prints those that there are. Later requests show what becomes of it.
 pub(super) fn change_members<E: Engine>(
     site: &Site,
-    preconditions: &Preconditions,
+    (preconditions, by): (&Preconditions, &Entrance),
     body: &[u8],
     framing: Framing,
     engine: &E,
@@ -197,7 +215,15 @@ pub(super) fn change_members<E: Engine>(
         return Served::Answered;
     }
     let asked = members::parse(body).and_then(|change| {
-        engine.start_to_change_members(change).map_err(|why| Fault::members_not_changed(&why))
+        let act = by.begin(members::in_words(&change));
+        match engine.start_to_change_members(change) {
+            Ok(()) => act.done(),
+            Err(why) => {
+                act.refused(&why);
+                return Err(Fault::members_not_changed(&why));
+            }
+        }
+        Ok(())
     });
     match asked {
         Ok(()) => {
@@ -214,7 +240,7 @@ pub(super) fn change_members<E: Engine>(
 /// Requests a snapshot and prints the snapshot's status. Later requests for the status show the outcome.
 pub(super) fn snapshot<E: Engine>(
     site: &Site,
-    preconditions: &Preconditions,
+    (preconditions, by): (&Preconditions, &Entrance),
     framing: Framing,
     engine: &E,
     output: &mut Output,
@@ -223,6 +249,7 @@ pub(super) fn snapshot<E: Engine>(
         return;
     }
     engine.snapshot();
+    by.begin("ask for a snapshot").done();
     let head = ResponseHead::begin(output, 202, framing, site);
     end_with_json(head, &engine.status().snapshot);
 }

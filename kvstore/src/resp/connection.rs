@@ -7,6 +7,7 @@ use niagara_engine::{Consistency, Refused};
 
 use super::about::{About, Library, is_printable};
 use super::acl;
+use super::acts;
 use super::cluster;
 use super::described;
 use super::encode::{Replies, Version};
@@ -27,6 +28,7 @@ use super::skip::Skip;
 use super::subscribing;
 use super::transaction::{Conversation, Part, is_quick};
 use crate::access::Entrance;
+use crate::audit::{self, Act};
 use crate::command;
 use crate::protocol::{
     Ask, Circumstances, Engine, Foreign, Input, Outcome, Output, Protocol, SHORT, Served, Shown, Unread,
@@ -187,8 +189,9 @@ impl RespConnection {
         }
     }
 
-    /// Remembers for ACL LOG that a request was refused.
+    /// Remembers for ACL LOG, and for the audit, that a request was refused.
     fn note_denied(&self, denied: &Denied, context: Context) {
+        audit::denied(denied, self.entrance.address());
         let client = self.line();
         entering::note(&self.entrance, denied, context, &client);
     }
@@ -343,9 +346,17 @@ pub(crate) enum Shape {
     Transaction(Vec<Part>),
 }
 
-impl Protocol for RespConnection {
+/// What must be remembered of a write.
+#[derive(Debug)]
+pub(crate) struct Written {
     /// `None`: it has no reply.
-    type Shape = Option<Shape>;
+    shape: Option<Shape>,
+    /// What the audit tells of it.
+    act: Option<Box<Act>>,
+}
+
+impl Protocol for RespConnection {
+    type Shape = Written;
 
     const WIRE: Wire = Wire::Redis;
 
@@ -379,8 +390,11 @@ impl Protocol for RespConnection {
         self.conversation.held()
     }
 
-    fn write(&mut self, input: &mut Input, command: &mut Vec<u8>) -> Option<Shape> {
+    fn write(&mut self, input: &mut Input, command: &mut Vec<u8>) -> Written {
         let Plan::Write(write) = self.take_plan() else { panic!("only a write has a command") };
+        let arguments = self.parser.arguments(input.bytes());
+        let act = acts::of(&write, arguments, &self.conversation);
+        let act = act.map(|what| Box::new(self.entrance.begin(what)));
         if self.is_timed(&write) {
             command::encode_time(command, self.time.expect("a write without its time was refused"));
         }
@@ -404,7 +418,7 @@ impl Protocol for RespConnection {
             write => Shape::One(encode(&write, self.parser.arguments(input.bytes()), command)),
         };
         self.consume(input);
-        (!self.replying.is_silent_once()).then_some(shape)
+        Written { shape: (!self.replying.is_silent_once()).then_some(shape), act }
     }
 
     fn read(&mut self, input: &mut Input, view: &View<'_>, output: &mut Output) {
@@ -530,7 +544,12 @@ impl Protocol for RespConnection {
                         let client = self.line();
                         understood = entering::auth(arguments, &mut self.entrance, &client, &mut replies);
                     }
-                    Local::Acl => understood = acl::answer(arguments, &self.entrance, &mut replies),
+                    Local::Acl => {
+                        understood = acl::answer(arguments, &self.entrance, &mut replies);
+                        if understood && acts::clears_the_log(arguments) {
+                            self.entrance.begin("ACL LOG RESET").done();
+                        }
+                    }
                     Local::Deny => {
                         entering::deny(&self.entrance, &mut replies);
                         self.over = true;
@@ -543,7 +562,14 @@ impl Protocol for RespConnection {
                     }
                     Local::Help(container) => local::help(container, &mut replies),
                     Local::ConfigGet => settings::tell(arguments.from(2), engine, &mut replies),
-                    Local::ConfigSet => understood = settings::keep(arguments.from(2), engine, &mut replies),
+                    Local::ConfigSet => {
+                        let act = self.entrance.begin(acts::config_set(arguments));
+                        understood = settings::keep(arguments.from(2), engine, &mut replies);
+                        match understood {
+                            true => act.done(),
+                            false => act.refused("servers' files decide it"),
+                        }
+                    }
                     Local::ResetStatistics => replies.simple("OK"),
                     Local::Info => {
                         let status = engine.status();
@@ -594,7 +620,14 @@ impl Protocol for RespConnection {
         self.consume(input);
     }
 
-    fn answer(&mut self, shape: Option<Shape>, outcome: Outcome, output: &mut Output) {
+    fn answer(&mut self, written: Written, outcome: Outcome, output: &mut Output) {
+        if let Some(act) = written.act {
+            match &outcome {
+                Outcome::Applied { position, reply } => act.replied(*position, reply),
+                Outcome::Refused(why) => act.refused(why),
+                Outcome::Unknown => act.unknown(),
+            }
+        }
         match &outcome {
             Outcome::Applied { reply, .. } => {
                 self.note_denials(reply);
@@ -603,7 +636,7 @@ impl Protocol for RespConnection {
             Outcome::Unknown => self.is_certain = false,
             Outcome::Refused(_) => {}
         }
-        let Some(shape) = shape else { return };
+        let Some(shape) = written.shape else { return };
         let mut replies = Replies { output, version: self.version };
         match outcome {
             Outcome::Applied { reply, .. } => match shape {

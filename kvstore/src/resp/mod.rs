@@ -9,6 +9,7 @@
 
 mod about;
 mod acl;
+mod acts;
 mod cluster;
 mod connection;
 mod containers;

@@ -35,6 +35,14 @@ pub struct Denied {
 }
 
 impl Denied {
+    /// The command that the user may not run, if it is about that.
+    pub(crate) fn command(&self) -> Option<&'static str> {
+        match self.denial {
+            Denial::Command(name) => Some(name),
+            Denial::Gone | Denial::Key(_) | Denial::Channel(_) => None,
+        }
+    }
+
     /// What a client is told: not which key, as in Redis.
     pub(crate) fn text(&self) -> Cow<'static, str> {
         match &self.denial {

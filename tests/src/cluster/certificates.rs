@@ -8,9 +8,15 @@ use super::Cluster;
 use crate::binary::niagara;
 
 impl Cluster {
+    /// Whether the servers of all tests prove to each other by certificates who they are: who has none, or a wrong one, is refused
+    /// before the greeting.
+    pub fn have_certificates() -> bool {
+        std::env::var_os("NIAGARA_TEST_PEER_TLS").is_some()
+    }
+
     /// Makes certificates for the servers, if tests are to run with them, and switches the files' section on.
     pub(super) fn give_certificates(&self) {
-        if std::env::var_os("NIAGARA_TEST_PEER_TLS").is_none() {
+        if !Cluster::have_certificates() {
             return;
         }
         let dir = self.dir.path().join("certificates");

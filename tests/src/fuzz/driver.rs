@@ -8,9 +8,12 @@ use niagara_engine::internals::example;
 use niagara_engine::internals::sim::{Clock, Environment, ManualClock, SimServer};
 use niagara_engine::{Config, Consistency, Durability, Member};
 use niagara_group::batch::{Span, SubBatch, encode_commands, encode_skip};
+use niagara_group::digest_mark::DigestMark;
+use niagara_group::epoch_end::encode_end;
 use niagara_group::wire::Wire;
 use niagara_log::{LogEntry, SystemFiles};
 use niagara_net::{Event, Frame};
+use niagara_sequencer::epoch::{Epoch, EpochEnd, Terms};
 use raft::eraftpb::{Entry, EntryType, Message, MessageType};
 
 use super::script::Script;
@@ -24,9 +27,8 @@ const MOST_STEPS: usize = 200;
 /// never changes, terms rise along the log, and what is committed is executed.
 ///
 /// The data is a script: time passes, the disk writes, honest peers vote, acknowledge and append, clients write and read; and in
-/// between comes what no correct server sends, made of numbers near those that matter, or of any bytes. One claim is left out,
-/// that this server has lost what it acknowledged: that ends it on purpose. So does a command that no release here knows, where
-/// the state machine looks at commands; this one counts them, whatever they are.
+/// between comes what no correct server sends, made of numbers near those that matter, or of any bytes. What a command means is
+/// the state machine's business; this one counts them, whatever they are.
 ///
 /// # Panics
 /// When the property does not hold.
@@ -239,6 +241,7 @@ impl Server {
         let (context, data) = match code & 3 {
             0 => (Bytes::new(), Bytes::copy_from_slice(script.sized(false))),
             1 => (encode_skip(place), Bytes::new()),
+            2 if code & 0x10 != 0 => encode_end(place, &an_end(script)),
             2 => encode_commands(place, &[a_batch(script)]),
             _ => (Bytes::copy_from_slice(script.sized(false)), Bytes::copy_from_slice(script.sized(false))),
         };
@@ -252,13 +255,7 @@ impl Server {
         self.receive_bytes(from, body(&wire.encode()));
     }
 
-    fn receive_bytes(&mut self, from: u64, mut bytes: Bytes) {
-        if let Ok(Wire::Raft(mut message)) = Wire::decode(&bytes)
-            && message.msg_type == MessageType::MsgHeartbeat
-        {
-            message.commit = message.commit.min(self.machine.standing(GROUP).last);
-            bytes = body(&Wire::Raft(message).encode());
-        }
+    fn receive_bytes(&mut self, from: u64, bytes: Bytes) {
         self.machine.handle(GROUP, Event::Frame { from, body: bytes });
     }
 
@@ -332,15 +329,35 @@ fn a_batch(script: &mut Script<'_>) -> SubBatch {
     batch
 }
 
+/// The end of an epoch, or what asks for something that cannot follow.
+fn an_end(script: &mut Script<'_>) -> EpochEnd {
+    let (code, groups) = (script.byte(), script.byte());
+    let members = match code >> 1 & 3 {
+        0 | 1 => vec![1, 2, 3],
+        2 => vec![1, 2, 3, 9],
+        _ => (0..u64::from(groups & 7)).collect(),
+    };
+    let groups = if code & 0x10 == 0 { u16::from(groups) } else { u16::from(groups) << 8 };
+    let level = u32::from(code & 1 == 0) + u32::from(code & 0x20 != 0) * (u32::MAX - 1);
+    let epoch = Epoch::new(1 + u32::from(code >> 6));
+    EpochEnd { epoch, next: Terms { groups, members, level, ..Terms::default() }, request: code.into() }
+}
+
+fn a_mark(script: &mut Script<'_>) -> DigestMark {
+    let (position, digest) = (script.byte(), script.byte());
+    DigestMark { position: 1 << (position & 63), log: digest.into(), state: (digest & 1 != 0).then_some(0) }
+}
+
 fn other_message(script: &mut Script<'_>) -> Wire {
     let code = script.byte();
     let far = [0, 1, 2, 1 << 53, (1 << 53) + 1, 1 << 62, u64::MAX - 1, u64::MAX];
     let number = |script: &mut Script<'_>| far[usize::from(script.byte() & 7)];
-    match code % 7 {
+    match code % 8 {
         0 => Wire::Snapshot { term: number(script), round: number(script) },
         1 => Wire::PadRequest { level: number(script) },
         2 => Wire::Nack { lane: u16::from(script.byte() % 2), attempt: script.byte().into() },
         3 => Wire::Claim,
+        7 => Wire::Digests((0..script.byte() % 4).map(|_| a_mark(script)).collect()),
         4 => Wire::AskPromise { term: number(script), asked: Duration::from_nanos(number(script)) },
         5 => Wire::Promise { term: number(script), asked: Duration::from_nanos(number(script)) },
         _ => Wire::Forward(a_batch(script)),

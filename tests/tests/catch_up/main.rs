@@ -2,6 +2,7 @@
 
 mod compaction;
 mod damage;
+mod disks_fill;
 mod frozen_disk;
 mod full_disk;
 mod transfer;

@@ -15,6 +15,7 @@ const ROWS: &[&[&str]] = &[
         "niagara-logging",
         "niagara-measure",
         "niagara-namespaces",
+        "niagara-sbom",
     ],
     &["niagara-log", "niagara-etcd", "niagara-net"],
     &["niagara-group"],

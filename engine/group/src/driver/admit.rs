@@ -5,16 +5,19 @@
 //! correct server could have sent, and any other is dropped before raft-rs sees it. A broken or malicious
 //! member can hold up its groups, as Raft allows, but cannot end another server's process.
 //!
-//! One claim is not dropped: that this replica has acknowledged what its log does not hold. If the claim is
-//! true, acknowledged data is lost and the server must not continue under its id; and nothing here can tell
-//! that it is false.
+//! Two claims are not dropped, since nothing here can tell that they are false: that this replica has acknowledged
+//! what its log does not hold, and that something else is committed than is committed here. If such a claim is true,
+//! acknowledged data is lost. So the replica takes no part in its group any more, and its server is not ready; but
+//! neither ends (`contradiction.rs`).
 
 use niagara_sequencer::MAX_PLACE;
+use niagara_sequencer::epoch::{EpochEnd, Terms};
 use raft::StateRole;
 use raft::eraftpb::{EntryType, Message, MessageType};
 
 use super::Driver;
 use crate::batch::{EntryFill, Span, SubBatch, check_entry};
+use crate::epoch_end::{decode_end, is_end};
 use crate::reads::CONTEXT_BYTES;
 use crate::wire::crosses_the_network;
 
@@ -24,6 +27,10 @@ const MOST: u64 = 1 << 62;
 /// The most that a place may be above every place known here. At a million rounds a second, it takes half a
 /// year to get there.
 const MOST_PLACES_AHEAD: u64 = 1 << 44;
+
+/// The most that a term may be above this replica's. Whoever could raise terms at will would use them up with one
+/// message, for ever, since they are durable. With ten elections a second, it takes thirteen years to get there.
+const MOST_TERMS_AHEAD: u64 = 1 << 32;
 
 /// Refusals are logged at most once per this many ticks.
 const TICKS_BETWEEN_WARNINGS: u64 = 200;
@@ -39,22 +46,33 @@ pub(super) enum Refused {
 
 use Refused::{Untimely, Wrong};
 
-/// Refusals since the last log line.
+/// Refusals since the last log line, and since the last turn.
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
     count: u64,
     quiet_until: u64,
+    of_turn: u64,
+    offenders: Vec<u64>,
 }
 
 impl Refusals {
     /// Notes a message that no correct server sends, and logs it now and then.
     pub fn note(&mut self, now: u64, from: u64, kind: &dyn std::fmt::Debug, why: &str) {
         self.count += 1;
+        self.of_turn += 1;
+        if !self.offenders.contains(&from) {
+            self.offenders.push(from);
+        }
         if now >= self.quiet_until {
             let count = std::mem::take(&mut self.count);
             self.quiet_until = now + TICKS_BETWEEN_WARNINGS;
             tracing::warn!(from, ?kind, count, "dropped a message that no correct server sends: {why}");
         }
+    }
+
+    /// How many there were since the last turn, and who has sent them.
+    pub fn take(&mut self) -> (u64, impl Iterator<Item = u64>) {
+        (std::mem::take(&mut self.of_turn), self.offenders.drain(..))
     }
 }
 
@@ -127,6 +145,9 @@ impl Driver {
             // raft-rs looks only at the term.
             return Ok(());
         }
+        if message.term > self.term() + MOST_TERMS_AHEAD {
+            return Err(Wrong("its term is out of reach"));
+        }
         self.admit_now(from, message)
     }
 
@@ -165,6 +186,8 @@ impl Driver {
             // A follower would forward it to the server that it takes for the leader. Two that take each
             // other for it would do so forever.
             MessageType::MsgReadIndex if !self.leads() => Err(Untimely),
+            // Only the leader knows what is committed. Whoever leads by now is asked again.
+            MessageType::MsgReadIndexResp if !now || from != self.leader() => Err(Untimely),
             _ => Ok(()),
         }
     }
@@ -197,6 +220,9 @@ impl Driver {
             if forged {
                 return Err(Wrong("it holds commands that this server never sent"));
             }
+            if is_end(&entry.context) && !self.may_end_with(&entry.data) {
+                return Err(Wrong("it ends the epoch for other members, or for another release"));
+            }
             if let Some(place) = fill.place()
                 && first_new != 0
                 && number >= first_new
@@ -208,6 +234,17 @@ impl Driver {
             }
         }
         Ok(())
+    }
+
+    /// Whether an entry may ask for what it asks for. Only the number of groups changes. Once it is committed, every
+    /// server makes the groups of the next epoch as it says, for the members that it names.
+    fn may_end_with(&self, data: &[u8]) -> bool {
+        decode_end(data).is_some_and(|EpochEnd { next: Terms { mut members, level, .. }, .. }| {
+            let mut voters = self.config.voters.clone();
+            voters.sort_unstable();
+            members.sort_unstable();
+            members == voters && level == self.config.level
+        })
     }
 
     /// Place that the entry at `index` must exceed. Entries that raft-rs holds but has not handed over are

@@ -1,4 +1,5 @@
-//! Notices a leader whose log lacks what is committed here (leader_completeness, Raft section 5.4).
+//! Notices a leader whose log lacks what is committed here (leader_completeness, Raft section 5.4), or whose
+//! bookkeeping says that this log lacks what it has acknowledged.
 //!
 //! This happens if a quorum has lost acknowledged entries, or never had them: a new leader then reuses their
 //! indices. raft-rs would end the process at such an append, or acknowledge it as if all were well, so the
@@ -33,6 +34,15 @@ pub enum Contradiction {
         /// Commit index of this replica when it asked.
         commit: u64,
     },
+    /// It has seen this replica acknowledge an entry that is not in its log.
+    Forgotten {
+        /// Id of the leader.
+        leader: u64,
+        /// Index of the entry.
+        index: u64,
+        /// Last index in the log here.
+        last: u64,
+    },
 }
 
 impl fmt::Display for Contradiction {
@@ -48,13 +58,27 @@ impl fmt::Display for Contradiction {
                 "server {leader} leads and knows nothing above entry {index} to be committed, but entry \
                  {commit} is committed here: acknowledged data was lost on other servers"
             ),
+            Contradiction::Forgotten { leader, index, last } => write!(
+                formatter,
+                "server {leader} leads and has seen this server acknowledge entry {index}, but the log here \
+                 ends at entry {last}: acknowledged data was lost here, or that server lies"
+            ),
         }
     }
 }
 
 impl Driver {
-    /// How an append contradicts what is committed here, if it does. Appends of deposed leaders do not count.
+    /// How a leader's message contradicts what is committed here, or what the log here holds, if it does. Messages of
+    /// deposed leaders do not count.
     pub(super) fn contradiction(&self, message: &Message) -> Option<Contradiction> {
+        if message.msg_type == MessageType::MsgHeartbeat
+            && message.term >= self.term()
+            && message.commit > self.last_index()
+        {
+            // A leader tells a follower of no more than the follower has acknowledged.
+            let (leader, index, last) = (message.from, message.commit, self.last_index());
+            return Some(Contradiction::Forgotten { leader, index, last });
+        }
         let commit = self.commit();
         if message.msg_type != MessageType::MsgAppend || message.term < self.term() || message.index > commit
         {

@@ -442,6 +442,9 @@ impl Driver {
         self.pump(output);
         self.compact(output);
         output.untaken += std::mem::take(&mut self.untaken);
+        let (refused, offenders) = self.refusals.take();
+        output.refused += refused;
+        output.offenders.extend(offenders);
         output.need = self.need.take().or(output.need.take());
         let commit = self.commit();
         self.reads.answer(commit, &self.slots, &mut output.reads);

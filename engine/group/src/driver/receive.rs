@@ -90,15 +90,6 @@ impl Driver {
         if self.contradicted.is_some() {
             return;
         }
-        let last = self.last_index();
-        assert!(
-            message.msg_type != MessageType::MsgHeartbeat
-                || message.term < self.term()
-                || message.commit <= last,
-            "leader_completeness: server {from} has seen this replica acknowledge entry {}, but the log ends \
-             at {last}: acknowledged data was lost, so this server must not continue under its id",
-            message.commit
-        );
         if message.msg_type == MessageType::MsgAppendResponse {
             self.flow.forget_probe(from);
         }

@@ -43,6 +43,10 @@ pub struct Output {
     pub need: Option<(u64, u64)>,
     /// How a leader has contradicted what is committed here. Once set, it stays.
     pub contradicted: Option<Contradiction>,
+    /// Messages that no correct server sends, all of them dropped,
+    pub refused: u64,
+    /// and who has sent them: end the connections to these.
+    pub offenders: Vec<u64>,
     /// Messages whose entries were refused, at least in part, since too much waits here already.
     pub untaken: u64,
     /// Number of times that a lane was resent because it may have been lost.

@@ -14,7 +14,7 @@ use super::failure::Failure;
 use super::output::print;
 use super::progress::Progress;
 use super::table::grouped;
-use super::{manual, serve, shell, style};
+use super::{audit, logs, manual, serve, shell, style};
 
 /// Make a new cluster out of what is left of one that has lost its majority for good.
 #[derive(Debug, Args)]
@@ -36,6 +36,7 @@ pub struct RecoverArgs {
 }
 
 pub fn run(arguments: &RecoverArgs) -> Result<ExitCode, Failure> {
+    logs::start(None, "error")?;
     let into = arguments.into.iter().map(|file| read(file)).collect::<Result<Vec<_>, _>>()?;
     let recovery = Recovery::open(&arguments.from).map_err(|error| failure(&error))?;
     let found = recovery.found();
@@ -57,12 +58,22 @@ pub fn run(arguments: &RecoverArgs) -> Result<ExitCode, Failure> {
         progress.show(|| format!("executed up to position {}", grouped(applied.get())));
     });
     drop(progress);
-    let position = position.map_err(|error| failure(&error))?;
+    let made = format!("recover a cluster from {} into {}", names(&arguments.from), names(&arguments.into));
+    let position = position.map_err(|error| {
+        audit::act(&made, None, &format!("failed: {error}"));
+        failure(&error)
+    })?;
+    let outcome = if found.is_complete() { "done" } else { "done; acknowledged writes may be missing" };
+    audit::act(&made, Some(position.get()), outcome);
     print(shown(found, Some(position.get()), arguments.json))?;
     if !arguments.json {
         print(next_steps(&arguments.into))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn names(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
 fn shown(found: &Found, position: Option<u64>, as_json: bool) -> String {

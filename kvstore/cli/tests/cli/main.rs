@@ -1,5 +1,6 @@
 //! The `niagara` binary as users meet it: real processes, real sockets, exit statuses.
 
+mod audit;
 mod cluster;
 mod demo;
 mod exit_statuses;

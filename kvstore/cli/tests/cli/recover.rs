@@ -89,6 +89,12 @@ fn no_acknowledged_write_is_lost_with_two_directories_of_three() {
     assert!(!new.dir.path().join("data-1").exists());
 
     let made = run(["recover", "--from", &one, "--from", &three, "--json"].into_iter().chain(into));
+    let audited = made.stderr.lines().find(|line| line.contains("recover a cluster from"));
+    let audited = audited.unwrap_or_else(|| panic!("the audit tells nothing: {}", made.stderr));
+    assert!(
+        audited.contains(" audit: ") && audited.contains("position=") && audited.contains("uid "),
+        "{audited}"
+    );
     let made = document(&made);
     assert!(made["begins_after"].as_u64().unwrap() >= acknowledged.iter().sum(), "{made}");
     for server in 1..=3 {

@@ -75,14 +75,14 @@ pub(super) fn http() -> HttpConnection {
     http_through(Entrance::open(&Arc::default()))
 }
 
-fn redis_through(entrance: Entrance) -> RespConnection {
+pub(super) fn redis_through(entrance: Entrance) -> RespConnection {
     let site = RedisSite::new(0, address(7002), Failover::default());
     let audience = Audience::new(Arc::default(), Arc::new(Nobody));
     let subscriber = Subscriber::new(Rc::new(RefCell::new(audience)), ORIGIN.number());
     RespConnection::new(7, Some(address(40_000)), None, Rc::new(site), subscriber, entrance)
 }
 
-fn http_through(entrance: Entrance) -> HttpConnection {
+pub(super) fn http_through(entrance: Entrance) -> HttpConnection {
     let clock = Clock::new(UNIX_EPOCH + Duration::from_secs(784_111_777));
     let life = Life::new(0xfeed).expect("a name");
     let site = Site {
@@ -270,7 +270,7 @@ fn unescape(text: &str) -> Vec<u8> {
 }
 
 /// A command as clients send it: an array of its words.
-fn command_of(words: &str) -> Vec<u8> {
+pub(super) fn command_of(words: &str) -> Vec<u8> {
     let line = format!("{words}\r\n");
     let words =
         resp::parse(line.as_bytes()).expect("words are well-formed").expect("the line ends").arguments;

@@ -549,3 +549,51 @@ fn memory_for_requests_has_a_limit_and_who_holds_the_most_is_closed() {
     drop(small);
     server.until(|_| budget.held() == 0);
 }
+
+/// However much the clients of one address hold, those of others who hold little are served, and stay.
+#[test]
+fn an_address_that_holds_much_takes_nothing_from_those_that_hold_little() {
+    const MIB: usize = 1 << 20;
+    let server =
+        Server::start_with(FrontEndConfig { threads: 2, all_clients: 16 * MIB, ..FrontEndConfig::default() });
+    let (redis, http) = (server.front_ends.redis_addr(), server.front_ends.http_addr());
+    let budget = Arc::clone(&server.front_ends.common.budget);
+    let (mut modest, mut page) = (from("127.0.0.10", redis), from("127.0.0.10", http));
+    assert_eq!(modest.ask("SET k v"), "+OK");
+    let served = |modest: &mut Client, page: &mut Client| {
+        assert_eq!(modest.ask("SET k v"), "+OK");
+        assert_eq!((modest.ask("GET k"), modest.line()), ("$1".into(), "v".into()));
+        page.send("GET /kv/k HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        assert_eq!(page.response(), ("HTTP/1.1 200 OK".into(), b"v".to_vec()));
+    };
+    let begin = |bytes: usize| {
+        let mut client = from("127.0.0.9", redis);
+        client.send(format!("*3\r\n$3\r\nSET\r\n$1\r\na\r\n${}\r\n", 16 * MIB));
+        client.send(vec![b'v'; bytes]);
+        client
+    };
+    let mut known = from("127.0.0.9", redis);
+    assert_eq!(known.ask("PING"), "+PONG");
+    let held: Vec<Client> = (0..13).map(|_| begin(MIB)).collect();
+    server.until(|_| budget.level() == Level::Short);
+    assert!(known.ask("GET k").starts_with("-TRYAGAIN "), "its own address has to wait");
+    served(&mut modest, &mut page);
+
+    // As much as the socket takes: the rest is not read while nothing is.
+    let mut more = from("127.0.0.9", redis);
+    more.send(format!("*3\r\n$3\r\nSET\r\n$1\r\na\r\n${}\r\n", 16 * MIB));
+    more.0.get_ref().set_nonblocking(true).unwrap();
+    let metrics = &server.front_ends.common.metrics;
+    let part = vec![b'v'; MIB];
+    server.until(|_| {
+        // Fails when its turn to be closed has come.
+        let _ = more.0.get_ref().write(&part);
+        served(&mut modest, &mut page);
+        metrics.closed_for(Wire::Redis, Closed::Memory) > 0
+    });
+    served(&mut modest, &mut page);
+    assert!(budget.held() <= budget.limit());
+    drop((held, more));
+    server.until(|_| budget.held() == 0);
+    served(&mut modest, &mut page);
+}

@@ -12,7 +12,7 @@ use niagara_tls::Stream;
 
 use super::{FIRST_CONNECTION, Newcomer, Port, Worker};
 use crate::access::Entrance;
-use crate::front::budget::Level;
+use crate::front::addresses::Share;
 use crate::front::client_session::ClientSession;
 use crate::front::connection::Connection;
 use crate::front::limits::{PAGES, Place, keep_alive};
@@ -45,7 +45,8 @@ impl<E: Engine> Worker<E> {
     /// Gives a connection to one of the threads, unless there are too many.
     fn welcome(&mut self, stream: TcpStream, peer: SocketAddr, port: Port) {
         let wire = port.wire;
-        if let Err(why) = self.count(peer.ip()) {
+        let counted = self.count(peer.ip());
+        if let Err(why) = counted {
             self.common.metrics.turned_away(wire, why);
             self.report_crowd(why, peer.ip());
             return match wire {
@@ -58,28 +59,28 @@ impl<E: Engine> Worker<E> {
         self.common.metrics.opened(wire);
         let number = self.next;
         self.next = (self.next + 1) % self.common.mailboxes.len();
+        let newcomer = Newcomer { stream, peer, port, place: Place::Client, share: counted.ok() };
         if number == self.number {
-            self.adopt(Newcomer { stream, peer, port, place: Place::Client });
+            self.adopt(newcomer);
         } else {
-            self.common.mailboxes[number].send(Newcomer { stream, peer, port, place: Place::Client });
+            self.common.mailboxes[number].send(newcomer);
         }
     }
 
     /// Counts a connection from this address, if there may be one more.
-    fn count(&self, address: IpAddr) -> Result<(), Crowd> {
+    fn count(&self, address: IpAddr) -> Result<Arc<Share>, Crowd> {
         let common = &self.common;
-        if common.budget.level() == Level::Full {
+        let share = common.addresses.arrives(address).ok_or(Crowd::Address)?;
+        if !common.allowance(share.held()).may_read() {
+            common.addresses.leaves(address);
             return Err(Crowd::Memory);
-        }
-        if !common.addresses.arrives(address) {
-            return Err(Crowd::Address);
         }
         if common.open.fetch_add(1, Ordering::Relaxed) >= common.config.max_connections {
             common.open.fetch_sub(1, Ordering::Relaxed);
             common.addresses.leaves(address);
             return Err(Crowd::Server);
         }
-        Ok(())
+        Ok(share)
     }
 
     fn report_crowd(&self, why: Crowd, address: IpAddr) {
@@ -109,7 +110,7 @@ impl<E: Engine> Worker<E> {
             self.close_in_time(index);
         }
         self.common.metrics.opened(Wire::Http);
-        self.adopt(Newcomer { stream, peer, port, place: Place::Pages });
+        self.adopt(Newcomer { stream, peer, port, place: Place::Pages, share: None });
     }
 
     fn page_to_give_up(&mut self, address: IpAddr) -> Option<u32> {
@@ -134,7 +135,7 @@ impl<E: Engine> Worker<E> {
     }
 
     fn adopt(&mut self, newcomer: Newcomer) {
-        let Newcomer { mut stream, peer, port: Port { wire, tls }, place } = newcomer;
+        let Newcomer { mut stream, peer, port: Port { wire, tls }, place, share } = newcomer;
         let acceptor = self.common.acceptor.as_ref().filter(|_| tls);
         let certified = acceptor.is_some_and(|acceptor| acceptor.asks_for_certificates());
         let tuned =
@@ -170,7 +171,7 @@ impl<E: Engine> Worker<E> {
                     Some(acceptor) => Stream::accept(stream, acceptor),
                     None => Stream::Plain(stream),
                 };
-                Ok(Connection::new(stream, talk).at(place, peer.ip()))
+                Ok(Connection::new(stream, talk).at(place, peer.ip(), share))
             })
         });
         if registered.is_err() {

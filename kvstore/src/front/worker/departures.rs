@@ -1,15 +1,16 @@
 //! How connections leave a thread: they are over, or their client's time is up.
 
-use std::cmp::Reverse;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use niagara_tls::Stream;
 
-use super::{SWEEP, Worker};
+use super::{Common, SWEEP, Worker};
+use crate::access::network_of;
 use crate::front::budget::Level;
 use crate::front::connection::{Connection, Overdue, PATIENCE, SHORT_PATIENCE, Untaken};
+use crate::front::excess::{Holder, heaviest};
 use crate::front::limits::Place;
 use crate::front::listener::turn_away;
 use crate::front::metrics::{Closed, Crowd};
@@ -22,7 +23,11 @@ impl<E: Engine> Worker<E> {
     /// Forgets a connection, which closes it.
     pub(super) fn close(&mut self, index: u32) -> Option<Box<Connection<E::Lane>>> {
         let mut connection = self.table.remove(index)?;
-        self.common.budget.settle(connection.counted(), 0);
+        if self.table.is_empty() {
+            // Nobody looks again before there is a connection.
+            self.common.heaviest[self.number].store(0, Ordering::Relaxed);
+        }
+        connection.give_up(&self.common.budget);
         self.streaming.remove(&index);
         // Closing the socket removes it from the poll, whatever this returns.
         let _ = self.poll.registry().deregister(connection.socket());
@@ -73,22 +78,24 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    /// The connections that hold the most, if memory is used up: those without which there is room again.
+    /// The connections that hold the most, of the addresses that hold the most, if memory is used up: those without which
+    /// there is room again. None, if another thread has one that holds more: it closes that within a second.
     fn held_too_much(&self) -> Vec<u32> {
-        let budget = &self.common.budget;
-        if budget.level() < Level::Full {
+        let Common { budget, addresses, heaviest: of_threads, .. } = &*self.common;
+        let own = self.table.iter().map(|(_, connection)| connection.counted()).max().unwrap_or(0);
+        of_threads[self.number].store(own, Ordering::Relaxed);
+        let is_outdone = of_threads.iter().any(|other| other.load(Ordering::Relaxed) > own);
+        if budget.level() < Level::Full || is_outdone {
             return Vec::new();
         }
-        let mut holders: Vec<_> =
-            self.table.iter().map(|(index, connection)| (connection.counted(), index)).collect();
-        holders.sort_unstable_by_key(|(held, _)| Reverse(*held));
-        let mut excess = budget.excess();
-        let is_needed = |(held, _): &(usize, u32)| {
-            let is_needed = excess > 0 && *held > 0;
-            excess = excess.saturating_sub(*held);
-            is_needed
-        };
-        holders.into_iter().take_while(is_needed).map(|(_, index)| index).collect()
+        let holders = self.table.iter().map(|(index, connection)| Holder {
+            index,
+            held: connection.counted(),
+            address: network_of(connection.address()),
+            together: connection.held_by_address(),
+        });
+        let share = budget.share(addresses.count());
+        heaviest(holders.filter(|holder| holder.together >= share), budget.excess())
     }
 
     /// Logs that clients are closed for one reason: one line, however many there are.

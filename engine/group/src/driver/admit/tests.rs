@@ -2,10 +2,12 @@ use bytes::Bytes;
 use raft::eraftpb::Entry;
 
 use super::super::fixture::NoCommands;
-use super::super::{DriverConfig, Output, View};
+use super::super::{Contradiction, DriverConfig, Output, View};
 use super::*;
 use crate::batch::{encode_commands, encode_skip};
+use crate::epoch_end::encode_end;
 use crate::wire::Wire;
+use niagara_sequencer::epoch::Epoch;
 
 /// Replica of server 1 of three.
 struct Replica {
@@ -96,6 +98,13 @@ fn append_commands(batch: SubBatch) -> Message {
     append(|entry| (entry.context, entry.data) = encode_commands(9, &[batch]))
 }
 
+/// Asks for an epoch with so many groups, and these members.
+fn append_end(members: &[u64], level: u32) -> Message {
+    let next = Terms { groups: 5, members: members.to_vec(), level };
+    let end = EpochEnd { epoch: Epoch::FIRST, next, request: 7 };
+    append(|entry| (entry.context, entry.data) = encode_end(9, &end))
+}
+
 fn question(length: usize) -> Message {
     let entry = Entry { data: vec![1; length].into(), ..Entry::default() };
     Message { term: 0, entries: vec![entry].into(), ..from_leader(MessageType::MsgReadIndex) }
@@ -139,6 +148,11 @@ fn wrong() -> Vec<(&'static str, Message)> {
             }),
         ),
         ("a command that is cut", append_commands(batch(2, 1, b"\x05x", 1))),
+        ("the end of an epoch for strangers", append_end(&[1, 2, 9], 1)),
+        ("for fewer members", append_end(&[1, 2], 1)),
+        ("for nobody", append_end(&[], 1)),
+        ("for a member twice", append_end(&[1, 2, 3, 3], 1)),
+        ("for a release to come", append_end(&[1, 2, 3], 2)),
         ("fewer commands", append_commands(batch(2, 1, b"\x01x", 2))),
         ("more commands", append_commands(batch(2, 1, b"\x01x\x01x", 1))),
         ("commands in this server's name", append_commands(batch(1, 2, b"\x01x", 1))),
@@ -178,7 +192,7 @@ fn wrong() -> Vec<(&'static str, Message)> {
         MsgRequestPreVote,
         MsgRequestPreVoteResponse,
     ] {
-        for term in [0, MOST + 1, u64::MAX] {
+        for term in [0, 1 << 40, MOST + 1, u64::MAX] {
             all.push(("no such term", Message { term, ..from_leader(kind) }));
         }
         for index in [MOST + 1, u64::MAX] {
@@ -224,6 +238,77 @@ fn what_a_correct_leader_sends_is_taken() {
         ..from_leader(MessageType::MsgAppend)
     });
     assert_eq!(replica.driver.last_index(), 5);
+}
+
+#[test]
+fn an_epoch_may_end_for_the_same_members() {
+    let mut replica = Replica::following();
+    replica.receive(append_end(&[3, 1, 2], 1));
+    assert_eq!(replica.driver.last_index(), 4);
+}
+
+#[test]
+fn only_the_leader_answers_a_read() {
+    let mut replica = Replica::following();
+    replica.driver.ask_read(1);
+    replica.turn();
+    let asked = replica.output.messages.iter().find_map(|(to, wire)| match wire {
+        Wire::Raft(message) if message.msg_type == MessageType::MsgReadIndex => {
+            Some((*to, message.entries.to_vec()))
+        }
+        _ => None,
+    });
+    let (leader, question) = asked.expect("the leader is asked");
+    assert_eq!(leader, 2);
+    let answer = |from: u64, term: u64, index: u64| Message {
+        from,
+        term,
+        index,
+        entries: question.clone().into(),
+        ..from_leader(MessageType::MsgReadIndexResp)
+    };
+    // A follower that says that nothing is committed would make this server take its leader for one that has lost
+    // something; one that says too little would make the read a stale one.
+    for (from, term, index) in [(3, 1, 0), (3, 1, 2), (3, 2, 0), (2, 2, 0)] {
+        let message = answer(from, term, index);
+        replica.driver.receive(from, Wire::Raft(Box::new(message)));
+        replica.turn();
+        assert_eq!((replica.output.contradicted, replica.output.reads.len()), (None, 0), "from {from}");
+    }
+    replica.receive(answer(2, 1, 2));
+    assert_eq!(replica.output.reads.len(), 1);
+}
+
+/// Nothing here can tell whether it is true, so nobody ends, and the replica takes part in nothing.
+#[test]
+fn who_is_said_to_have_forgotten_something_neither_ends_nor_votes() {
+    let mut replica = Replica::following();
+    replica.receive(Message { commit: 9, ..from_leader(MessageType::MsgHeartbeat) });
+    let forgotten = Contradiction::Forgotten { leader: 2, index: 9, last: 3 };
+    assert_eq!(replica.output.contradicted, Some(forgotten));
+    let before = replica.standing();
+    replica.receive(append(|_| {}));
+    let vote = Message { term: 5, index: 9, log_term: 4, ..from_leader(MessageType::MsgRequestVote) };
+    replica.receive(vote);
+    for _ in 0..100 {
+        replica.driver.tick(&View::default());
+        replica.turn();
+    }
+    assert_eq!(replica.standing(), before);
+}
+
+#[test]
+fn who_sends_what_no_correct_server_sends_is_named_once_a_turn() {
+    let mut replica = Replica::following();
+    for _ in 0..3 {
+        let message = append(|entry| entry.term = 0);
+        replica.driver.receive(2, Wire::Raft(Box::new(message)));
+    }
+    replica.turn();
+    assert_eq!((replica.output.refused, &replica.output.offenders[..]), (3, &[2][..]));
+    // Too late is not wrong.
+    replica.receive(question(CONTEXT_BYTES));
+    assert_eq!(replica.output.offenders, [2]);
 }
 
 #[test]
