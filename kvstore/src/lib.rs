@@ -16,6 +16,7 @@
 //! | `time` | the time of the cluster, by which keys expire | commands, the state |
 //! | `users` | users and their rights | commands, the table |
 //! | `access` | who may use the server | users |
+//! | `clients` | the clients of the Redis port, as all threads see them | the table, users |
 //! | `protocol` | what a protocol is: from bytes to requests, from outcomes to bytes | reads, the engine's port |
 //! | [`resp`] | the Redis protocol: parse, understand, print | commands, reads, subscriptions |
 //! | [`http`] | HTTP/1.1: the same | commands, reads, changes |
@@ -37,6 +38,7 @@
 mod access;
 mod attributes;
 mod changes;
+mod clients;
 pub mod command;
 pub mod config;
 mod database;

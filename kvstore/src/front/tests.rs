@@ -1,6 +1,7 @@
 //! Sessions and connections against an engine in memory.
 
 mod attached;
+mod clients;
 mod fake;
 mod golden;
 mod limits;

@@ -4,7 +4,7 @@ mod receiving;
 mod watching;
 
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use niagara_engine::{Consistency, Reads, Refused};
 use niagara_planted::{self as planted, Bug};
@@ -377,7 +377,13 @@ impl Protocol for HttpConnection {
         Look { framing, preconditions }
     }
 
-    fn show(&mut self, Look { framing, preconditions }: Look, shown: Shown, output: &mut Output) {
+    fn show(
+        &mut self,
+        Look { framing, preconditions }: Look,
+        shown: Shown,
+        _took: Duration,
+        output: &mut Output,
+    ) {
         let site = &self.site;
         let fault = match shown {
             Shown::Answer { applied, reply: Reply::Entry(stored) } => {
@@ -466,7 +472,7 @@ impl Protocol for HttpConnection {
         self.replied(framing);
     }
 
-    fn answer(&mut self, shape: Shape, outcome: Outcome, output: &mut Output) {
+    fn answer(&mut self, shape: Shape, outcome: Outcome, _took: Duration, output: &mut Output) {
         let (framing, deletes) = match shape {
             Shape::Name => return self.named(outcome),
             Shape::Keep => return self.kept(&outcome),

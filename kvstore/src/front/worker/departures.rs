@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 
 use niagara_tls::Stream;
 
-use super::{SWEEP, Worker};
+use super::{SWEEP, Worker, list};
 use crate::front::budget::Level;
 use crate::front::connection::{Connection, Overdue, PATIENCE, SHORT_PATIENCE, Untaken};
 use crate::front::limits::Place;
 use crate::front::listener::turn_away;
 use crate::front::metrics::{Closed, Crowd};
+use crate::front::token::Origin;
 use crate::protocol::{Engine, Wire};
 
 /// Why a connection is closed; `None`: everything was said.
@@ -41,6 +42,18 @@ impl<E: Engine> Worker<E> {
             && let Stream::Plain(socket) = connection.into_stream()
         {
             turn_away(socket, Wire::Http, Crowd::Server);
+        }
+    }
+
+    /// Closes the connections that somebody has killed.
+    pub(super) fn end_killed(&mut self) {
+        for number in self.common.clients.take_ended(self.number) {
+            let (origin, _) = Origin::of(number);
+            if let Some(connection) = self.table.get_exact(origin) {
+                connection.break_off();
+                list(&mut self.active, origin.index, connection);
+                self.common.metrics.closed_by_us(Wire::Redis, Closed::Killed);
+            }
         }
     }
 
@@ -79,16 +92,19 @@ impl<E: Engine> Worker<E> {
         if budget.level() < Level::Full {
             return Vec::new();
         }
-        let mut holders: Vec<_> =
-            self.table.iter().map(|(index, connection)| (connection.counted(), index)).collect();
-        holders.sort_unstable_by_key(|(held, _)| Reverse(*held));
+        let holder = |(index, connection): (u32, &Connection<E::Lane>)| {
+            (connection.counted(), index, connection.is_spared())
+        };
+        let mut holders: Vec<_> = self.table.iter().map(holder).collect();
+        holders.sort_unstable_by_key(|(held, _, is_spared)| (*is_spared, Reverse(*held)));
         let mut excess = budget.excess();
-        let is_needed = |(held, _): &(usize, u32)| {
-            let is_needed = excess > 0 && *held > 0;
+        let is_needed = |(held, ..): &(usize, u32, bool)| {
+            let is_needed = excess > 0;
             excess = excess.saturating_sub(*held);
             is_needed
         };
-        holders.into_iter().take_while(is_needed).map(|(_, index)| index).collect()
+        let holders = holders.into_iter().filter(|(held, ..)| *held > 0);
+        holders.take_while(is_needed).map(|(_, index, _)| index).collect()
     }
 
     /// Logs that clients are closed for one reason: one line, however many there are.
@@ -108,7 +124,7 @@ impl<E: Engine> Worker<E> {
             Closed::Memory => {
                 "held the most when the memory for requests and replies was used up (all_clients_mib)"
             }
-            Closed::Idle => return,
+            Closed::Idle | Closed::Killed => return,
         };
         tracing::warn!(
             clients = clients.len(),
