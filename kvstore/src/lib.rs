@@ -12,6 +12,7 @@
 //! | `script` | scripts in Lua, alike on all servers | |
 //! | `pubsub` | messages from clients to clients | |
 //! | `changes` | changes of keys, for whoever watches them | |
+//! | `receipts` | which requests with keys of their own were executed lately | replies |
 //! | `state` | what they do to the map, and reads from other threads | commands, queries, the table, messages, changes |
 //! | `time` | the time of the cluster, by which keys expire | commands, the state |
 //! | `users` | users and their rights | commands, the table |
@@ -55,6 +56,7 @@ mod protocol;
 mod pubsub;
 pub mod query;
 mod rdb;
+mod receipts;
 mod reply;
 pub mod resp;
 mod script;
@@ -79,7 +81,7 @@ pub use description::{Description, MAX_CONTENT_ENCODING_BYTES, MAX_CONTENT_TYPE_
 #[doc(hidden)]
 pub use front::fuzzing;
 pub use front::{FrontEndConfig, FrontEnds, OutOfRange, TlsPorts};
-pub use reply::{CommandError, Data, Reply};
+pub use reply::{CommandError, Data, NotOnce, Reply};
 pub use resp::{Failover, NotAnAddress, RedisAddress};
 pub use state::{
     ClockNews, Cursor, Found, Kv, KvFrozen, KvReader, KvRestoring, ListPage, Listed, SnapshotEntry,

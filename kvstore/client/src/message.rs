@@ -10,6 +10,7 @@ use crate::address::HostPort;
 use crate::outcome::Outcome;
 
 const MAX_HEADERS: usize = 64;
+const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 /// Escapes all bytes of a key except those that RFC 3986 calls unreserved.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -92,6 +93,23 @@ impl Request {
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
+    }
+
+    /// Adds an Idempotency-Key that no other request has: servers execute it once, however often it is sent.
+    ///
+    /// # Panics
+    /// If the system has no random numbers.
+    #[must_use]
+    pub fn with_key(self) -> Self {
+        let mut random = [0; 16];
+        getrandom::fill(&mut random).expect("the system has random numbers");
+        let key: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.header(IDEMPOTENCY_KEY, key)
+    }
+
+    /// Whether it has an Idempotency-Key.
+    pub(crate) fn has_key(&self) -> bool {
+        self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(IDEMPOTENCY_KEY))
     }
 
     /// Its head for this server. `authorization` says who asks.

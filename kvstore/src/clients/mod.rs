@@ -9,11 +9,13 @@
 //! | `seat.rs` | what all threads know of one client, and its line of CLIENT LIST |
 //! | `asked.rs` | the beginning of a request, kept while it is executed |
 //! | `filter.rs` | which clients somebody means |
+//! | `kind.rs` | kinds of clients, as Redis knows them |
 //! | `slow_log.rs` | the requests that have taken long lately |
 //! | `pause.rs` | whether, and until when, clients wait |
 
 mod asked;
 mod filter;
+mod kind;
 mod pause;
 mod seat;
 mod slow_log;
@@ -29,7 +31,8 @@ use niagara_engine::Wake;
 use parking_lot::Mutex;
 
 pub(crate) use asked::Asked;
-pub(crate) use filter::{Filter, Kind};
+pub(crate) use filter::Filter;
+pub(crate) use kind::Kind;
 pub(crate) use pause::{Paused, Pausing};
 pub(crate) use seat::Seat;
 pub(crate) use slow_log::{Slow, SlowLog};

@@ -7,7 +7,7 @@ use std::time::Instant;
 use parking_lot::Mutex;
 
 use super::asked::Asked;
-use super::filter::Kind;
+use super::kind::Kind;
 use super::{Arrival, PUBLISHED};
 
 /// See the [module](self).

@@ -5,6 +5,7 @@ mod clients;
 mod fake;
 mod golden;
 mod limits;
+mod openapi;
 mod order;
 mod patience;
 mod sockets;

@@ -10,6 +10,7 @@ use super::fault::{Context, Fault};
 use super::groups::GroupsChange;
 use super::leaders::LeadersChange;
 use super::media_type::Exposition;
+use super::openapi;
 use super::preconditions::{Preconditions, Verdict};
 use super::request::Page;
 use super::respond::{Framing, ResponseHead};
@@ -99,6 +100,7 @@ pub(super) fn page<E: Engine>(
             };
             end_with_json(head, &page);
         }
+        Page::OpenApi => head.end_with("application/json", openapi::document()),
         Page::Leaders => end_with_json(head, &engine.leaders()),
         Page::Groups => end_with_json(head, &engine.epoch()),
         Page::Metrics(exposition) => {
