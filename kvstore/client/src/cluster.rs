@@ -96,8 +96,19 @@ enum Verdict {
     Answer(Response),
     /// It has not executed the request, but another server might.
     Elsewhere(String),
+    /// The same, but it soon can: it has just started.
+    Early(String),
     /// It may have executed the request.
     Unknown(String),
+}
+
+/// What has become of a request that no server has served.
+struct Round {
+    tried: Vec<Attempt>,
+    /// One of them may have executed it.
+    unknown: bool,
+    /// One of them will soon be able to.
+    early: bool,
 }
 
 impl Cluster {
@@ -184,14 +195,14 @@ impl Cluster {
         let until = Instant::now() + PATIENCE.min(self.timeout);
         let mut was_unknown = false;
         loop {
-            let failed = match self.one_round(&request, again, &mut tell) {
-                Err(Failed::Refused(tried)) if was_unknown => Failed::Unknown(tried),
-                Err(failed) => failed,
-                answer => return answer,
+            let Round { tried, unknown, early } = match self.one_round(&request, again, &mut tell) {
+                Err(round) => round,
+                Ok(answer) => return Ok(answer),
             };
-            was_unknown = matches!(failed, Failed::Unknown(_));
-            if !was_unknown || again != Again::Once || Instant::now() + PAUSE >= until {
-                return Err(failed);
+            was_unknown |= unknown;
+            let goes_on = again == Again::Once && (was_unknown || early);
+            if !goes_on || Instant::now() + PAUSE >= until {
+                return Err(if was_unknown { Failed::Unknown(tried) } else { Failed::Refused(tried) });
             }
             thread::sleep(PAUSE);
         }
@@ -203,9 +214,9 @@ impl Cluster {
         request: &Request,
         again: Again,
         tell: &mut impl FnMut(&Attempt, &Endpoint),
-    ) -> Result<(Response, &Endpoint), Failed> {
+    ) -> Result<(Response, &Endpoint), Round> {
         let mut tried = Vec::<Attempt>::new();
-        let mut unknown = false;
+        let (mut unknown, mut early) = (false, false);
         for endpoint in &self.endpoints {
             if let Some(last) = tried.last().filter(|_| unknown && again != Again::Once) {
                 tell(last, endpoint);
@@ -221,6 +232,10 @@ impl Cluster {
             match judge(endpoint.send(request, self.timeout)) {
                 Verdict::Answer(response) => return Ok((response, endpoint)),
                 Verdict::Elsewhere(why) => failed(why),
+                Verdict::Early(why) => {
+                    failed(why);
+                    early = true;
+                }
                 Verdict::Unknown(why) => {
                     failed(why);
                     unknown |= again != Again::Harmless;
@@ -230,7 +245,7 @@ impl Cluster {
                 }
             }
         }
-        Err(if unknown { Failed::Unknown(tried) } else { Failed::Refused(tried) })
+        Err(Round { tried, unknown, early })
     }
 
     fn write(&self, request: &Request) -> Result<Written, Failed> {
@@ -254,6 +269,7 @@ impl Cluster {
 fn judge(outcome: Result<Response, Trouble>) -> Verdict {
     match outcome {
         Ok(response) => match response.status {
+            503 if response.is_early() => Verdict::Early(response.what_happened()),
             429 | 503 | 507 => Verdict::Elsewhere(response.what_happened()),
             504 => Verdict::Unknown(response.what_happened()),
             _ if response.is_ours() => Verdict::Answer(response),

@@ -159,6 +159,15 @@ impl Response {
         self.explanation().map_or_else(unexplained, |explained| explained.message)
     }
 
+    /// Whether the servers have yet to compare their clocks, which takes them a moment at their start.
+    pub(crate) fn is_early(&self) -> bool {
+        #[derive(Deserialize)]
+        struct Word {
+            error: String,
+        }
+        serde_json::from_slice::<Word>(&self.body).is_ok_and(|word| word.error == "no_clock")
+    }
+
     /// Whether a Niagara server sent this reply to a request for a key: it names a position, or explains an
     /// error as Niagara does.
     pub fn is_ours(&self) -> bool {

@@ -303,6 +303,22 @@ fn a_write_is_sent_with_one_key_until_its_outcome_is_known() {
 }
 
 #[test]
+fn a_write_waits_for_servers_that_have_just_started() {
+    let early = error_reply(503).replace(r#""error":"x""#, r#""error":"no_clock""#);
+    let body = early.split_once("\r\n\r\n").unwrap().1;
+    let early = format!("HTTP/1.1 503 X\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let (endpoint, thread) = server_of_many(vec![early.clone(), early.clone(), OK.into()]);
+    assert_eq!(Cluster::new([endpoint]).put(b"k", b"").map(|written| written.position), Ok(7));
+    let keys = thread.join().unwrap();
+    assert!(keys.iter().all(|key| *key == keys[0]));
+    let (endpoint, thread) = server_of_many(vec![early]);
+    let get = Request::on_key("GET", b"k", "");
+    let failed = Cluster::new([endpoint]).send(&get, Again::Harmless).unwrap_err();
+    assert!(matches!(failed, Failed::Refused(_)), "only what is executed once needs a clock");
+    thread.join().unwrap();
+}
+
+#[test]
 fn a_write_without_effect_is_not_tried_for_long() {
     let begin = Instant::now();
     let failed = Cluster::new([nobody(), nobody()]).put(b"k", b"").unwrap_err();
