@@ -22,6 +22,7 @@ mod row;
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use niagara_planted::{self as planted, Bug};
 
 pub(crate) use kept::{kept, shown};
 pub(crate) use row::Row;
@@ -105,7 +106,10 @@ impl Receipts {
         self.drop_ended(clock);
         // One that has ended counts as dropped: how many are dropped at once must not decide anything.
         let number = self.numbers.get(key).copied();
-        let is_known = |number: &u64| self.row.get(*number).is_some_and(|receipt| !has_ended(receipt, clock));
+        let is_known = |number: &u64| {
+            let is_kept = self.row.get(*number).is_some_and(|receipt| !has_ended(receipt, clock));
+            is_kept && !planted::is(Bug::OnceForgotten)
+        };
         if let Some(number) = number.filter(is_known) {
             let receipt = self.row.get(number).expect("it was there a moment ago");
             return if receipt.request == *request { Admitted::Again(receipt) } else { Admitted::Other };
