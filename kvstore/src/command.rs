@@ -21,14 +21,15 @@
 //! 14 tell      server u64 | asker u64 | round u64 | time u64
 //! 15 lasting   milliseconds u64, not 0 | a command 1 or 7
 //! 16 by        name of a user | count varint | count x number of a command of Redis varint |
-//!              a command of a client other than 9 and 16
+//!              a command of a client other than 9, 16 and 23
 //! 17 set user  name of a user | count varint | count x rule
 //! 18 remove users   count varint | count x name of a user
 //! 19 choice    count varint | count x (key, test) | commands | commands
 //! 20 look      key
 //! 21 keep changes
-//! 22 in       database u8 | a command of a client other than 9, 16 and 22
-//! commands     count varint | count x (length varint | a command other than 9, 11 to 14, 16 to 19, and 21)
+//! 22 in       database u8 | a command of a client other than 9, 16, 22 and 23
+//! 23 once     until u64 | key 16 u8 | request 16 u8 | a command of a client other than 9, 17, 18 and 23
+//! commands     count varint | count x (length varint | a command other than 9, 11 to 14, 16 to 19, 21, and 23)
 //! test         kind u8: 0 condition, 1 its value is: value, 2 its value is not: value
 //! condition    kind u8: 0 always, 1 if absent, 2 if present, 3 if any version: count varint | count x (u64, u32),
 //!              4 if any tag, 5 unless any tag: count varint | count x (u64, u64, u32), 6 both: condition | condition
@@ -38,6 +39,9 @@
 //! A command is for database 0 unless it says otherwise. A command that a client sends is that of the user `default` unless it says otherwise. With the user, it says which command of
 //! Redis it was, since several have one form here: one number, or one for each command of a block. For a choice it says none, since
 //! each form stands for one command there. Rules hold passwords as their digests only.
+//!
+//! A command that is executed *once* has the digests of a key and of all that is asked for, and carries the time. If a command with
+//! the same key has been executed lately, its answer is given, or, if it was another one, nothing is done; nor is after `until`.
 //!
 //! Times are in milliseconds since 1970, as the server that took the command estimates them. They move the
 //! clock of the state forward, which decides what has expired. An *advance* also removes what has. With *ask* and *tell*,
@@ -54,6 +58,7 @@ mod choice;
 mod condition;
 mod database;
 mod fields;
+mod once;
 mod user;
 
 pub use call::{Block, Call, MAX_BLOCK_COMMANDS, Watch, Watches, encode_block, encode_call};
@@ -66,6 +71,9 @@ pub use database::encode_in;
 use database::{decode_in, take_database};
 use fields::{put_count, put_list, take_array, take_count, take_flag, take_life, take_u8, take_u64};
 pub(crate) use fields::{put_sized, take_sized};
+use once::decode_once;
+pub use once::{Once, encode_once};
+pub(crate) use once::{TIMED_ONCE_BYTES, set_request, set_times};
 pub(crate) use user::MAX_USER_NAME_BYTES;
 pub use user::{Called, encode_by, encode_remove_users, encode_set_user};
 use user::{decode_by, decode_remove_users, decode_set_user};
@@ -102,8 +110,9 @@ const CHOICE: u8 = 19;
 const LOOK: u8 = 20;
 const KEEP_CHANGES: u8 = 21;
 const IN: u8 = 22;
+const ONCE: u8 = 23;
 /// The highest opcode.
-const LAST_OPCODE: u8 = IN;
+const LAST_OPCODE: u8 = ONCE;
 
 /// Raised when a release executes an existing command with another result, or knows more calls.
 const RESULTS: u8 = 5;
@@ -217,6 +226,8 @@ pub enum Command<'a> {
         /// The command, checked.
         command: &'a [u8],
     },
+    /// A command that is executed once, however often it is sent.
+    Once(Once<'a>),
     /// Makes or changes a user.
     SetUser {
         /// The user's name.
@@ -411,9 +422,12 @@ pub fn encode_time(out: &mut Vec<u8>, time: u64) {
     out.extend_from_slice(&time.to_le_bytes());
 }
 
+/// What precedes a command that carries the time.
+pub(crate) const TIME_BYTES: usize = 9;
+
 /// Sets the time of a command that begins with [`encode_time`].
 pub(crate) fn set_time(command: &mut [u8], time: u64) {
-    command[1..9].copy_from_slice(&time.to_le_bytes());
+    command[1..TIME_BYTES].copy_from_slice(&time.to_le_bytes());
 }
 
 /// Begins a set of a key that lasts so many milliseconds; the set follows, and the time precedes it.
@@ -502,6 +516,7 @@ pub fn decode(bytes: &[u8]) -> Result<Command<'_>, MalformedCommand> {
         }
         BY => decode_by(&mut rest)?,
         IN => decode_in(&mut rest)?,
+        ONCE => decode_once(&mut rest)?,
         SET_USER => decode_set_user(&mut rest)?,
         REMOVE_USERS => decode_remove_users(&mut rest)?,
         CALL => decode_call(&mut rest)?,

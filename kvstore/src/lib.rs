@@ -12,10 +12,12 @@
 //! | `script` | scripts in Lua, alike on all servers | |
 //! | `pubsub` | messages from clients to clients | |
 //! | `changes` | changes of keys, for whoever watches them | |
+//! | `receipts` | which requests with keys of their own were executed lately | replies |
 //! | `state` | what they do to the map, and reads from other threads | commands, queries, the table, messages, changes |
 //! | `time` | the time of the cluster, by which keys expire | commands, the state |
 //! | `users` | users and their rights | commands, the table |
 //! | `access` | who may use the server | users |
+//! | `clients` | the clients of the Redis port, as all threads see them | the table, users |
 //! | `protocol` | what a protocol is: from bytes to requests, from outcomes to bytes | reads, the engine's port |
 //! | [`resp`] | the Redis protocol: parse, understand, print | commands, reads, subscriptions |
 //! | [`http`] | HTTP/1.1: the same | commands, reads, changes |
@@ -38,6 +40,7 @@ mod access;
 mod attributes;
 mod audit;
 mod changes;
+mod clients;
 pub mod command;
 pub mod config;
 mod database;
@@ -55,6 +58,7 @@ mod protocol;
 mod pubsub;
 pub mod query;
 mod rdb;
+mod receipts;
 mod reply;
 pub mod resp;
 mod script;
@@ -80,7 +84,7 @@ pub use directory::Note;
 #[doc(hidden)]
 pub use front::fuzzing;
 pub use front::{FrontEndConfig, FrontEnds, OutOfRange, TlsPorts};
-pub use reply::{CommandError, Data, Reply};
+pub use reply::{CommandError, Data, NotOnce, Reply};
 pub use resp::{Failover, NotAnAddress, RedisAddress};
 pub use state::{
     ClockNews, Cursor, Found, Kv, KvFrozen, KvReader, KvRestoring, ListPage, Listed, SnapshotEntry,

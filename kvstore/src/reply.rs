@@ -74,6 +74,27 @@ pub enum Reply {
     Timed,
     /// The user lacks a right, so nothing was executed.
     Denied(Box<Denied>),
+    /// A command with its key was executed before, so nothing was executed now.
+    Again {
+        /// Where it was.
+        position: u64,
+        /// What it was answered; `None` if that was too long to be kept.
+        reply: Option<Box<Reply>>,
+    },
+    /// A command with a key was not executed.
+    NotOnce(NotOnce),
+}
+
+/// Why a command with a key was not executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NotOnce {
+    /// Another command has had its key.
+    OtherRequest,
+    /// It comes too late.
+    Late,
+    /// There is no room to remember it.
+    Full,
 }
 
 impl Reply {
@@ -85,6 +106,7 @@ impl Reply {
             | Reply::Value(Some(value)) => value.len(),
             Reply::Entry(Some(stored)) => stored.value().len(),
             Reply::Data(data) => data.bytes(),
+            Reply::Again { reply: Some(reply), .. } => size_of::<Reply>() + reply.bytes(),
             Reply::Block(Some(replies)) | Reply::Chosen { replies, .. } => {
                 replies.iter().map(|reply| size_of::<Reply>() + reply.bytes()).sum()
             }

@@ -87,6 +87,7 @@ pub(crate) enum Local {
     SUnsubscribe,
     Select,
     Sentinel,
+    SlowLog,
     Subscribe,
     Unsubscribe,
     Unwatch,

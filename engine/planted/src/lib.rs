@@ -197,6 +197,8 @@ pub enum Bug {
     ExpiryByLocalClock,
     /// Rights are decided by a front end's own view only, not again where a command is executed.
     RightsAtIntakeOnly,
+    /// What was executed under a key of its own is forgotten at once.
+    OnceForgotten,
     /// A snapshot takes the space of a key for its database, though databases have been exchanged.
     SpaceForDatabase,
     /// A server puts the time of its own clock into commands.
@@ -398,6 +400,7 @@ impl Bug {
         Bug::ScanSkipsFrozen,
         Bug::ExpiryByLocalClock,
         Bug::RightsAtIntakeOnly,
+        Bug::OnceForgotten,
         Bug::SpaceForDatabase,
         Bug::OwnClockTrusted,
         Bug::AtLeastSaysItsWish,

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use niagara_client::{Again, Attempt, Cluster, DEFAULT_URL, Endpoint, ErrorBody, Failed, Request, Response};
+use niagara_client::{Again, Cluster, DEFAULT_URL, Endpoint, ErrorBody, Failed, Request, Response};
 use niagara_kvstore::config::ConfigFile;
 use niagara_kvstore::{Tag, Version};
 
 use super::failure::Failure;
-use super::output::note;
 use crate::cluster_args::ClusterArgs;
 
 /// Where the servers are, if the command line does not say.
@@ -60,14 +59,9 @@ pub fn cluster(arguments: &ClusterArgs) -> Result<Cluster, Failure> {
     Ok(Cluster::new(endpoints(arguments)?).timeout(timeout))
 }
 
-/// Sends a request to the first server that can serve it. Notes on failover go to standard error.
+/// Sends a request to the first server that can serve it.
 pub fn ask(cluster: &Cluster, request: &Request, again: Again) -> Result<Response, Failure> {
-    let tell = |why: &Attempt, next: &Endpoint| {
-        note(&format!(
-            "note: {why}\nnote: so it may or may not have been executed; sending it to {next}, since executing it twice does no harm\n"
-        ));
-    };
-    cluster.send_and_tell(request, again, tell).map_err(|failed| match failed {
+    cluster.send(request, again).map_err(|failed| match failed {
         Failed::Unknown(_) => {
             let hint = "check the key with `niagara get` before you decide to retry";
             Failure::unknown(failed, hint)

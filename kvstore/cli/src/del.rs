@@ -34,11 +34,10 @@ pub fn run(arguments: &DelArgs) -> Result<ExitCode, Failure> {
     if let Some(version) = &arguments.if_match {
         request = request.header("If-Match", version);
     }
-    let again = if arguments.if_match.is_some() { Again::Never } else { Again::SameEffect };
-    let response = ask(&cluster, &request, again)?;
+    let response = ask(&cluster, &request, Again::Once)?;
     match response.status {
         404 if arguments.if_match.is_some() => Err(condition_failed(&response)),
-        // 404: there was nothing to delete, or a first attempt whose answer was lost has deleted it.
+        // 404: there was nothing to delete.
         200 | 204 | 404 if arguments.quiet => Ok(ExitCode::SUCCESS),
         200 | 204 | 404 => print_position(&response),
         412 => Err(condition_failed(&response)),

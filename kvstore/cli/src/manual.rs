@@ -96,10 +96,9 @@ Exit status:
 /// Of `niagara put`.
 pub const PUT: &str = "\
 Prints the write's position in the global log, for `get --read at-least:POSITION`, and the value's version, \
-for `--if-match`. If a server cannot serve, the next one is tried. If a server's answer is lost, the write \
-may or may not have been executed. It is then sent to the next server, with a note on standard error; a \
-conditional write is not. Keys and values may start with a dash; put one that looks like an option after \
-`--`. Standard input is read only up to the length of the largest value, 16 MiB.
+for `--if-match`. If a server cannot serve, the next one is tried. If a server's answer is lost, the write is \
+sent again, for `--timeout` at most: it has an idempotency key, so servers execute it once. Keys and values may \
+start with a dash; put one that looks like an option after `--`. Standard input is read only up to the length of the largest value, 16 MiB.
 
 Examples:
   niagara put greeting hello
@@ -174,8 +173,8 @@ Exit status:
 pub const TXN: &str = "\
 The operations of `then` are executed if every comparison holds, else those of `else`, as one command at one \
 position. A comparison is of a key's `version` (as `put` prints it), its `value`, or whether it `exists`; an \
-operation is a put, a get or a delete. The results are printed as the server sends them. A transaction whose \
-answer is lost may or may not have been executed, and is not sent again. docs/http.md explains the JSON.
+operation is a put, a get or a delete. The results are printed as the server sends them. Failover and lost \
+answers work as in `niagara put`. docs/http.md explains the JSON.
 
 Examples:
   niagara txn '{\"then\":[{\"get\":{\"key\":\"a\"}},{\"get\":{\"key\":\"b\"}}]}'

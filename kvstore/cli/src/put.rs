@@ -37,7 +37,6 @@ pub struct PutArgs {
 
 pub fn run(arguments: PutArgs) -> Result<ExitCode, Failure> {
     let cluster = cluster(&arguments.cluster)?;
-    let conditional = arguments.if_absent || arguments.if_match.is_some();
     let value = match arguments.value {
         Some(value) if value != OsStr::new("-") => value.into_encoded_bytes(),
         _ => read_value()?,
@@ -49,8 +48,7 @@ pub fn run(arguments: PutArgs) -> Result<ExitCode, Failure> {
     if arguments.if_absent {
         request = request.header("If-None-Match", "*");
     }
-    let again = if conditional { Again::Never } else { Again::SameEffect };
-    let response = ask(&cluster, &request, again)?;
+    let response = ask(&cluster, &request, Again::Once)?;
     match response.status {
         200 | 201 | 204 if arguments.quiet => Ok(ExitCode::SUCCESS),
         200 | 201 | 204 => print_position(&response),

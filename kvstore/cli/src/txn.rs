@@ -37,7 +37,7 @@ pub fn run(arguments: TxnArgs) -> Result<ExitCode, Failure> {
         _ => read_value()?,
     };
     let request = Request::post("/txn").header("Content-Type", "application/json").body(body);
-    let response = ask(&cluster, &request, Again::Never)?;
+    let response = ask(&cluster, &request, Again::Once)?;
     if response.status != 200 {
         return Err(refusal(&response));
     }

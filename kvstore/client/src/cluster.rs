@@ -1,13 +1,22 @@
 //! Asks servers in turn until one can serve, and never hides that a write may have been executed.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::{Access, Endpoint, Outcome, Request, Response, Trouble};
 
 /// Longer than the servers' own deadline, so that the server answers first.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a request that is executed once is sent again, at most, while its outcome is unknown. Servers remember it for a
+/// minute at least.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long to wait when no server has known the outcome.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// The servers of a cluster. Any of them takes any request.
 ///
@@ -15,9 +24,9 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// use niagara_client::{Again, Cluster, Request};
 ///
 /// let cluster: Cluster = "http://127.0.0.1:7000,http://127.0.0.1:7010".parse()?;
-/// // A write with a condition must not be sent again while nobody knows what became of it.
+/// // A write with a condition would fail if it was executed twice.
 /// let create = Request::on_key("PUT", b"lock", "").header("If-None-Match", "*").body(b"mine".to_vec());
-/// match cluster.send(&create, Again::Never) {
+/// match cluster.send(&create, Again::Once) {
 ///     Ok(response) if response.status == 412 => println!("somebody else has it"),
 ///     Ok(response) => println!("ours, with version {:?}", response.version()),
 ///     Err(failed) => println!("{failed}"),
@@ -37,6 +46,9 @@ pub enum Again {
     Harmless,
     /// The same final state: an unconditional write. The caller is told before it is sent again.
     SameEffect,
+    /// Nothing: it changes keys, and servers execute it once. It gets an Idempotency-Key, unless it has one, and is sent again
+    /// while its outcome is unknown: for as long as the timeout, half a minute at most.
+    Once,
     /// A different result: a conditional write that succeeded would now fail. So it is not sent again.
     Never,
 }
@@ -84,8 +96,19 @@ enum Verdict {
     Answer(Response),
     /// It has not executed the request, but another server might.
     Elsewhere(String),
+    /// The same, but it soon can: it has just started.
+    Early(String),
     /// It may have executed the request.
     Unknown(String),
+}
+
+/// What has become of a request that no server has served.
+struct Round {
+    tried: Vec<Attempt>,
+    /// One of them may have executed it.
+    unknown: bool,
+    /// One of them will soon be able to.
+    early: bool,
 }
 
 impl Cluster {
@@ -100,7 +123,7 @@ impl Cluster {
         Cluster { endpoints, ..self }
     }
 
-    /// Limits each step of a server to `timeout`.
+    /// Limits each step of a server to `timeout`, and how long a write is sent again while its outcome is unknown.
     pub fn timeout(self, timeout: Duration) -> Cluster {
         Cluster { timeout, ..self }
     }
@@ -120,7 +143,7 @@ impl Cluster {
         Ok((response.status == 200).then_some(Found { value: response.body, version, position }))
     }
 
-    /// Sets a key, whether or not it exists.
+    /// Sets a key, whether or not it exists. However often that is tried, it is executed once.
     ///
     /// # Errors
     /// If no server could serve it, or the outcome is unknown.
@@ -128,7 +151,7 @@ impl Cluster {
         self.write(&Request::on_key("PUT", key, "").body(value.to_vec()))
     }
 
-    /// Deletes a key, if it exists.
+    /// Deletes a key, if it exists. However often that is tried, it is executed once.
     ///
     /// # Errors
     /// If no server could serve it, or the outcome is unknown.
@@ -165,10 +188,37 @@ impl Cluster {
         again: Again,
         mut tell: impl FnMut(&Attempt, &Endpoint),
     ) -> Result<(Response, &Endpoint), Failed> {
+        let request = match again {
+            Again::Once if !request.has_key() => Cow::Owned(request.clone().with_key()),
+            _ => Cow::Borrowed(request),
+        };
+        let until = Instant::now() + PATIENCE.min(self.timeout);
+        let mut was_unknown = false;
+        loop {
+            let Round { tried, unknown, early } = match self.one_round(&request, again, &mut tell) {
+                Err(round) => round,
+                Ok(answer) => return Ok(answer),
+            };
+            was_unknown |= unknown;
+            let goes_on = again == Again::Once && (was_unknown || early);
+            if !goes_on || Instant::now() + PAUSE >= until {
+                return Err(if was_unknown { Failed::Unknown(tried) } else { Failed::Refused(tried) });
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
+    /// Asks each server once, until one answers.
+    fn one_round(
+        &self,
+        request: &Request,
+        again: Again,
+        tell: &mut impl FnMut(&Attempt, &Endpoint),
+    ) -> Result<(Response, &Endpoint), Round> {
         let mut tried = Vec::<Attempt>::new();
-        let mut unknown = false;
+        let (mut unknown, mut early) = (false, false);
         for endpoint in &self.endpoints {
-            if let Some(last) = tried.last().filter(|_| unknown) {
+            if let Some(last) = tried.last().filter(|_| unknown && again != Again::Once) {
                 tell(last, endpoint);
             }
             let mut failed = |why| tried.push(Attempt { endpoint: endpoint.clone(), why });
@@ -182,6 +232,10 @@ impl Cluster {
             match judge(endpoint.send(request, self.timeout)) {
                 Verdict::Answer(response) => return Ok((response, endpoint)),
                 Verdict::Elsewhere(why) => failed(why),
+                Verdict::Early(why) => {
+                    failed(why);
+                    early = true;
+                }
                 Verdict::Unknown(why) => {
                     failed(why);
                     unknown |= again != Again::Harmless;
@@ -191,11 +245,11 @@ impl Cluster {
                 }
             }
         }
-        Err(if unknown { Failed::Unknown(tried) } else { Failed::Refused(tried) })
+        Err(Round { tried, unknown, early })
     }
 
     fn write(&self, request: &Request) -> Result<Written, Failed> {
-        let response = self.applied(request, Again::SameEffect)?;
+        let response = self.applied(request, Again::Once)?;
         let version = response.version().map(str::to_owned);
         Ok(Written { position: response.position().unwrap_or(0), version })
     }
@@ -215,6 +269,7 @@ impl Cluster {
 fn judge(outcome: Result<Response, Trouble>) -> Verdict {
     match outcome {
         Ok(response) => match response.status {
+            503 if response.is_early() => Verdict::Early(response.what_happened()),
             429 | 503 | 507 => Verdict::Elsewhere(response.what_happened()),
             504 => Verdict::Unknown(response.what_happened()),
             _ if response.is_ours() => Verdict::Answer(response),

@@ -2,7 +2,7 @@
 //! without effect, or its outcome is *unknown*.
 //!
 //! Any server takes any request. A [`Cluster`] tries its servers in turn, and sends a request again only
-//! where that is certain to do no harm.
+//! where that is certain to do no harm. Writes have keys of their own, by which servers execute each once.
 //!
 //! ```no_run
 //! use niagara_client::{Cluster, Failed};

@@ -10,6 +10,7 @@ use crate::address::HostPort;
 use crate::outcome::Outcome;
 
 const MAX_HEADERS: usize = 64;
+const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 /// Escapes all bytes of a key except those that RFC 3986 calls unreserved.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -94,6 +95,23 @@ impl Request {
         self
     }
 
+    /// Adds an Idempotency-Key that no other request has: servers execute it once, however often it is sent.
+    ///
+    /// # Panics
+    /// If the system has no random numbers.
+    #[must_use]
+    pub fn with_key(self) -> Self {
+        let mut random = [0; 16];
+        getrandom::fill(&mut random).expect("the system has random numbers");
+        let key: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.header(IDEMPOTENCY_KEY, key)
+    }
+
+    /// Whether it has an Idempotency-Key.
+    pub(crate) fn has_key(&self) -> bool {
+        self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(IDEMPOTENCY_KEY))
+    }
+
     /// Its head for this server. `authorization` says who asks.
     pub(crate) fn head(&self, server: &HostPort, authorization: Option<&str>) -> String {
         let Request { method, target, headers, body } = self;
@@ -139,6 +157,15 @@ impl Response {
     pub(crate) fn what_happened(&self) -> String {
         let unexplained = || format!("the answer was HTTP status {} without an explanation", self.status);
         self.explanation().map_or_else(unexplained, |explained| explained.message)
+    }
+
+    /// Whether the servers have yet to compare their clocks, which takes them a moment at their start.
+    pub(crate) fn is_early(&self) -> bool {
+        #[derive(Deserialize)]
+        struct Word {
+            error: String,
+        }
+        serde_json::from_slice::<Word>(&self.body).is_ok_and(|word| word.error == "no_clock")
     }
 
     /// Whether a Niagara server sent this reply to a request for a key: it names a position, or explains an

@@ -193,7 +193,8 @@ pub(super) fn take_commands<'a>(rest: &mut &'a [u8]) -> Result<Keys<'a>, Malform
             | Command::Advance { .. }
             | Command::KeepChanges
             | Command::AskClocks { .. }
-            | Command::TellClock { .. } => {
+            | Command::TellClock { .. }
+            | Command::Once(_) => {
                 return Err(MalformedCommand("a command may not be part of a block"));
             }
             _ => {}

@@ -230,6 +230,16 @@ impl<L: Copy> Connection<L> {
         !is_slow
     }
 
+    /// Whether its next request waits until clients are not paused any more.
+    pub(super) fn is_held_up(&self) -> bool {
+        self.pumped == Pumped::HeldUp
+    }
+
+    /// Whether others are closed before it when memory is short.
+    pub(super) fn is_spared(&self) -> bool {
+        either!(&self.talk, session => session.is_spared())
+    }
+
     /// Whether it has a reply without an end of its own.
     pub(super) fn streams(&self) -> bool {
         either!(&self.talk, session => session.streams())
@@ -270,7 +280,7 @@ impl<L: Copy> Connection<L> {
         let wanted = match self.pumped {
             Pumped::NeedsInput => true,
             Pumped::NeedsOutput => self.input.len() < allowance.ahead,
-            Pumped::NeedsCompletion | Pumped::Over => false,
+            Pumped::NeedsCompletion | Pumped::HeldUp | Pumped::Over => false,
         };
         let may_read = allowance.may_read() || self.place == Place::Pages;
         wanted && may_read && self.readable && !self.ended
@@ -336,8 +346,13 @@ impl<L: Copy> Connection<L> {
 
     /// Sends what waits, in one call, and decides what happens to the connection.
     pub(super) fn send(&mut self, allowance: Allowance, now: Instant) -> Fate {
+        // Whoever has a reply may rely on others knowing of it.
+        either!(&self.talk, session => session.publish());
         self.write(now);
-        self.fate(allowance, now)
+        let fate = self.fate(allowance, now);
+        let requests = self.held() - self.output.len();
+        either!(&self.talk, session => session.publish_bytes(requests, self.output.len()));
+        fate
     }
 
     fn write(&mut self, now: Instant) {
@@ -388,7 +403,7 @@ impl<L: Copy> Connection<L> {
                 self.end(now)
             }
             Pumped::NeedsOutput => Fate::Again,
-            Pumped::NeedsCompletion => {
+            Pumped::NeedsCompletion | Pumped::HeldUp => {
                 self.waits = None;
                 Fate::Wait
             }
@@ -460,7 +475,8 @@ impl<L: Copy> Connection<L> {
     /// Whether the connection has been idle this long, nothing is in progress, and it waits for no messages.
     pub(super) fn is_idle_for(&self, limit: Duration, now: Instant) -> bool {
         let listens = either!(&self.talk, session => session.listens());
-        now.saturating_duration_since(self.moved) >= limit && self.is_idle() && !listens
+        let waits_for_us = listens || self.is_held_up();
+        now.saturating_duration_since(self.moved) >= limit && self.is_idle() && !waits_for_us
     }
 
     /// Bytes of requests that are not finished and of replies that have not been taken.

@@ -22,6 +22,7 @@ use super::metrics::{FrontCollector, FrontMetrics};
 use super::worker::{Common, Mailbox, Worker};
 use crate::Kv;
 use crate::access::{Guard, GuardCollector};
+use crate::clients::Clients;
 use crate::protocol::{Engine, Wire};
 use crate::time::ClusterTime;
 
@@ -121,9 +122,12 @@ impl FrontEnds {
         }
         let guard = Arc::new(Guard::new(&config.access));
         let budget = Arc::new(Budget::new(config.all_clients));
+        let wakes = mailboxes.iter().map(|mailbox| Arc::<Mailbox>::clone(mailbox) as Arc<dyn Wake>);
+        let clients = Arc::new(Clients::new(wakes, config.max_connections, Instant::now()));
         let common = Arc::new(Common {
             heaviest: polls.iter().map(|_| AtomicUsize::new(0)).collect(),
             addresses: Addresses::new(&config),
+            clients,
             config,
             mailboxes: mailboxes.clone(),
             metrics,

@@ -23,6 +23,7 @@ use super::slot::EngineAnswer;
 use super::token::{NOBODY, Origin};
 use crate::access::{Entrance, Names};
 use crate::changes::Lookout;
+use crate::clients::{Arrival, Clients};
 use crate::http::{Clock, HttpConnection, Site};
 use crate::protocol::{Engine, Input, Output, Protocol};
 use crate::pubsub::{Audience, Subscriber};
@@ -80,14 +81,11 @@ impl Beginning {
         // Messages would come when the engine answers: what is sent to a client would depend on the pieces.
         let audience = Rc::new(RefCell::new(Audience::new(Arc::default(), Arc::new(Nobody))));
         let subscriber = Subscriber::new(audience, ORIGIN.number());
-        let redis = RespConnection::new(
-            7,
-            Some(address(40_000)),
-            None,
-            Rc::new(site),
-            subscriber,
-            Entrance::open(&Arc::default()),
-        );
+        let arrival = Arrival { id: 7, peer: Some(address(40_000)), ..Arrival::default() };
+        let now = Instant::now();
+        let member = Arc::new(Clients::new([], 1, now)).admit(arrival, now);
+        let entrance = Entrance::open(&Arc::default());
+        let redis = RespConnection::new(member, Rc::new(site), subscriber, entrance);
         self.converse(redis, pieces)
     }
 
@@ -124,6 +122,7 @@ impl Beginning {
             buffer: vec![0; BUFFER_BYTES],
             command: Vec::new(),
             tally: Tally::default(),
+            now: Instant::now(),
             pumped: Pumped::NeedsInput,
             replies: Vec::new(),
         };
@@ -133,7 +132,8 @@ impl Beginning {
         talk.settle(true);
         assert!(talk.session.is_quiet(), "nothing stays in flight once the engine has answered");
         assert!(
-            matches!(talk.pumped, Pumped::NeedsInput | Pumped::Over) || talk.session.streams(),
+            matches!(talk.pumped, Pumped::NeedsInput | Pumped::HeldUp | Pumped::Over)
+                || talk.session.streams(),
             "a session that has every answer continues"
         );
         Received { replies: talk.replies, over: talk.pumped == Pumped::Over }
@@ -153,6 +153,8 @@ struct Conversation<P: Protocol> {
     buffer: Vec<u8>,
     command: Vec<u8>,
     tally: Tally,
+    /// It stands still: what clients are told must not depend on how long anything takes.
+    now: Instant,
     pumped: Pumped,
     replies: Vec<u8>,
 }
@@ -204,9 +206,9 @@ impl<P: Protocol> Conversation<P> {
         if answered {
             self.engine.collect(&mut completions);
         }
-        let Conversation { session, engine, input, output, command, tally, .. } = self;
+        let Conversation { session, engine, input, output, command, tally, now, .. } = self;
         let mut turn =
-            Turn { allowance: ALLOWANCE, engine, now: Instant::now(), time: Some(1_000_000), tally, command };
+            Turn { allowance: ALLOWANCE, engine, now: *now, time: Some(1_000_000), tally, command };
         for completion in completions {
             let (token, answer) = EngineAnswer::from(completion);
             let (origin, sequence) = Origin::of(token);

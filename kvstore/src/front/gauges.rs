@@ -41,6 +41,11 @@ impl GaugeCollector {
         gauge(encoder, "niagara_watchers", "Clients that watch changes of keys", None, watchers)?;
         let (keys, bytes) = self.reader.sizes();
         gauge(encoder, "niagara_keys", "Keys in the store", None, keys as f64)?;
+        let [receipts, bytes_of_receipts] = self.reader.receipts();
+        let help = "Requests with an Idempotency-Key that are remembered";
+        gauge(encoder, "niagara_idempotency_keys", help, None, receipts as f64)?;
+        let help = "Approximate memory that they take";
+        gauge(encoder, "niagara_idempotency", help, Some(&Unit::Bytes), bytes_of_receipts as f64)?;
         let help = "Memory that unfinished requests and replies of clients take";
         gauge(encoder, "niagara_clients_held", help, Some(&Unit::Bytes), self.budget.held() as f64)?;
         let help = "Memory that they may take: requests are refused from three quarters of it on";

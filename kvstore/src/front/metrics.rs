@@ -62,6 +62,8 @@ pub(crate) enum Closed {
     Memory = 3,
     /// It has been idle for as long as it may.
     Idle = 4,
+    /// Somebody wanted it, by CLIENT KILL.
+    Killed = 5,
 }
 
 /// Why a subscriber was disconnected.
@@ -77,7 +79,7 @@ const DEAF: [&str; 2] = ["slow", "missing"];
 const WORKS: [&str; 3] = ["read", "write", "other"];
 const FAILURES: [&str; 5] = ["malformed", "refused", "unknown", "no_quorum", "memory"];
 const CROWDS: [&str; 3] = ["server", "address", "memory"];
-const CLOSED: [&str; 5] = ["slow_reader", "slow_writer", "handshake", "memory", "idle"];
+const CLOSED: [&str; 6] = ["slow_reader", "slow_writer", "handshake", "memory", "idle", "killed"];
 
 /// Latencies are counted in buckets that double from 16 us, below which a network hides everything, to 16 s,
 /// above which the engine's deadline has passed twice. The last bucket is unbounded.
@@ -272,7 +274,7 @@ impl FrontMetrics {
         encode_reasons(encoder, (name, help), &CROWDS, &self.turned_away)?;
         let name = "niagara_connections_closed";
         let help = "Connections that the server closed: their clients did not take replies, finish a request or agree on \
-                    keys in time, held the most when memory was used up, or were idle";
+                    keys in time, held the most when memory was used up, or were idle, or somebody has killed them";
         encode_reasons(encoder, (name, help), &CLOSED, &self.closed_by_us)
     }
 }

@@ -73,6 +73,8 @@ pub(crate) enum Pumped {
     NeedsCompletion,
     /// The next request waits until the client takes some replies.
     NeedsOutput,
+    /// The next request waits until clients are not paused any more.
+    HeldUp,
     /// No further request will be read.
     Over,
 }
@@ -162,12 +164,14 @@ impl<P: Protocol, L: Copy> Session<P, L> {
                 Some(Streamed::All) => return Pumped::NeedsCompletion,
                 Some(Streamed::Some) => return Pumped::NeedsOutput,
             }
-            let now = Circumstances { time: turn.time, is_short: turn.allowance.is_short() };
+            let is_short = turn.allowance.is_short();
+            let now = Circumstances { now: turn.now, time: turn.time, is_short };
             let started = match self.protocol.next(input, &*turn.engine, now) {
                 None => return Pumped::NeedsInput,
                 Some(Ask::Write | Ask::Read(_)) if turn.engine.is_retiring() => {
                     self.slots.is_empty() && self.refuse(input, output, turn)
                 }
+                Some(_) if self.protocol.is_held_up() => return Pumped::HeldUp,
                 Some(Ask::Write) => self.slots.len() < MAX_IN_FLIGHT && self.start_write(input, output, turn),
                 Some(Ask::Read(consistency)) if self.attaches(consistency, input, &*turn.engine) => {
                     self.start_attached(consistency, input, output, turn)
@@ -317,11 +321,13 @@ impl<P: Protocol, L: Copy> Session<P, L> {
             }
         };
         let diverged = applied.is_none() && turn.engine.is_diverged();
-        self.protocol.read(input, &View { reader: turn.engine.reader(), applied, diverged }, output);
+        let waited = turn.now.saturating_duration_since(since);
+        let view = View { reader: turn.engine.reader(), waited, applied, diverged };
+        self.protocol.read(input, &view, output);
         if applied.is_none() {
             turn.tally.failed(P::WIRE, Failure::NoQuorum);
         }
-        turn.tally.answered(P::WIRE, Work::Read, turn.now.saturating_duration_since(since));
+        turn.tally.answered(P::WIRE, Work::Read, waited);
         true
     }
 
@@ -364,6 +370,21 @@ impl<P: Protocol, L: Copy> Session<P, L> {
     /// Whether nothing is in flight, so no completion will come.
     pub(crate) fn is_quiet(&self) -> bool {
         self.slots.is_empty() && !self.is_asking()
+    }
+
+    /// See [`Protocol::publish`].
+    pub(crate) fn publish(&self) {
+        self.protocol.publish();
+    }
+
+    /// See [`Protocol::publish_bytes`].
+    pub(crate) fn publish_bytes(&self, requests: usize, replies: usize) {
+        self.protocol.publish_bytes(requests, replies);
+    }
+
+    /// See [`Protocol::is_spared`].
+    pub(crate) fn is_spared(&self) -> bool {
+        self.protocol.is_spared()
     }
 
     /// See [`Protocol::introduce`].

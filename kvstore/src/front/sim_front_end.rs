@@ -20,6 +20,7 @@ use super::timekeeping::Timekeeping;
 use super::token::{NOBODY, Origin};
 use crate::access::{Entrance, Names};
 use crate::changes::Lookout;
+use crate::clients::{Arrival, Clients};
 use crate::command::encode_keep_changes;
 use crate::http::{Clock, HttpConnection, Site};
 use crate::protocol::{Engine, Input, Output};
@@ -34,6 +35,8 @@ pub struct SimFrontEnd<S: StateMachine> {
     port: Port<S>,
     site: Rc<Site>,
     redis: Rc<RedisSite>,
+    clients: Arc<Clients>,
+    began: Instant,
     audience: Rc<RefCell<Audience>>,
     conversations: BTreeMap<u32, Conversation>,
     tally: Tally,
@@ -69,6 +72,8 @@ struct Conversation {
 
 /// What clients call the server.
 const NAMES: [&str; 1] = ["simulated"];
+
+const MOST_CLIENTS: usize = 1 << 20;
 
 /// No client here is slow to take its replies.
 const ALLOWANCE: Allowance = Allowance::SCANT;
@@ -111,6 +116,8 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
             site: Rc::new(site),
             audience: Rc::new(RefCell::new(audience)),
             redis: Rc::new(RedisSite::new(0, nowhere, Failover::default())),
+            clients: Arc::new(Clients::new([], MOST_CLIENTS, now)),
+            began: now,
             conversations: BTreeMap::new(),
             tally: Tally::default(),
             command: Vec::new(),
@@ -123,7 +130,9 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
         let subscriber = Subscriber::new(Rc::clone(&self.audience), number.into());
         let site = Rc::clone(&self.redis);
         let entrance = Entrance::open(self.port.reader().directory());
-        let redis = RespConnection::new(number.into(), None, None, site, subscriber, entrance);
+        let arrival = Arrival { id: number.into(), connection: number.into(), ..Arrival::default() };
+        let member = self.clients.admit(arrival, self.began);
+        let redis = RespConnection::new(member, site, subscriber, entrance);
         self.adopt(number, |origin| ClientSession::Redis(Session::new(redis, origin)));
     }
 

@@ -2,9 +2,11 @@
 
 mod attached;
 mod audit;
+mod clients;
 mod fake;
 mod golden;
 mod limits;
+mod openapi;
 mod order;
 mod patience;
 mod sockets;

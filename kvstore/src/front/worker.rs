@@ -38,6 +38,7 @@ use super::timekeeping::Timekeeping;
 use super::token::Origin;
 use crate::access::Guard;
 use crate::changes::Lookout;
+use crate::clients::{Clients, Paused};
 use crate::http::{Clock, Site};
 use crate::protocol::{Engine, Wire};
 use crate::pubsub::{Audience, Heard};
@@ -116,6 +117,8 @@ pub(super) struct Common {
     /// The most that a connection of each thread holds, or has held lately.
     pub(super) heaviest: Vec<AtomicUsize>,
     pub(super) next_id: AtomicU64,
+    /// Those of the Redis port.
+    pub(super) clients: Arc<Clients>,
     /// The time of the cluster, which the first thread keeps.
     pub(super) time: Arc<ClusterTime>,
     /// Who may use the server.
@@ -166,6 +169,8 @@ pub(super) struct Worker<E: Engine> {
     next_sweep: Instant,
     /// Nothing is read, since memory is used up.
     is_full: bool,
+    /// What the pause was that holds some connections up; `None`: it holds up none.
+    held_up: Option<Paused>,
     accept_again: Option<Instant>,
     stop_at: Option<Instant>,
 }
@@ -219,6 +224,7 @@ impl<E: Engine> Worker<E> {
             next: 0,
             next_sweep: Instant::now(),
             is_full: false,
+            held_up: None,
             accept_again: None,
             stop_at: None,
             common,
@@ -290,7 +296,9 @@ impl<E: Engine> Worker<E> {
     fn patience(&self) -> Option<Duration> {
         let sweep = (!self.table.is_empty()).then_some(self.next_sweep);
         let time = self.timekeeping.as_ref().and_then(Timekeeping::due);
-        let next = [sweep, time, self.accept_again, self.stop_at].into_iter().flatten().min();
+        let pausing = self.held_up.and_then(|_| self.common.clients.pausing(Instant::now()));
+        let pause = self.held_up.map(|_| pausing.map_or_else(Instant::now, |pausing| pausing.until));
+        let next = [sweep, time, pause, self.accept_again, self.stop_at].into_iter().flatten().min();
         let next = next.map(|next| next.saturating_duration_since(Instant::now()));
         if self.is_full { Some(next.map_or(FULL_LOOK, |next| next.min(FULL_LOOK))) } else { next }
     }
@@ -317,6 +325,8 @@ impl<E: Engine> Worker<E> {
         self.say_farewell(now);
         self.watch();
         self.notice_room();
+        self.end_killed();
+        self.notice_pause(now);
         let mut active = self.work(now);
         if let Some(timekeeping) = &mut self.timekeeping
             && self.stop_at.is_none()
@@ -362,12 +372,23 @@ impl<E: Engine> Worker<E> {
         }
     }
 
+    /// Lists all connections once a pause has ended that has held some of them up.
+    fn notice_pause(&mut self, now: Instant) {
+        let Some(held_up) = self.held_up else { return };
+        let paused = self.common.clients.pausing(now).map(|pausing| pausing.what);
+        if paused < Some(held_up) {
+            self.held_up = None;
+            let Worker { table, active, .. } = self;
+            table.iter_mut().for_each(|(index, connection)| list(active, index, connection));
+        }
+    }
+
     /// Hands completions to their connections, if these still exist, and serves the connections that have
     /// something to do. Returns those.
     fn work(&mut self, now: Instant) -> Vec<u32> {
         let mut completions = std::mem::take(&mut self.completions);
         self.engine.collect(&mut completions);
-        let Worker { number, engine, tally, command, table, active, streaming, common, .. } = self;
+        let Worker { number, engine, tally, command, table, active, streaming, common, held_up, .. } = self;
         let time = common.time.at(now);
         let allowance = common.allowance(0);
         let mut turn = Turn { allowance, engine, now, time, tally, command };
@@ -387,6 +408,10 @@ impl<E: Engine> Worker<E> {
                 connection.serve(&mut turn, &mut self.buffer);
                 connection.settle(&common.budget);
                 common.heaviest[*number].fetch_max(connection.counted(), Ordering::Relaxed);
+                if connection.is_held_up() {
+                    let paused = common.clients.pausing(now).map_or(Paused::Writes, |pausing| pausing.what);
+                    *held_up = (*held_up).max(Some(paused));
+                }
                 if connection.streams() {
                     streaming.insert(index);
                 } else if !streaming.is_empty() {

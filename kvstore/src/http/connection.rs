@@ -4,7 +4,7 @@ mod receiving;
 mod watching;
 
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use niagara_engine::{Consistency, Reads, Refused};
 use niagara_planted::{self as planted, Bug};
@@ -13,6 +13,7 @@ use receiving::{Rest, Stage};
 use watching::Keeping;
 
 use super::fault::{Context, Fault};
+use super::idempotency;
 use super::listing::ListRequest;
 use super::naming::Naming;
 use super::pages;
@@ -45,6 +46,8 @@ pub(crate) struct HttpConnection {
     line_read: bool,
     /// The command of a PUT whose body is being received, or another body.
     command: Vec<u8>,
+    /// The time of the cluster when the next request was understood, if that is executed once.
+    time: u64,
     naming: Naming,
     /// Whether this connection has asked in the log that changes be kept, for the next request.
     keeping: Keeping,
@@ -83,7 +86,8 @@ const MOST_ATTACHED_KEY_BYTES: usize = 1 << 10;
 const MOST_ATTACHED_TAGS: usize = 16;
 
 /// What scripts of other origins may send.
-const SCRIPTS_HEADERS: &str = "Authorization, Content-Type, Content-Encoding, If-Match, If-None-Match";
+const SCRIPTS_HEADERS: &str =
+    "Authorization, Content-Type, Content-Encoding, Idempotency-Key, If-Match, If-None-Match";
 
 /// How long a browser need not ask again.
 const PREFLIGHT_SECONDS: u64 = 600;
@@ -97,6 +101,7 @@ impl HttpConnection {
             searched: 0,
             line_read: false,
             command: Vec::new(),
+            time: 0,
             naming: Naming::default(),
             keeping: Keeping::Unasked,
             watch: None,
@@ -149,7 +154,7 @@ impl HttpConnection {
     ) {
         let site = &self.site;
         let tag = found.and_then(|found| self.naming.tag(found.version));
-        let context = Context { position: Some(applied), tag };
+        let context = Context { position: Some(applied), tag, is_again: false };
         // Conditions decide only what would have succeeded without them (RFC 9110, section 13.2.1).
         let Some(found) = found else {
             return Fault::no_such_key().print(context, framing, site, output);
@@ -220,6 +225,24 @@ impl Protocol for HttpConnection {
                         {
                             request.what = What::Fail(Fault::condition_failed());
                             Ask::Local
+                        }
+                        // What is executed once carries the time by which it is remembered.
+                        What::Put { .. } | What::Delete { .. } | What::Transaction { .. }
+                            if request.once.is_some() =>
+                        {
+                            self.time = now.time.unwrap_or(0);
+                            match now.time {
+                                Some(time) => {
+                                    if !matches!(request.what, What::Delete { .. }) {
+                                        idempotency::set_time(&mut self.command, time);
+                                    }
+                                    Ask::Write
+                                }
+                                None => {
+                                    request.what = What::Fail(Fault::no_clock());
+                                    Ask::Local
+                                }
+                            }
                         }
                         What::Put { lasts: Some(_), .. } | What::Transaction { timed: Timed::Yes, .. } => {
                             match now.time {
@@ -296,7 +319,7 @@ impl Protocol for HttpConnection {
             command::encode_keep_changes(command);
             return Shape::Keep;
         }
-        let Request { what, framing } = self.take_request();
+        let Request { what, once, framing } = self.take_request();
         match &what {
             What::Put { .. } => {
                 *command = std::mem::take(&mut self.command);
@@ -311,6 +334,11 @@ impl Protocol for HttpConnection {
                     command::encode_by(command, user, std::iter::once(Op::Del));
                 }
                 command::encode_delete(command, std::iter::once(key.as_slice()), condition);
+                if let Some(once) = once {
+                    let name = idempotency::name(self.entrance.user().name(), &once);
+                    idempotency::wrap(command, false, name);
+                    idempotency::set_time(command, self.time);
+                }
                 Shape::Delete(framing)
             }
             other => panic!("only a PUT, a DELETE or a transaction has a command, not {other:?}"),
@@ -322,7 +350,7 @@ impl Protocol for HttpConnection {
     }
 
     fn read(&mut self, _input: &mut Input, view: &View<'_>, output: &mut Output) {
-        let Request { what, framing } = self.take_request();
+        let Request { what, framing, .. } = self.take_request();
         // The user may have lost the right since the request came.
         self.entrance.look_again();
         if let Some(denied) = rights::wanted(&what).and_then(|wanted| self.entrance.denied(|| wanted)) {
@@ -369,7 +397,7 @@ impl Protocol for HttpConnection {
     }
 
     fn attach(&mut self, _input: &mut Input, query: &mut Vec<u8>) -> Look {
-        let Request { what, framing } = self.take_request();
+        let Request { what, framing, .. } = self.take_request();
         let What::Get { key, preconditions, .. } = what else { panic!("only a GET is attached") };
         if let Some(user) = self.entrance.carried() {
             query::encode_by(query, user);
@@ -378,7 +406,13 @@ impl Protocol for HttpConnection {
         Look { framing, preconditions }
     }
 
-    fn show(&mut self, Look { framing, preconditions }: Look, shown: Shown, output: &mut Output) {
+    fn show(
+        &mut self,
+        Look { framing, preconditions }: Look,
+        shown: Shown,
+        _took: Duration,
+        output: &mut Output,
+    ) {
         let site = &self.site;
         let fault = match shown {
             Shown::Answer { applied, reply: Reply::Entry(stored) } => {
@@ -407,7 +441,7 @@ impl Protocol for HttpConnection {
             output.text().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
             return Served::Interim;
         }
-        let Request { what, framing } = self.take_request();
+        let Request { what, framing, .. } = self.take_request();
         let served = match what {
             What::Page { page, preconditions } => {
                 pages::page(&self.site, page, &preconditions, framing, engine, output);
@@ -475,7 +509,7 @@ impl Protocol for HttpConnection {
         self.replied(framing);
     }
 
-    fn answer(&mut self, shape: Shape, outcome: Outcome, output: &mut Output) {
+    fn answer(&mut self, shape: Shape, outcome: Outcome, _took: Duration, output: &mut Output) {
         let (framing, deletes) = match shape {
             Shape::Name => return self.named(outcome),
             Shape::Keep => return self.kept(&outcome),
@@ -490,9 +524,18 @@ impl Protocol for HttpConnection {
             Outcome::Unknown if planted::is(Bug::HttpUnknownNotTold) => {}
             Outcome::Unknown => fault(Fault::unknown(), Context::default(), output),
             Outcome::Applied { position, reply } => {
-                let context = Context { position: Some(position), tag: None };
-                let done = |status, output| {
-                    ResponseHead::begin(output, status, framing, site).number("Niagara-Position", position)
+                let (position, reply, is_again) = match reply {
+                    Reply::Again { position, reply } => (position, reply.map(|reply| *reply), true),
+                    reply => (position, Some(reply), false),
+                };
+                let context = Context { position: Some(position), tag: None, is_again };
+                let begin =
+                    |status, output| ResponseHead::begin(output, status, framing, site).again(is_again);
+                let done = |status, output| begin(status, output).number("Niagara-Position", position);
+                let Some(reply) = reply else {
+                    let body = format!("{{\"position\":{position},\"omitted\":true}}\n");
+                    done(200, output).end_with("application/json", body.as_bytes());
+                    return self.replied(framing);
                 };
                 match reply {
                     Reply::Stored { version, created, .. } => {
@@ -512,9 +555,10 @@ impl Protocol for HttpConnection {
                     }
                     Reply::Denied(denied) => fault(Fault::forbidden(&denied), context, output),
                     Reply::Chosen { hold, replies } => {
-                        let head = ResponseHead::begin(output, 200, framing, site);
+                        let head = begin(200, output);
                         transaction::print(hold, &replies, position, self.naming.life(), head);
                     }
+                    Reply::NotOnce(why) => fault(idempotency::not_once(why), context, output),
                     Reply::Failed(error) => {
                         let hint = "this is a bug in the server: please report it";
                         fault(Fault::new(500, "internal", error.to_string(), hint), context, output);
@@ -528,6 +572,7 @@ impl Protocol for HttpConnection {
                     | Reply::Entry(_)
                     | Reply::Data(_)
                     | Reply::Block(_)
+                    | Reply::Again { .. }
                     | Reply::Timed => {
                         done(200, output).end_empty();
                     }

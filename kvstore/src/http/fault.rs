@@ -46,6 +46,8 @@ const CHALLENGE: &str = "Basic realm=\"niagara\", charset=\"UTF-8\", Bearer real
 pub(super) struct Context {
     pub(super) position: Option<u64>,
     pub(super) tag: Option<Tag>,
+    /// The reply repeats an earlier one.
+    pub(super) is_again: bool,
 }
 
 impl Fault {
@@ -269,7 +271,7 @@ impl Fault {
         if self.retry {
             head = head.number("Retry-After", 1);
         }
-        head = head.tag(context.tag);
+        head = head.again(context.is_again).tag(context.tag);
         if let Some(position) = context.position {
             head = head.number("Niagara-Position", position);
         }

@@ -11,6 +11,7 @@ use super::groups::{GroupsChange, GroupsPage};
 use super::leaders::LeadersChange;
 use super::media_type::Exposition;
 use super::members::{self, MembersPage};
+use super::openapi;
 use super::preconditions::{Preconditions, Verdict};
 use super::request::Page;
 use super::respond::{Framing, ResponseHead};
@@ -105,6 +106,7 @@ pub(super) fn page<E: Engine>(
             };
             end_with_json(head, &page);
         }
+        Page::OpenApi => head.end_with("application/json", openapi::document()),
         Page::Leaders => end_with_json(head, &engine.leaders()),
         Page::Groups => end_with_json(head, &GroupsPage::of(&engine.epoch())),
         Page::Members => end_with_json(head, &MembersPage::of(engine)),

@@ -48,6 +48,8 @@ pub struct Head<'a> {
     pub accept: Option<Cow<'a, [u8]>>,
     /// The value of Last-Event-ID: what a browser has seen of a stream of events.
     pub last_event_id: Option<&'a [u8]>,
+    /// The value of Idempotency-Key.
+    pub idempotency_key: Option<&'a [u8]>,
     /// The value of Content-Type.
     pub content_type: Option<Cow<'a, [u8]>>,
     /// The value of Content-Encoding.
@@ -158,6 +160,7 @@ impl<'a> Reading<'a> {
             if_none_match: None,
             accept: None,
             last_event_id: None,
+            idempotency_key: None,
             content_type: None,
             content_encoding: None,
             length,
@@ -180,6 +183,8 @@ impl<'a> Reading<'a> {
             only(&mut head.authorization, value, "Authorization is given twice")?;
         } else if is("last-event-id") {
             only(&mut head.last_event_id, value, "Last-Event-ID is given twice")?;
+        } else if is("idempotency-key") {
+            only(&mut head.idempotency_key, value, "Idempotency-Key is given twice")?;
         } else if is("access-control-request-method") {
             head.is_preflight = true;
         } else if is("content-length") {

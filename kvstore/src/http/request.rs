@@ -6,6 +6,7 @@ use niagara_engine::Consistency;
 
 use super::description::OwnDescription;
 use super::fault::Fault;
+use super::idempotency;
 use super::lasting;
 use super::listing::ListRequest;
 use super::media_type::Exposition;
@@ -23,6 +24,8 @@ use crate::command::{Condition, MAX_VALUE_BYTES};
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) what: What,
+    /// Its Idempotency-Key.
+    pub(super) once: Option<Box<[u8]>>,
     pub(super) framing: Framing,
 }
 
@@ -98,6 +101,7 @@ pub(super) enum Page {
     Healthz,
     Readyz,
     Metrics(Exposition),
+    OpenApi,
 }
 
 const SERVER_METHODS: &str = "GET, HEAD, PUT, DELETE, POST, OPTIONS";
@@ -131,7 +135,7 @@ impl Request {
     /// A request that cannot be served. What follows it in the stream may be its body, so the connection ends
     /// with it.
     pub(super) fn fail(fault: Fault, framing: Framing) -> Request {
-        Request { what: What::Fail(fault), framing: Framing { keep_alive: false, ..framing } }
+        Request { what: What::Fail(fault), once: None, framing: Framing { keep_alive: false, ..framing } }
     }
 
     /// The connection's only request, which is for a page about the server, or is refused.
@@ -150,8 +154,13 @@ impl Request {
             head_only: head.method == "HEAD",
             page: None,
         };
-        match understand(head).and_then(|what| check_body(&what, head.body).map(|()| what)) {
-            Ok(what) => Request { what, framing },
+        let understood = understand(head).and_then(|what| {
+            check_body(&what, head.body)?;
+            let once = idempotency::key(head, what.changes_keys())?;
+            Ok((what, once))
+        });
+        match understood {
+            Ok((what, once)) => Request { what, once, framing },
             Err(fault) => Request::refused(head, fault, framing),
         }
     }
@@ -159,13 +168,20 @@ impl Request {
     /// A request that gets an error. If nothing follows it, the connection goes on.
     pub(super) fn refused(head: &Head<'_>, fault: Fault, framing: Framing) -> Request {
         match head.body {
-            Body::Absent if head.method != "CONNECT" => Request { what: What::Fail(fault), framing },
+            Body::Absent if head.method != "CONNECT" => {
+                Request { what: What::Fail(fault), once: None, framing }
+            }
             _ => Request::fail(fault, framing),
         }
     }
 }
 
 impl What {
+    /// Whether it may change keys.
+    fn changes_keys(&self) -> bool {
+        matches!(self, What::Put { .. } | What::Delete { .. } | What::Transaction { .. })
+    }
+
     /// Whether the reply may have a fresh tag, so that the state needs a life. A server that is ready has a
     /// life, so reads write nothing from then on.
     pub(super) fn needs_life(&self) -> bool {
@@ -266,6 +282,7 @@ fn understand(head: &Head<'_>) -> Result<What, Fault> {
         }
         "/healthz" => Page::Healthz,
         "/readyz" => Page::Readyz,
+        "/openapi.json" => Page::OpenApi,
         "/metrics" => Page::Metrics(Exposition::negotiate(head.accept.as_deref())),
         "/snapshot" => {
             return match head.method {
@@ -275,7 +292,7 @@ fn understand(head: &Head<'_>) -> Result<What, Fault> {
             };
         }
         _ => {
-            let hint = "there are /kv, /kv/{key}, /txn, /watch, /status, /leaders, /groups, /members, /healthz, /readyz, /metrics and /snapshot";
+            let hint = "there are /kv, /kv/{key}, /txn, /watch, /status, /leaders, /groups, /members, /healthz, /readyz, /metrics, /snapshot and /openapi.json";
             return Err(Fault::new(404, "not_found", "the resource does not exist", hint));
         }
     };

@@ -22,7 +22,7 @@ pub(crate) struct Framing {
 }
 
 /// Headers of replies that scripts of other origins may read.
-const EXPOSED: &str = "ETag, Niagara-Position, Niagara-Expires-At, Retry-After";
+const EXPOSED: &str = "ETag, Idempotency-Replayed, Niagara-Position, Niagara-Expires-At, Retry-After";
 
 /// The head of one reply while it is printed: [`begin`](ResponseHead::begin), headers, then one of the ends.
 pub(super) struct ResponseHead<'o> {
@@ -88,6 +88,11 @@ impl<'o> ResponseHead<'o> {
             Some(deadline) => self.number("Niagara-Expires-At", deadline),
             None => self,
         }
+    }
+
+    /// Whether it repeats the answer to a request that was executed before.
+    pub(super) fn again(self, is_again: bool) -> Self {
+        if is_again { self.raw(b"Idempotency-Replayed: true\r\n") } else { self }
     }
 
     /// Caches must ask this server before they use the reply again.
@@ -173,6 +178,7 @@ fn reason(status: u16) -> &'static str {
         415 => "Unsupported Media Type",
         417 => "Expectation Failed",
         421 => "Misdirected Request",
+        422 => "Unprocessable Content",
         429 => "Too Many Requests",
         507 => "Insufficient Storage",
         431 => "Request Header Fields Too Large",

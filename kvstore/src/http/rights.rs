@@ -24,7 +24,7 @@ pub(super) fn wanted(what: &What) -> Option<Wanted<'_>> {
         | What::ChangeGroups { .. }
         | What::ChangeMembers { .. }
         | What::Snapshot { .. } => Some(Wanted::named("CONFIG", Some("GET"))),
-        What::Page { page: Page::Healthz | Page::Readyz, .. }
+        What::Page { page: Page::Healthz | Page::Readyz | Page::OpenApi, .. }
         | What::Options(_)
         | What::Preflight(_)
         | What::Fail(_) => None,
@@ -48,6 +48,7 @@ pub(super) fn denied_part(entrance: &Entrance, bytes: &[u8]) -> Option<Denied> {
         Command::Timed { command, .. } | Command::By { command, .. } | Command::In { command, .. } => {
             denied_part(entrance, command)
         }
+        Command::Once(once) => denied_part(entrance, once.command),
         Command::Choice(choice) => Wanted::parts(&choice).find_map(|part| entrance.denied(|| part)),
         _ => None,
     }

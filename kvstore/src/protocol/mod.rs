@@ -13,7 +13,7 @@ mod foreign;
 mod input;
 mod output;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use niagara_engine::{Consistency, Refused};
 
@@ -69,8 +69,10 @@ pub(crate) enum Served {
 }
 
 /// What a request finds when it comes.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Circumstances {
+    /// When the turn of its thread has begun.
+    pub(crate) now: Instant,
     /// The time of the cluster, in milliseconds since 1970, if it is known.
     pub(crate) time: Option<u64>,
     /// The memory for requests and replies is nearly used up, so those that take some are refused.
@@ -126,6 +128,8 @@ pub(crate) enum Unread {
 /// The state on which a read is executed.
 pub(crate) struct View<'r> {
     pub(crate) reader: &'r KvReader,
+    /// How long the read has waited for that.
+    pub(crate) waited: Duration,
     /// At least this position is applied. `None`: no quorum answered, so the read fails.
     pub(crate) applied: Option<u64>,
     /// The read fails because this server has diverged from others.
@@ -169,17 +173,33 @@ pub(crate) trait Protocol {
     /// Encodes such a read as a [query](crate::query) into `query`, which is empty, and consumes the request.
     fn attach(&mut self, input: &mut Input, query: &mut Vec<u8>) -> Self::Look;
 
-    /// Prints the answer to such a read.
-    fn show(&mut self, look: Self::Look, shown: Shown, output: &mut Output);
+    /// Prints the answer to such a read, which has taken so long.
+    fn show(&mut self, look: Self::Look, shown: Shown, took: Duration, output: &mut Output);
 
     /// Answers a request that is neither a write nor a read, and consumes it.
     fn local<E: Engine>(&mut self, input: &mut Input, engine: &E, output: &mut Output) -> Served;
 
+    /// Whether the next request waits, since clients are paused.
+    fn is_held_up(&mut self) -> bool {
+        false
+    }
+
+    /// Publishes what others may know of the client, before replies of this turn are sent.
+    fn publish(&self) {}
+
+    /// Publishes how many bytes of requests and replies wait.
+    fn publish_bytes(&self, _requests: usize, _replies: usize) {}
+
+    /// Whether others are closed before it when memory is short.
+    fn is_spared(&self) -> bool {
+        false
+    }
+
     /// Refuses a write or a read without effect, since the server is about to stop, and consumes it.
     fn refuse(&mut self, input: &mut Input, output: &mut Output);
 
-    /// Prints the reply of a write.
-    fn answer(&mut self, shape: Self::Shape, outcome: Outcome, output: &mut Output);
+    /// Prints the reply of a write, which has taken so long.
+    fn answer(&mut self, shape: Self::Shape, outcome: Outcome, took: Duration, output: &mut Output);
 
     /// Goes on with a reply that has no end of its own: prints what has come, in pieces. `None`: there is no such reply.
     fn stream<E: Engine>(&mut self, _engine: &E, _now: Instant, _output: &mut Output) -> Option<Streamed> {

@@ -1,17 +1,18 @@
 //! What a connection knows of its client.
 
-use std::net::SocketAddr;
+use crate::clients::{Member, Seat};
+
+pub(super) const BAD_NAME: &str = "ERR Client names cannot contain spaces, newlines or special characters.";
 
 /// What a connection knows of its client.
 #[derive(Debug)]
 pub(crate) struct About {
-    /// Unique among the connections of this process.
-    pub(crate) id: u64,
-    pub(crate) peer: Option<SocketAddr>,
-    /// Where it has connected to, if that was asked.
-    pub(crate) local: Option<SocketAddr>,
+    /// Its place among the other clients.
+    pub(super) member: Member,
     pub(super) name: Vec<u8>,
     pub(super) library: Library,
+    /// It has said that its reads are not to count as uses of a key.
+    pub(super) touches_nothing: bool,
 }
 
 /// What a client's library says of itself.
@@ -19,6 +20,32 @@ pub(crate) struct About {
 pub(crate) struct Library {
     pub(super) name: Vec<u8>,
     pub(super) version: Vec<u8>,
+}
+
+impl About {
+    pub(super) fn new(member: Member) -> About {
+        About { member, name: Vec::new(), library: Library::default(), touches_nothing: false }
+    }
+
+    pub(super) fn seat(&self) -> &Seat {
+        self.member.seat()
+    }
+
+    /// Forgets what the client has said of itself, as RESET does.
+    pub(super) fn reset(&mut self) {
+        self.name.clear();
+        self.touches_nothing = false;
+        self.seat().spare(false);
+    }
+
+    /// Sets the name, unless it could break a line of CLIENT LIST.
+    pub(super) fn rename(&mut self, name: &[u8]) -> bool {
+        let printable = is_printable(name);
+        if printable {
+            self.name = name.to_vec();
+        }
+        printable
+    }
 }
 
 /// Whether a text can stand in a line of CLIENT LIST.

@@ -1,13 +1,14 @@
 //! One Redis client's conversation: requests found in its input, replies printed to its output.
 
-use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use niagara_engine::{Consistency, Refused};
 
-use super::about::{About, Library, is_printable};
+use super::about::About;
 use super::acl;
 use super::acts;
+use super::client::{self, Own};
 use super::cluster;
 use super::described;
 use super::encode::{Replies, Version};
@@ -25,10 +26,12 @@ use super::sentinel::{self, Watched};
 use super::settings;
 use super::site::RedisSite;
 use super::skip::Skip;
+use super::slow_log;
 use super::subscribing;
 use super::transaction::{Conversation, Part, is_quick};
 use crate::access::Entrance;
 use crate::audit::{self, Act};
+use crate::clients::{Asked, Member, Paused};
 use crate::command;
 use crate::protocol::{
     Ask, Circumstances, Engine, Foreign, Input, Outcome, Output, Protocol, SHORT, Served, Shown, Unread,
@@ -50,6 +53,14 @@ pub(crate) struct RespConnection {
     parser: Parser,
     next: Next,
     conversation: Conversation,
+    /// The last request.
+    asked: Box<Asked>,
+    /// When it was understood.
+    active: Instant,
+    /// When the turn has begun.
+    now: Instant,
+    /// The next request waits until a pause ends.
+    is_held_up: bool,
     /// The time of the cluster when the next request was understood, in milliseconds since 1970, if it is known.
     time: Option<u64>,
     version: Version,
@@ -78,30 +89,20 @@ enum Next {
     Skipped(TooLarge),
 }
 
-impl About {
-    /// Sets the name, unless it could break a line of CLIENT LIST.
-    pub(super) fn rename(&mut self, name: &[u8]) -> bool {
-        let printable = is_printable(name);
-        if printable {
-            self.name = name.to_vec();
-        }
-        printable
-    }
-}
-
 impl RespConnection {
-    /// A conversation with a client. `local` is where it has connected to; only a server that has no address among
-    /// the members tells clients that.
+    /// A conversation with a client.
     pub(crate) fn new(
-        id: u64,
-        peer: Option<SocketAddr>,
-        local: Option<SocketAddr>,
+        member: Member,
         site: Rc<RedisSite>,
         subscriber: Subscriber,
         entrance: Entrance,
     ) -> RespConnection {
         RespConnection {
-            about: Box::new(About { id, peer, local, name: Vec::new(), library: Library::default() }),
+            now: member.seat().since(),
+            active: member.seat().since(),
+            asked: Box::default(),
+            is_held_up: false,
+            about: Box::new(About::new(member)),
             site,
             subscriber,
             entrance,
@@ -120,21 +121,8 @@ impl RespConnection {
 
     /// A line as in CLIENT LIST.
     fn line(&self) -> String {
-        let About { id, peer, name, library, .. } = &*self.about;
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let [channels, patterns, shards] = Topic::ALL.map(|topic| self.subscriber.names(topic));
-        let resp = if self.version == Version::Two { 2 } else { 3 };
-        format!(
-            "id={id} addr={} name={} db={} sub={channels} psub={patterns} ssub={shards} multi={} user={} \
-             resp={resp} lib-name={} lib-ver={}\n",
-            peer.map(|peer| peer.to_string()).unwrap_or_default(),
-            text(name),
-            self.conversation.database().number(),
-            self.conversation.queued(),
-            text(self.entrance.user().name()),
-            text(&library.name),
-            text(&library.version),
-        )
+        self.publish();
+        self.about.seat().line(self.now)
     }
 
     /// Determines what the next request asks for. `false`: it is incomplete.
@@ -168,6 +156,8 @@ impl RespConnection {
         } else if Foreign::is_http(arguments.iter(), self.parser.is_line()) {
             self.next = Next::Broken(Foreign::Http.into());
         } else {
+            self.active = self.now;
+            self.asked.keep(&input.bytes()[..self.parser.length()]);
             if self.entrance.refresh().is_err() {
                 self.next = Next::Broken(ProtocolError::UserRemoved);
                 return;
@@ -341,7 +331,7 @@ impl RespConnection {
 
 /// How the reply to a write is printed.
 #[derive(Debug)]
-pub(crate) enum Shape {
+enum Shape {
     One(Print),
     Transaction(Vec<Part>),
 }
@@ -349,10 +339,18 @@ pub(crate) enum Shape {
 /// What must be remembered of a write.
 #[derive(Debug)]
 pub(crate) struct Written {
+    asked: Asked,
     /// `None`: it has no reply.
     shape: Option<Shape>,
     /// What the audit tells of it.
     act: Option<Box<Act>>,
+}
+
+/// What is remembered of an attached read.
+#[derive(Debug)]
+pub(crate) struct Look {
+    asked: Asked,
+    has_reply: bool,
 }
 
 impl Protocol for RespConnection {
@@ -361,6 +359,11 @@ impl Protocol for RespConnection {
     const WIRE: Wire = Wire::Redis;
 
     fn next<E: Engine>(&mut self, input: &mut Input, engine: &E, now: Circumstances) -> Option<Ask> {
+        self.now = now.now;
+        if self.about.seat().is_ended() {
+            self.over = true;
+            return None;
+        }
         if !self.understand(input, engine.reader().scripts()) {
             return None;
         }
@@ -418,11 +421,12 @@ impl Protocol for RespConnection {
             write => Shape::One(encode(&write, self.parser.arguments(input.bytes()), command)),
         };
         self.consume(input);
-        Written { shape: (!self.replying.is_silent_once()).then_some(shape), act }
+        Written { asked: *self.asked, shape: (!self.replying.is_silent_once()).then_some(shape), act }
     }
 
     fn read(&mut self, input: &mut Input, view: &View<'_>, output: &mut Output) {
         let Plan::Read(read) = self.take_plan() else { panic!("only a read looks at the state") };
+        let began = (!is_point(read)).then(Instant::now);
         let mut nowhere = Output::default();
         let heard = if self.replying.is_silent_once() { &mut nowhere } else { output };
         let mut replies = Replies { output: heard, version: self.version };
@@ -442,32 +446,29 @@ impl Protocol for RespConnection {
             replies.error(&self.site.worded(read_failure(why)));
         }
         self.consume(input);
+        let took = view.waited + began.map_or(Duration::ZERO, |began| began.elapsed());
+        self.about.member.note(&self.asked, took);
     }
 
-    /// Whether it has a reply.
-    type Look = bool;
+    type Look = Look;
 
     fn may_attach(&self, input: &Input) -> bool {
         let Next::Planned(Plan::Read(read)) = &self.next else { return false };
-        let is_point = match read {
-            Read::Get => true,
-            Read::Call(op) => is_quick(*op),
-            Read::Watch | Read::Users => false,
-        };
-        is_point
+        is_point(*read)
             && self.parser.length() <= MOST_ATTACHED_BYTES
             && self.parser.arguments(input.bytes()).len() <= MOST_ATTACHED_KEYS + 1
     }
 
-    fn attach(&mut self, input: &mut Input, query: &mut Vec<u8>) -> bool {
+    fn attach(&mut self, input: &mut Input, query: &mut Vec<u8>) -> Look {
         let Plan::Read(read) = self.take_plan() else { panic!("only a read is attached") };
         let for_whom = (self.entrance.carried(), self.conversation.database(), self.time.unwrap_or(0));
         encode_query(read, self.parser.arguments(input.bytes()), for_whom, query);
         self.consume(input);
-        !self.replying.is_silent_once()
+        Look { asked: *self.asked, has_reply: !self.replying.is_silent_once() }
     }
 
-    fn show(&mut self, has_reply: bool, shown: Shown, output: &mut Output) {
+    fn show(&mut self, Look { asked, has_reply }: Look, shown: Shown, took: Duration, output: &mut Output) {
+        self.about.member.note(&asked, took);
         if let Shown::Answer { reply, .. } = &shown {
             self.note_denials(reply);
         }
@@ -485,9 +486,10 @@ impl Protocol for RespConnection {
         let mut nowhere = Output::default();
         let silent = self.replying.is_silent_once();
         let arguments = self.parser.arguments(input.bytes());
-        let is_heard = local::asks_for_replies(arguments) || self.is_about_subscriptions();
+        let is_heard = client::asks_for_replies(arguments) || self.is_about_subscriptions();
         let heard = if silent && !is_heard { &mut nowhere } else { output };
         let mut replies = Replies { output: heard, version: self.version };
+        let (mut noted, mut began) = (false, None);
         let understood = match &self.next {
             Next::Broken(error) => {
                 if let ProtocolError::Foreign(foreign) = error {
@@ -512,6 +514,8 @@ impl Protocol for RespConnection {
                 false
             }
             Next::Planned(Plan::Local(what)) => {
+                noted = true;
+                began = (!what.is_quick()).then(Instant::now);
                 let mut understood = true;
                 match *what {
                     Local::Ping if self.is_restricted() => subscribing::ping(arguments, &mut replies),
@@ -556,25 +560,40 @@ impl Protocol for RespConnection {
                     }
                     Local::Command => described::command(arguments, &mut replies),
                     Local::Client => {
-                        let client = self.line();
-                        let (about, replying) = (&mut self.about, &mut self.replying);
-                        understood = local::client(arguments, about, &client, replying, &mut replies);
+                        self.publish();
+                        self.about.seat().requests(self.parser.length());
+                        let (about, replying, over) = (&mut *self.about, &mut self.replying, &mut self.over);
+                        let directory = self.entrance.directory();
+                        let own = Own { about, replying, over, directory, now: self.now };
+                        understood = client::client(arguments, own, &mut replies);
                     }
+                    Local::Unpause => client::unpause(&self.about, &mut replies),
                     Local::Help(container) => local::help(container, &mut replies),
-                    Local::ConfigGet => settings::tell(arguments.from(2), engine, &mut replies),
+                    Local::ConfigGet => {
+                        let slow_log = self.about.member.clients().slow_log();
+                        settings::tell(arguments.from(2), engine, slow_log, &mut replies);
+                    }
                     Local::ConfigSet => {
+                        let slow_log = self.about.member.clients().slow_log();
                         let act = self.entrance.begin(acts::config_set(arguments));
-                        understood = settings::keep(arguments.from(2), engine, &mut replies);
+                        understood = settings::set(arguments.from(2), engine, slow_log, &mut replies);
                         match understood {
                             true => act.done(),
                             false => act.refused("servers' files decide it"),
                         }
                     }
+                    Local::SlowLog => {
+                        let slow_log = self.about.member.clients().slow_log();
+                        understood = slow_log::answer(arguments, slow_log, &mut replies);
+                    }
                     Local::ResetStatistics => replies.simple("OK"),
                     Local::Info => {
                         let status = engine.status();
                         let topology = self.site.told(engine, &status, &self.about);
-                        info::info(arguments, (engine, &status), (&self.site, &topology), &mut replies);
+                        self.publish();
+                        let of_clients = self.about.member.clients().counts();
+                        let about = (&*self.site, &topology, of_clients);
+                        info::info(arguments, (engine, &status), about, &mut replies);
                     }
                     Local::Role | Local::Sentinel | Local::Wait | Local::Cluster | Local::Asking => {
                         understood = self.tell_of_servers(*what, arguments, engine, &mut replies);
@@ -597,7 +616,7 @@ impl Protocol for RespConnection {
                     Local::Reset => {
                         self.subscriber.unsubscribe_from_all();
                         replies.version = Version::default();
-                        self.about.name.clear();
+                        self.about.reset();
                         self.weak = false;
                         self.entrance.leave();
                         replies.simple("RESET");
@@ -609,7 +628,60 @@ impl Protocol for RespConnection {
         };
         self.version = replies.version;
         self.consume(input);
+        if noted {
+            let took = began.map_or(Duration::ZERO, |began: Instant| began.elapsed());
+            self.about.member.note(&self.asked, took);
+        }
         if understood { Served::Answered } else { Served::Malformed }
+    }
+
+    fn is_held_up(&mut self) -> bool {
+        let pausing = self.about.member.clients().pausing(self.now);
+        self.is_held_up = pausing.is_some_and(|pausing| match &self.next {
+            // Otherwise nobody could end it.
+            Next::Planned(Plan::Local(Local::Unpause)) => false,
+            Next::Planned(Plan::Write(Write::Transaction)) => {
+                pausing.what == Paused::All || self.conversation.changes_something()
+            }
+            Next::Planned(Plan::Write(write)) => pausing.what == Paused::All || write.changes_something(),
+            _ => pausing.what == Paused::All,
+        });
+        self.is_held_up
+    }
+
+    fn publish(&self) {
+        let About { name, library, touches_nothing, .. } = &*self.about;
+        self.about.seat().show(|shown| {
+            for (kept, text) in [
+                (&mut shown.name, &name[..]),
+                (&mut shown.user, self.entrance.user().name()),
+                (&mut shown.library, &library.name),
+                (&mut shown.library_version, &library.version),
+            ] {
+                if kept != text {
+                    *kept = text.to_vec();
+                }
+            }
+            shown.database = self.conversation.database().number();
+            shown.subscriptions = Topic::ALL.map(|topic| self.subscriber.names(topic));
+            shown.queued = self.conversation.queued();
+            shown.queued_bytes = self.conversation.held();
+            shown.is_weak = self.weak;
+            shown.is_held_up = self.is_held_up;
+            shown.is_over = self.over;
+            shown.touches_nothing = *touches_nothing;
+            shown.version = if self.version == Version::Two { 2 } else { 3 };
+            shown.asked = *self.asked;
+            shown.active = self.active;
+        });
+    }
+
+    fn publish_bytes(&self, requests: usize, replies: usize) {
+        self.about.seat().holds(requests, replies);
+    }
+
+    fn is_spared(&self) -> bool {
+        self.about.seat().is_spared()
     }
 
     fn refuse(&mut self, input: &mut Input, output: &mut Output) {
@@ -620,8 +692,17 @@ impl Protocol for RespConnection {
         self.consume(input);
     }
 
-    fn answer(&mut self, written: Written, outcome: Outcome, output: &mut Output) {
-        if let Some(act) = written.act {
+    fn answer(
+        &mut self,
+        Written { asked, shape, act }: Written,
+        outcome: Outcome,
+        took: Duration,
+        output: &mut Output,
+    ) {
+        if !matches!(outcome, Outcome::Refused(_)) {
+            self.about.member.note(&asked, took);
+        }
+        if let Some(act) = act {
             match &outcome {
                 Outcome::Applied { position, reply } => act.replied(*position, reply),
                 Outcome::Refused(why) => act.refused(why),
@@ -636,7 +717,7 @@ impl Protocol for RespConnection {
             Outcome::Unknown => self.is_certain = false,
             Outcome::Refused(_) => {}
         }
-        let Some(shape) = written.shape else { return };
+        let Some(shape) = shape else { return };
         let mut replies = Replies { output, version: self.version };
         match outcome {
             Outcome::Applied { reply, .. } => match shape {
@@ -673,6 +754,15 @@ impl Protocol for RespConnection {
 
     fn take_foreign(&mut self) -> Option<Foreign> {
         self.foreign.take()
+    }
+}
+
+/// Whether a read looks at the keys that it names, so that it is known to be quick if these are few.
+fn is_point(read: Read) -> bool {
+    match read {
+        Read::Get => true,
+        Read::Call(op) => is_quick(op),
+        Read::Watch | Read::Users => false,
     }
 }
 

@@ -11,6 +11,7 @@ use super::replication;
 use super::site::RedisSite;
 use super::topology::Topology;
 use super::words::is;
+use crate::clients::Counts;
 use crate::protocol::Engine;
 use crate::{Database, KvReader};
 
@@ -20,13 +21,15 @@ struct Told<'t> {
     reader: &'t KvReader,
     site: &'t RedisSite,
     topology: &'t Topology,
+    counts: Counts,
 }
 
 type Section = (&'static str, fn(&Told<'_>, &mut String) -> std::fmt::Result);
 
 /// All sections, in order. A name that is none of these has nothing to tell.
-const SECTIONS: [Section; 6] = [
+const SECTIONS: [Section; 7] = [
     ("server", server),
+    ("clients", clients),
     ("memory", memory),
     ("replication", |told, out| replication::describe(told.topology, told.status.applied, out)),
     ("cluster", cluster),
@@ -38,13 +41,13 @@ const SECTIONS: [Section; 6] = [
 pub(super) fn info(
     arguments: Arguments<'_>,
     (engine, status): (&impl Engine, &Status),
-    (site, topology): (&RedisSite, &Topology),
+    (site, topology, counts): (&RedisSite, &Topology, Counts),
     replies: &mut Replies<'_>,
 ) {
     let asked = arguments.from(1);
     let has_all = asked.len() == 0
         || asked.iter().any(|name| ["default", "all", "everything"].iter().any(|all| is(name, all)));
-    let told = Told { status, reader: engine.reader(), site, topology };
+    let told = Told { status, reader: engine.reader(), site, topology, counts };
     let mut text = String::new();
     for (name, describe) in SECTIONS {
         if has_all || asked.iter().any(|asked| is(asked, name)) {
@@ -63,6 +66,16 @@ fn server(told: &Told<'_>, out: &mut String) -> std::fmt::Result {
         out,
         "# Server\r\nredis_version:{REDIS_VERSION}\r\nredis_mode:{mode}\r\n\
          niagara_version:{version}\r\n"
+    )
+}
+
+/// Those of the Redis port of this server.
+fn clients(told: &Told<'_>, out: &mut String) -> std::fmt::Result {
+    let Counts { all, most, subscribers, held_up } = told.counts;
+    write!(
+        out,
+        "# Clients\r\nconnected_clients:{all}\r\nmaxclients:{most}\r\nblocked_clients:{held_up}\r\n\
+         pubsub_clients:{subscribers}\r\n"
     )
 }
 

@@ -1,12 +1,11 @@
 //! What a server answers by itself: about the connection, and about the server.
 
-use super::about::{About, is_printable};
+use super::about::{About, BAD_NAME};
 use super::containers;
 use super::encode::{Replies, Version};
 use super::entering;
 use super::parse::Arguments;
-use super::replying::Replying;
-use super::words::{is, shown};
+use super::words::is;
 use crate::access::Entrance;
 use crate::script::Scripts;
 
@@ -84,7 +83,7 @@ pub(super) fn hello(
     replies.bulk(b"proto");
     replies.integer(if version == Version::Two { 2 } else { 3 });
     replies.bulk(b"id");
-    replies.count(about.id);
+    replies.count(about.seat().arrival().id);
     for (key, value) in [("mode", mode), ("role", role)] {
         replies.bulk(key.as_bytes());
         replies.bulk(value.as_bytes());
@@ -101,90 +100,4 @@ pub(super) fn help(container: &'static str, replies: &mut Replies<'_>) {
     for line in lines {
         replies.simple(&line);
     }
-}
-
-const BAD_NAME: &str = "ERR Client names cannot contain spaces, newlines or special characters.";
-
-/// `CLIENT ID` and so on. CLIENT REPLY is recorded in `replying`.
-pub(super) fn client(
-    arguments: Arguments<'_>,
-    about: &mut About,
-    client: &str,
-    replying: &mut Replying,
-    replies: &mut Replies<'_>,
-) -> bool {
-    let what = arguments.get(1);
-    let says = |word| is(arguments.get(2), word);
-    let understood = if is(what, "ID") {
-        replies.count(about.id);
-        return true;
-    } else if is(what, "GETNAME") {
-        match about.name.as_slice() {
-            [] => replies.null(),
-            name => replies.bulk(name),
-        }
-        return true;
-    } else if is(what, "INFO") || is(what, "LIST") {
-        replies.verbatim(&client);
-        return true;
-    } else if is(what, "SETNAME") {
-        about.rename(arguments.get(2)).then_some(()).ok_or(BAD_NAME)
-    } else if is(what, "SETINFO") {
-        return set_info(arguments, about, replies);
-    } else if is(what, "REPLY") {
-        return reply(arguments.get(2), replying, replies);
-    } else {
-        (says("ON") || says("OFF")).then_some(()).ok_or("ERR syntax error")
-    };
-    match understood {
-        Ok(()) => replies.simple("OK"),
-        Err(error) => replies.error(error),
-    }
-    understood.is_ok()
-}
-
-/// `CLIENT SETINFO`: what the client's library says of itself.
-fn set_info(arguments: Arguments<'_>, about: &mut About, replies: &mut Replies<'_>) -> bool {
-    let (option, text) = (arguments.get(2), arguments.get(3));
-    let library = &mut about.library;
-    let (name, kept) = if is(option, "LIB-NAME") {
-        ("lib-name", &mut library.name)
-    } else if is(option, "LIB-VER") {
-        ("lib-ver", &mut library.version)
-    } else {
-        replies.error(&format!("ERR Unrecognized option '{}'", shown(option, 128)));
-        return false;
-    };
-    if !is_printable(text) {
-        replies.error(&format!("ERR {name} cannot contain spaces, newlines or special characters."));
-        return false;
-    }
-    *kept = text.to_vec();
-    replies.simple("OK");
-    true
-}
-
-/// Whether this is `CLIENT REPLY ON`, which always gets a reply.
-pub(super) fn asks_for_replies(arguments: Arguments<'_>) -> bool {
-    let words = ["CLIENT", "REPLY", "ON"];
-    arguments.len() == words.len() && arguments.iter().zip(words).all(|(argument, word)| is(argument, word))
-}
-
-/// `CLIENT REPLY ON|OFF|SKIP`: only ON gets a reply itself.
-fn reply(which: &[u8], replying: &mut Replying, replies: &mut Replies<'_>) -> bool {
-    let silent = *replying == Replying::Off;
-    if is(which, "ON") {
-        *replying = Replying::On;
-        replies.simple("OK");
-    } else if is(which, "OFF") {
-        *replying = Replying::Off;
-    } else if is(which, "SKIP") {
-        if !silent {
-            *replying = Replying::Skip;
-        }
-    } else {
-        replies.error("ERR syntax error");
-        return false;
-    }
-    true
 }

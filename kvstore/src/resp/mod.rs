@@ -2,14 +2,15 @@
 //!
 //! `parse` cuts a byte stream into requests, `plan` says what a request asks for (and what is wrong with it),
 //! `encoding` makes commands and queries of it, `printing` and `encode` print replies, and `connection` combines them
-//! for the session. `entering` has passwords and rights, `acl` the users, `transaction` collects the commands between MULTI and EXEC, `containers` has the subcommands,
+//! for the session. `entering` has passwords and rights, `acl` the users, `client` has what CLIENT tells and does, `transaction` collects the commands between MULTI and EXEC, `containers` has the subcommands,
 //! `described` what COMMAND tells of the table, `failover` and `topology` which servers clients are told about, and `sentinel`,
-//! `cluster` and `replication` how, `subscribing` has subscriptions and their messages, `replying` knows which replies are wanted, and `skip` skips a request that
+//! `cluster` and `replication` how, `subscribing` has subscriptions and their messages, `replying` knows which replies are wanted, `slow_log` shows the requests that have taken long, and `skip` skips a request that
 //! is too large.
 
 mod about;
 mod acl;
 mod acts;
+mod client;
 mod cluster;
 mod connection;
 mod containers;
@@ -33,6 +34,7 @@ mod sentinel;
 mod settings;
 mod site;
 mod skip;
+mod slow_log;
 mod subscribing;
 mod topology;
 mod transaction;

@@ -72,6 +72,11 @@ pub(super) enum Write {
 }
 
 impl Write {
+    /// Whether it may change something, or tell others of something. A transaction does if one of its commands does.
+    pub(super) fn changes_something(&self) -> bool {
+        !matches!(self, Write::Call { op: Op::EvalRo, .. } | Write::Script { op: Op::EvalRo, .. })
+    }
+
     /// Whether it carries the time. A transaction does if one of its commands does.
     pub(super) fn is_timed(&self) -> bool {
         matches!(self, Write::Call { timed: true, .. } | Write::Script { .. })
@@ -118,6 +123,8 @@ pub(super) enum Local {
     Acl,
     Command,
     Client,
+    /// A pause of all clients ends.
+    Unpause,
     /// Help on the subcommands of this command.
     Help(&'static str),
     ConfigGet,
@@ -137,6 +144,7 @@ pub(super) enum Local {
     Role,
     Wait,
     Sentinel,
+    SlowLog,
     Cluster,
     Asking,
     Subscribe(Topic),
@@ -146,6 +154,24 @@ pub(super) enum Local {
     Queued,
     /// Which of the scripts with these names are known.
     KnownScripts,
+}
+
+impl Local {
+    /// Whether it takes next to no time, so that nobody need look at a clock.
+    pub(super) fn is_quick(self) -> bool {
+        matches!(
+            self,
+            Local::Ping
+                | Local::Echo
+                | Local::Select(_)
+                | Local::Multi
+                | Local::Discard
+                | Local::Unwatch
+                | Local::Queued
+                | Local::ReadOnly(_)
+                | Local::Asking
+        )
+    }
 }
 
 pub(super) const NOT_AN_INTEGER: &str = "ERR value is not an integer or out of range";
@@ -272,14 +298,16 @@ fn understand_local(name: &'static str, local: table::Local, arguments: Argument
         Of::Auth if given > 2 => return SYNTAX,
         Of::Auth => Local::Auth,
         Of::Command if given == 0 => Local::Command,
-        Of::Command | Of::Client | Of::Cluster | Of::PubSub | Of::Sentinel => {
+        Of::Command | Of::Client | Of::Cluster | Of::PubSub | Of::Sentinel | Of::SlowLog => {
             match containers::check(name, arguments) {
                 Err(wrong) => return Plan::Refuse(wrong.into()),
                 Ok(()) if is(arguments.get(1), "HELP") => Local::Help(name),
                 Ok(()) if local == Of::Command => Local::Command,
+                Ok(()) if local == Of::Client && is(arguments.get(1), "UNPAUSE") => Local::Unpause,
                 Ok(()) if local == Of::Client => Local::Client,
                 Ok(()) if local == Of::Cluster => Local::Cluster,
                 Ok(()) if local == Of::PubSub => Local::PubSub,
+                Ok(()) if local == Of::SlowLog => Local::SlowLog,
                 Ok(()) => Local::Sentinel,
             }
         }

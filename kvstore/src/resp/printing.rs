@@ -23,7 +23,14 @@ pub(super) fn print(print: Print, reply: &Reply, replies: &mut Replies<'_>) {
         (Reply::Counted { value, .. }, _) => replies.integer(*value),
         (Reply::Failed(error), _) => replies.error(&format!("ERR {error}")),
         (Reply::Value(_) | Reply::Data(_) | Reply::Denied(_), _) => answer(reply, replies),
-        (Reply::Block(_) | Reply::Chosen { .. } | Reply::Entry(_), _) => {
+        (
+            Reply::Block(_)
+            | Reply::Chosen { .. }
+            | Reply::Entry(_)
+            | Reply::Again { .. }
+            | Reply::NotOnce(_),
+            _,
+        ) => {
             panic!("a command is not answered with {reply:?}")
         }
     }

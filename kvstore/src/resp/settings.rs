@@ -1,7 +1,7 @@
 //! CONFIG: settings by their names in Redis.
 //!
-//! Those of the state are changed through the log, alike on all servers. The others are in a server's file or have one value
-//! for ever, and CONFIG SET only takes the value that they have.
+//! Those of the state are changed through the log, alike on all servers. Those of the slow log are each server's own, until it
+//! stops. The others are in a server's file or have one value for ever, and CONFIG SET only takes the value that they have.
 
 use niagara_engine::Durability;
 
@@ -9,12 +9,16 @@ use super::encode::Replies;
 use super::parse::Arguments;
 use super::words::{is, shown};
 use crate::Database;
+use crate::clients::SlowLog;
 use crate::command::MAX_VALUE_BYTES;
+use crate::decimal::decimal;
 use crate::glob::Glob;
 use crate::notices::{NO_NOTICES, Notices};
 use crate::protocol::Engine;
 
 const NOTICES: &str = "notify-keyspace-events";
+const SLOWER_THAN: &str = "slowlog-log-slower-than";
+const SLOW_LOG_MOST: &str = "slowlog-max-len";
 
 pub(super) const REWRITE: &str = "ERR nothing is to be rewritten: what CONFIG SET changes is replicated, and the rest is in the server's file";
 
@@ -22,7 +26,7 @@ pub(super) const NOT_IN_A_TRANSACTION: &str =
     "ERR CONFIG SET failed - in a transaction, only notify-keyspace-events can be set";
 
 /// All settings, with their values.
-fn known(engine: &impl Engine) -> [(&'static str, String); 8] {
+fn known(engine: &impl Engine, slow_log: &SlowLog) -> [(&'static str, String); 10] {
     let keeps_a_log = engine.status().durability != Durability::Memory;
     [
         ("appendonly", if keeps_a_log { "yes" } else { "no" }.into()),
@@ -32,16 +36,23 @@ fn known(engine: &impl Engine) -> [(&'static str, String); 8] {
         (NOTICES, engine.reader().notices().letters()),
         ("proto-max-bulk-len", MAX_VALUE_BYTES.to_string()),
         ("save", String::new()),
+        (SLOWER_THAN, slow_log.slower_than().to_string()),
+        (SLOW_LOG_MOST, slow_log.most().to_string()),
         ("timeout", "0".into()),
     ]
 }
 
 /// `CONFIG GET pattern ..`: the patterns.
-pub(super) fn tell(patterns: Arguments<'_>, engine: &impl Engine, replies: &mut Replies<'_>) {
+pub(super) fn tell(
+    patterns: Arguments<'_>,
+    engine: &impl Engine,
+    slow_log: &SlowLog,
+    replies: &mut Replies<'_>,
+) {
     // No name is as long as the longest pattern.
     let patterns: Vec<Glob> =
         patterns.iter().filter_map(|pattern| Glob::new(&pattern.to_ascii_lowercase())).collect();
-    let known = known(engine);
+    let known = known(engine, slow_log);
     let is_asked = |name: &str| patterns.iter().any(|pattern| pattern.matches(name.as_bytes()));
     let found: Vec<_> = known.iter().filter(|(name, _)| is_asked(name)).collect();
     replies.map(found.len());
@@ -85,11 +96,51 @@ pub(super) fn check(pairs: Arguments<'_>) -> Result<Change, String> {
     }
 }
 
-/// `CONFIG SET name value ..` of settings that nobody can change: whether they have these values.
-pub(super) fn keep(pairs: Arguments<'_>, engine: &impl Engine, replies: &mut Replies<'_>) -> bool {
-    let known = known(engine);
+/// A setting of this server that can be changed, with its new value.
+enum Changed {
+    SlowerThan(i64),
+    SlowLogMost(usize),
+}
+
+/// What is to be changed; `None` if nobody can change that.
+fn changed(name: &[u8], value: &[u8]) -> Option<Result<Changed, String>> {
+    let number = |what: fn(i64) -> Option<Changed>, range: &str| {
+        decimal(value).and_then(what).ok_or_else(|| failed(name, &format!("argument must be {range}")))
+    };
+    if is(name, SLOWER_THAN) {
+        let range = "a number of microseconds, or -1 to note nothing";
+        Some(number(|number| (number >= -1).then_some(Changed::SlowerThan(number)), range))
+    } else if is(name, SLOW_LOG_MOST) {
+        let range = "between 0 and 9223372036854775807 inclusive";
+        Some(number(|number| usize::try_from(number).ok().map(Changed::SlowLogMost), range))
+    } else {
+        None
+    }
+}
+
+/// `CONFIG SET name value ..` of settings of this server. Those that nobody can change may be set to the values that they have.
+/// All are set, or none.
+pub(super) fn set(
+    pairs: Arguments<'_>,
+    engine: &impl Engine,
+    slow_log: &SlowLog,
+    replies: &mut Replies<'_>,
+) -> bool {
+    let known = known(engine, slow_log);
+    let mut changes = Vec::new();
     for at in (0..pairs.len()).step_by(2) {
         let (name, value) = (pairs.get(at), pairs.get(at + 1));
+        match changed(name, value) {
+            Some(Ok(change)) => {
+                changes.push(change);
+                continue;
+            }
+            Some(Err(wrong)) => {
+                replies.error(&wrong);
+                return false;
+            }
+            None => {}
+        }
         let Some((_, current)) = known.iter().find(|(known, _)| is(name, known)) else {
             let name = shown(name, 128);
             replies.error(&format!("ERR Unknown option or number of arguments for CONFIG SET - '{name}'"));
@@ -98,6 +149,12 @@ pub(super) fn keep(pairs: Arguments<'_>, engine: &impl Engine, replies: &mut Rep
         if !value.eq_ignore_ascii_case(current.as_bytes()) {
             replies.error(&failed(name, "can't set immutable config: the servers' files decide it"));
             return false;
+        }
+    }
+    for change in changes {
+        match change {
+            Changed::SlowerThan(microseconds) => slow_log.set_slower_than(microseconds),
+            Changed::SlowLogMost(most) => slow_log.set_most(most),
         }
     }
     replies.simple("OK");

@@ -28,11 +28,6 @@ impl RedisSite {
         RedisSite { address, own: own.map(|(_, address)| address.clone()), failover }
     }
 
-    /// Whether clients are told the address that they have connected to, since no other is known.
-    pub(crate) fn tells_local_addresses(&self) -> bool {
-        self.own.is_none()
-    }
-
     /// An error in the words that clients expect: those of a cluster know by CLUSTERDOWN that another node may answer.
     pub(super) fn worded<'t>(&self, error: &'t str) -> Cow<'t, str> {
         match error.strip_prefix("NOQUORUM ").filter(|_| self.failover.cluster) {
@@ -58,7 +53,7 @@ impl RedisSite {
 
     /// The servers, as this client is told about them.
     pub(super) fn told(&self, engine: &impl Engine, status: &Status, about: &About) -> Topology {
-        let local = || RedisAddress::from(about.local.unwrap_or(self.address));
+        let local = || RedisAddress::from(about.seat().arrival().local.unwrap_or(self.address));
         self.topology(engine, status, self.own.clone().unwrap_or_else(local))
     }
 

@@ -169,6 +169,11 @@ impl Conversation {
         called.iter().copied()
     }
 
+    /// Whether a command of the transaction may change something, or tell others of something.
+    pub(super) fn changes_something(&self) -> bool {
+        self.called().any(|op| !Spec::of(op).is_read() && !matches!(op, Op::EvalRo | Op::EvalShaRo))
+    }
+
     /// Bytes of the commands that wait for EXEC, and of watched keys.
     pub(super) fn held(&self) -> usize {
         let commands = self.transaction.as_ref().map_or(0, |transaction| transaction.commands.capacity());

@@ -12,10 +12,11 @@ use super::news::ClockNews;
 use super::place::Place;
 use super::writer::{Core, Share, Writer};
 use crate::Database;
-use crate::command::{self, Call, Command, Condition, Keys, Pairs};
-use crate::reply::{CommandError, Reply};
+use crate::command::{self, Call, Command, Condition, Keys, Once, Pairs};
+use crate::receipts::{self, Admitted, Receipt};
+use crate::reply::{CommandError, NotOnce, Reply};
 use crate::table::Op;
-use crate::users::Wanted;
+use crate::users::{Denied, Wanted};
 
 /// An advance removes so many keys at most, since everybody waits for it: about a millisecond. The rest is due again at
 /// once.
@@ -53,9 +54,52 @@ impl Kv {
                 (Caller { user: Some(user), called: called.collect(), ..caller }, command)
             }
             Command::In { database, command } => (Caller { database, ..caller }, command),
+            Command::Once(once) => return self.execute_once(caller, &once, share),
             command => return self.execute_for(&caller, command, share),
         };
         self.execute_command(caller, command::decode(command).expect("decode has checked it"), share)
+    }
+
+    /// Executes a command unless one with its key was executed lately, and keeps a receipt of it.
+    fn execute_once(&mut self, caller: Caller<'_>, once: &Once<'_>, share: Share<'_>) -> Reply {
+        let Once { until, key, request, command } = once;
+        let (caller, command) = innermost(caller, command);
+        // An answer shows what the user may have lost the right to see.
+        if let Some(denied) = self.denied_once(&caller, &command) {
+            return Reply::Denied(Box::new(denied));
+        }
+        let executed = self.map.clock();
+        let admitted = self.core.receipts.admit(key, request, *until, executed);
+        let reply = match admitted {
+            Admitted::New => {
+                let reply = self.execute_for(&caller, command, share);
+                if let Some(answer) = receipts::kept(&reply) {
+                    let position = self.core.versions.position();
+                    let receipt = Receipt { key: *key, request: *request, position, executed, answer };
+                    self.core.receipts.add(receipt);
+                }
+                reply
+            }
+            Admitted::Again(receipt) => Reply::Again {
+                position: receipt.position,
+                reply: receipts::shown(&receipt.answer).map(Box::new),
+            },
+            Admitted::Other => Reply::NotOnce(NotOnce::OtherRequest),
+            Admitted::Late => Reply::NotOnce(NotOnce::Late),
+            Admitted::Full => Reply::NotOnce(NotOnce::Full),
+        };
+        self.map.publish_receipts(self.core.receipts.size());
+        reply
+    }
+
+    /// Why the user may not do a command, or a part of it.
+    fn denied_once(&self, caller: &Caller<'_>, command: &Command<'_>) -> Option<Denied> {
+        let limited = self.map.directory.limited(caller.user)?;
+        let whole = limited.denied(&Wanted::command(command, caller.called.first().copied()));
+        whole.or_else(|| match command {
+            Command::Choice(choice) => Wanted::parts(choice).find_map(|part| limited.denied(&part)),
+            _ => None,
+        })
     }
 
     /// Executes a command of a user, or of the default one, who may have lost rights since a server took it.
@@ -87,7 +131,7 @@ impl Kv {
             Command::Look { key } => self.at_key(database, key, share, |one| one.look(key)),
             Command::SetUser { name, rules } => self.set_user(name, rules),
             Command::RemoveUsers { names } => self.remove_users(names),
-            Command::Timed { .. } | Command::By { .. } | Command::In { .. } => {
+            Command::Timed { .. } | Command::By { .. } | Command::In { .. } | Command::Once(_) => {
                 unreachable!("decode refuses one within another")
             }
             Command::Advance { time } => self.advance(time),
@@ -211,6 +255,17 @@ impl Kv {
         Reply::Data(write((map, core), shards, (caller.database, share), |writer| {
             calls::execute(writer, call)
         }))
+    }
+}
+
+/// Whose command it is, for which database, and what it does.
+fn innermost<'c>(caller: Caller<'c>, command: &'c [u8]) -> (Caller<'c>, Command<'c>) {
+    match command::decode(command).expect("decode has checked it") {
+        Command::By { user, called, command } => {
+            innermost(Caller { user: Some(user), called: called.collect(), ..caller }, command)
+        }
+        Command::In { database, command } => innermost(Caller { database, ..caller }, command),
+        command => (caller, command),
     }
 }
 

@@ -1,9 +1,11 @@
 //! Entries as the chunks of a snapshot carry them.
 //!
 //! ```text
-//! chunk    format u8 = 5 | life u64, 0 if it has no name | clock u64, 0 if it has not been set | notices | users | entry ..
+//! chunk    format u8 = 6 | life u64, 0 if it has no name | clock u64, 0 if it has not been set | notices | users | receipts |
+//!          entry ..
 //! notices  which ones of changes are sent: a bit for each letter of CONFIG SET notify-keyspace-events
 //! users    length | a line for each, as ACL LIST shows it; in one chunk, or in none if nobody has changed them
+//! receipts count | a part of all: number | key 16 u8 | request 16 u8 | position | executed, a time | answer length | answer
 //! entry    database | key length | value length | version: position, further | content type length |
 //!          content encoding length | deadline, 0 for none | key | value | content type | content encoding
 //! ```
@@ -11,11 +13,14 @@
 //! Life and clock are little-endian; other numbers are varints: LEB128 of at most 64 bits. Every chunk can be read
 //! by itself, and the order of chunks and entries means nothing. Equal entries have equal bytes.
 //!
-//! Clock and deadline are in milliseconds since 1970. Formats 1 to 4 can still be read. They send no notices, and all their
-//! entries are in database 0.
+//! The numbers of all receipts rise by one, in the order in which the requests were executed; an answer has
+//! [a format of its own](crate::receipts). Clock, deadline and times are in milliseconds since 1970. Formats 1 to 5 can still be
+//! read. They have no receipts; formats 1 to 4 send no notices, and all their entries are in database 0.
 //! Formats 1 to 3 have no users, formats 1 and 2 have neither clock nor deadlines, and format 1 has no life and no content types:
 //!
 //! ```text
+//! chunk    format u8 = 5 | life u64 | clock u64 | notices | users | entry ..
+//!
 //! chunk    format u8 = 4 | life u64 | clock u64 | users | entry ..
 //! entry    key length | value length | version: position, further | content type length | content encoding length |
 //!          deadline, 0 for none | key | value | content type | content encoding
@@ -30,6 +35,7 @@
 //! entry    key length | value length | version: position, further | key | value
 //! ```
 
+use bytes::Bytes;
 use niagara_engine::MalformedState;
 use niagara_planted::{self as planted, Bug};
 
@@ -37,13 +43,17 @@ use super::entry::Entry;
 use crate::command::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
 use crate::database::Spaces;
 use crate::notices::Notices;
+use crate::receipts::{Name, Receipt};
 use crate::varint::{NotAVarint, put_varint, take_varint};
 use crate::{Database, Description, Life, Version};
 
 /// The first byte of a chunk. Another layout gets another number, so that a snapshot is never misread.
-const FORMAT: u8 = 5;
+const FORMAT: u8 = 6;
 
-/// The layout before, without databases.
+/// The layout before, without receipts.
+const RECEIPTLESS_FORMAT: u8 = 5;
+
+/// An earlier layout, without databases.
 const UNDIVIDED_FORMAT: u8 = 4;
 
 /// An earlier layout, without users.
@@ -150,14 +160,39 @@ pub(super) fn users(chunk: &[u8]) -> Result<&[u8], MalformedState> {
     take_head(chunk).map(|head| head.users)
 }
 
-/// Begins a chunk, which has the users or nothing of them.
-pub(super) fn begin(chunk: &mut Vec<u8>, stamp: Stamp, users: &[u8]) {
+/// The receipts that a chunk holds, with their numbers.
+pub(super) fn receipts(chunk: &[u8]) -> Result<Vec<(u64, Receipt)>, MalformedState> {
+    let mut rest = take_head(chunk)?.receipts;
+    let mut receipts = Vec::new();
+    while !rest.is_empty() {
+        receipts.push(take_receipt(&mut rest)?);
+    }
+    Ok(receipts)
+}
+
+/// What a receipt takes in a chunk, at most.
+pub(super) fn receipt_bytes(receipt: &Receipt) -> usize {
+    2 * size_of::<Name>() + 4 * NUMBER_BYTES_MAX as usize + receipt.answer.len()
+}
+
+/// Begins a chunk, which has the users or nothing of them, and some receipts.
+pub(super) fn begin(chunk: &mut Vec<u8>, stamp: Stamp, users: &[u8], receipts: &[(u64, Receipt)]) {
     chunk.push(FORMAT);
     chunk.extend_from_slice(&stamp.life.map_or(0, Life::get).to_le_bytes());
     chunk.extend_from_slice(&stamp.clock.to_le_bytes());
     put_varint(chunk, stamp.notices.bits());
     put_varint(chunk, users.len() as u64);
     chunk.extend_from_slice(users);
+    put_varint(chunk, receipts.len() as u64);
+    for (number, Receipt { key, request, position, executed, answer }) in receipts {
+        put_varint(chunk, *number);
+        chunk.extend_from_slice(key);
+        chunk.extend_from_slice(request);
+        for number in [*position, *executed, answer.len() as u64] {
+            put_varint(chunk, number);
+        }
+        chunk.extend_from_slice(answer);
+    }
 }
 
 /// Appends an entry to a chunk.
@@ -181,18 +216,23 @@ struct Head<'c> {
     format: u8,
     stamp: Stamp,
     users: &'c [u8],
+    receipts: &'c [u8],
     rest: &'c [u8],
 }
 
 fn take_head(chunk: &[u8]) -> Result<Head<'_>, MalformedState> {
     match chunk.split_first() {
-        Some((&format @ BARE_FORMAT, rest)) => Ok(Head { format, stamp: Stamp::default(), users: &[], rest }),
+        Some((&format @ BARE_FORMAT, rest)) => {
+            Ok(Head { format, stamp: Stamp::default(), users: &[], receipts: &[], rest })
+        }
         Some((&format @ TIMELESS_FORMAT..=FORMAT, mut rest)) => {
             let life = Life::new(take_u64(&mut rest)?);
             let clock = if format == TIMELESS_FORMAT { 0 } else { take_u64(&mut rest)? };
-            let notices = if format == FORMAT { take_notices(&mut rest)? } else { Notices::default() };
+            let notices =
+                if format >= RECEIPTLESS_FORMAT { take_notices(&mut rest)? } else { Notices::default() };
             let users = if format >= UNDIVIDED_FORMAT { take_users(&mut rest)? } else { &[] };
-            Ok(Head { format, stamp: Stamp { life, clock, notices }, users, rest })
+            let receipts = if format == FORMAT { take_receipts(&mut rest)? } else { &[] };
+            Ok(Head { format, stamp: Stamp { life, clock, notices }, users, receipts, rest })
         }
         Some(_) => Err(MalformedState("a chunk has another format")),
         None => Err(MalformedState("a chunk is empty")),
@@ -209,6 +249,30 @@ fn take_users<'c>(rest: &mut &'c [u8]) -> Result<&'c [u8], MalformedState> {
     take_bytes(rest, length)
 }
 
+/// The bytes of all receipts of a chunk, checked.
+fn take_receipts<'c>(rest: &mut &'c [u8]) -> Result<&'c [u8], MalformedState> {
+    let count = take_number(rest)?;
+    let begin = *rest;
+    for _ in 0..count {
+        take_receipt(rest)?;
+    }
+    Ok(&begin[..begin.len() - rest.len()])
+}
+
+fn take_receipt(rest: &mut &[u8]) -> Result<(u64, Receipt), MalformedState> {
+    let number = take_number(rest)?;
+    let (key, request) = (take_name(rest)?, take_name(rest)?);
+    let (position, executed, length) = (take_number(rest)?, take_number(rest)?, take_number(rest)?);
+    let answer = Bytes::copy_from_slice(take_bytes(rest, length)?);
+    Ok((number, Receipt { key, request, position, executed, answer }))
+}
+
+fn take_name(rest: &mut &[u8]) -> Result<Name, MalformedState> {
+    let (name, tail) = rest.split_first_chunk().ok_or(CUT_SHORT)?;
+    *rest = tail;
+    Ok(*name)
+}
+
 fn take_u64(rest: &mut &[u8]) -> Result<u64, MalformedState> {
     let (bytes, tail) = rest.split_first_chunk().ok_or(CUT_SHORT)?;
     *rest = tail;
@@ -216,7 +280,8 @@ fn take_u64(rest: &mut &[u8]) -> Result<u64, MalformedState> {
 }
 
 fn take_entry<'c>(rest: &mut &'c [u8], format: u8) -> Result<SnapshotEntry<'c>, MalformedState> {
-    let database = if format == FORMAT { Database::new(take_number(rest)?) } else { Some(Database::FIRST) };
+    let database =
+        if format >= RECEIPTLESS_FORMAT { Database::new(take_number(rest)?) } else { Some(Database::FIRST) };
     let database = database.ok_or(MalformedState("a key is in a database that does not exist"))?;
     let key_length = take_number(rest)?;
     let value_length = take_number(rest)?;
@@ -271,12 +336,16 @@ mod tests {
         #[test]
         fn what_is_written_is_read(
             entries in vec((vec(any::<u8>(), 0..200), vec(any::<u8>(), 0..200), any::<(u64, u32)>(), "[a-z/]{0,9}", "[a-z]{0,4}", any::<u64>(), any::<u64>()), 0..20),
+            receipts in vec((any::<u64>(), any::<Name>(), any::<Name>(), any::<(u64, u64)>(), vec(any::<u8>(), 0..30)), 0..5),
             life: u64,
             clock: u64,
         ) {
             let mut chunk = Vec::new();
             let stamp = Stamp { life: Life::new(life), clock, notices: Notices::of_bits(clock % (1 << 13)).unwrap() };
-            begin(&mut chunk, stamp, b"");
+            let receipts: Vec<_> = receipts.into_iter().map(|(number, key, request, (position, executed), answer)| {
+                (number, Receipt { key, request, position, executed, answer: answer.into() })
+            }).collect();
+            begin(&mut chunk, stamp, b"", &receipts);
             let entries: Vec<_> = entries.iter().map(|(key, value, (position, further), content_type, content_encoding, deadline, database)| SnapshotEntry {
                 database: Database::new(database % 16).unwrap(),
                 key,
@@ -287,22 +356,24 @@ mod tests {
             }).collect();
             entries.iter().for_each(|entry| write_entry(&mut chunk, entry));
             prop_assert_eq!(Stamp::of(&chunk), Ok(stamp));
+            prop_assert_eq!(super::receipts(&chunk), Ok(receipts));
             prop_assert_eq!(snapshot_entries(&chunk).collect::<Result<Vec<_>, _>>(), Ok(entries));
         }
 
         #[test]
-        fn any_bytes_are_read_without_a_panic(mut bytes in vec(prop_oneof![0u8..5, any::<u8>()], 0..300), known: bool) {
+        fn any_bytes_are_read_without_a_panic(mut bytes in vec(prop_oneof![0u8..6, any::<u8>()], 0..300), known: bool) {
             if known && let Some(first) = bytes.first_mut() {
-                *first = BARE_FORMAT + *first % 5;
+                *first = BARE_FORMAT + *first % FORMAT;
             }
             let entries: Vec<_> = snapshot_entries(&bytes).collect();
+            let _ = super::receipts(&bytes);
             prop_assert!(entries.iter().rev().skip(1).all(Result::is_ok), "something follows an error");
         }
 
         #[test]
         fn a_chunk_that_is_cut_short_is_told_from_a_whole_one(value in vec(any::<u8>(), 0..300), cut in 1usize..300) {
             let mut chunk = Vec::new();
-            begin(&mut chunk, Stamp::default(), b"");
+            begin(&mut chunk, Stamp::default(), b"", &[]);
             let begun = chunk.len();
             let version = Version { position: u64::MAX, further: u32::MAX };
             let database = Database::new(15).unwrap();
@@ -319,7 +390,7 @@ mod tests {
         let version = Version { position: 1, further: 0 };
         for (key, value) in [(MAX_KEY_BYTES + 1, 0), (1, MAX_VALUE_BYTES + 1)] {
             let mut chunk = Vec::new();
-            begin(&mut chunk, Stamp::default(), b"");
+            begin(&mut chunk, Stamp::default(), b"", &[]);
             let (key, value) = (&vec![1; key][..], &vec![2; value][..]);
             write_entry(
                 &mut chunk,
@@ -342,7 +413,7 @@ mod tests {
         let long = [b'a'; crate::MAX_CONTENT_TYPE_BYTES + 1];
         for content_type in [long.as_slice(), b"a\r\nb"] {
             let mut chunk = Vec::new();
-            begin(&mut chunk, Stamp::default(), b"");
+            begin(&mut chunk, Stamp::default(), b"", &[]);
             let description = Description { content_type, content_encoding: b"" };
             write_entry(
                 &mut chunk,
@@ -384,13 +455,31 @@ mod tests {
         assert!(snapshot_entries(&[FORMAT + 1]).next().unwrap().is_err());
         assert!(snapshot_entries(&[]).next().unwrap().is_err());
         assert!(snapshot_entries(&[BARE_FORMAT]).next().is_none());
-        for (format, stamp) in
-            [(TIMELESS_FORMAT, 8), (USERLESS_FORMAT, 16), (UNDIVIDED_FORMAT, 17), (FORMAT, 18)]
-        {
+        for (format, stamp) in [
+            (TIMELESS_FORMAT, 8),
+            (USERLESS_FORMAT, 16),
+            (UNDIVIDED_FORMAT, 17),
+            (RECEIPTLESS_FORMAT, 18),
+            (FORMAT, 19),
+        ] {
             let chunk = [vec![format], vec![0; stamp]].concat();
             assert!(snapshot_entries(&chunk[..stamp]).next().unwrap().is_err());
             assert!(snapshot_entries(&chunk).next().is_none());
         }
+    }
+
+    /// A chunk as it was written before receipts.
+    #[test]
+    fn a_receiptless_chunk_is_read() {
+        let chunk = b"\x05\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x02\x01\x02\xac\x02\x07\0\0\x09kvw";
+        let entries: Result<Vec<_>, _> = snapshot_entries(chunk).collect();
+        let version = Version { position: 300, further: 7 };
+        let (database, description, deadline) = (Database::new(2).unwrap(), Description::NONE, Some(9));
+        assert_eq!(
+            entries.unwrap(),
+            [SnapshotEntry { database, key: b"k", value: b"vw", version, description, deadline }]
+        );
+        assert_eq!(super::receipts(chunk), Ok(Vec::new()));
     }
 
     /// A chunk as the release before wrote it.

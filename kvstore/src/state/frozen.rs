@@ -13,6 +13,7 @@ use super::tables::Tables;
 use super::view::View;
 use super::writer::SHARED_VALUE_BYTES;
 use crate::database::Spaces;
+use crate::receipts::{Receipt, Row};
 
 /// A view of a [`Kv`](super::Kv) at one position, to be written while the state keeps changing.
 ///
@@ -33,13 +34,15 @@ pub struct KvFrozen {
     stamp: Stamp,
     /// All users, as text, until a chunk has them.
     users: Vec<u8>,
+    /// The receipts that are still to be written.
+    receipts: Row,
     stamp_told: bool,
 }
 
 impl KvFrozen {
     /// The entries of the map that were last changed at `position` or before. No command at `position` may
     /// follow.
-    pub(super) fn new(map: Arc<Map>, position: u64, users: Vec<u8>) -> KvFrozen {
+    pub(super) fn new(map: Arc<Map>, position: u64, users: Vec<u8>, receipts: Row) -> KvFrozen {
         let view = Arc::new(View::new(position));
         map.freeze(&view);
         let stamp = Stamp { life: map.life(), clock: map.ordered_clock(), notices: map.notices() };
@@ -53,8 +56,21 @@ impl KvFrozen {
             spaces,
             stamp,
             users,
+            receipts,
             stamp_told,
         }
+    }
+
+    /// The receipts for the next chunk.
+    fn take_receipts(&mut self) -> Vec<(u64, Receipt)> {
+        let (mut taken, mut bytes) = (Vec::new(), 0);
+        while bytes < CHUNK_BYTES
+            && let Some(some) = self.receipts.take_some()
+        {
+            bytes += some.iter().map(|(_, receipt)| chunk::receipt_bytes(receipt)).sum::<usize>();
+            taken.extend(some);
+        }
+        taken
     }
 
     /// Walks on, over at most one table, and takes what was saved meanwhile; `false` if nothing is left.
@@ -135,7 +151,9 @@ fn copy_out(
 impl Frozen for KvFrozen {
     fn next_chunk(&mut self, chunk: &mut Vec<u8>) -> bool {
         let start = chunk.len();
-        chunk::begin(chunk, self.stamp, &std::mem::take(&mut self.users));
+        let receipts = self.take_receipts();
+        let is_needed = !self.stamp_told || !receipts.is_empty();
+        chunk::begin(chunk, self.stamp, &std::mem::take(&mut self.users), &receipts);
         let begun = chunk.len();
         while chunk.len() < start + CHUNK_BYTES {
             // A restored value of this size shares the chunk's memory, so it should have its own chunk.
@@ -146,7 +164,7 @@ impl Frozen for KvFrozen {
                 break;
             }
         }
-        if chunk.len() == begun && self.stamp_told {
+        if chunk.len() == begun && !is_needed {
             chunk.truncate(start);
         }
         self.stamp_told = true;

@@ -49,6 +49,8 @@ pub(super) struct Map {
     next_deadline: AtomicU64,
     /// Which notices of changes are sent.
     notices: AtomicU64,
+    /// How many receipts there are, and what they take in bytes.
+    receipts: [AtomicU64; 2],
     pub(super) news: News,
     /// The scripts that this server knows, which are no part of the state.
     pub(super) scripts: Scripts,
@@ -90,6 +92,7 @@ impl Map {
             clock: AtomicU64::new(0),
             next_deadline: AtomicU64::new(u64::MAX),
             notices: AtomicU64::new(0),
+            receipts: Default::default(),
             news: News::default(),
             scripts: Scripts::default(),
             hub: Arc::default(),
@@ -107,6 +110,17 @@ impl Map {
     /// asks for the spaces then.
     pub(super) fn place(&self, key: &[u8]) -> Place {
         Place(self.hasher.hash(key)).within(Space(0))
+    }
+
+    /// How many receipts there are, and what they take in bytes.
+    pub(super) fn receipts(&self) -> [u64; 2] {
+        [0, 1].map(|at: usize| self.receipts[at].load(Ordering::Relaxed))
+    }
+
+    /// Publishes that. Only the thread that executes commands calls it.
+    pub(super) fn publish_receipts(&self, (count, bytes): (usize, usize)) {
+        self.receipts[0].store(count as u64, Ordering::Relaxed);
+        self.receipts[1].store(bytes as u64, Ordering::Relaxed);
     }
 
     /// Where the databases are, as long as any shard is locked.

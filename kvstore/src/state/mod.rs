@@ -174,7 +174,8 @@ impl StateMachine for Kv {
     fn digest(&self) -> Option<u128> {
         let state = self.core.ledger.digest(self.map.life(), self.map.ordered_clock());
         let notices = digest::of_notices(self.core.notices);
-        Some(state.wrapping_add(notices).wrapping_add(self.core.users_digest))
+        let others = self.core.users_digest.wrapping_add(self.core.receipts.digest());
+        Some(state.wrapping_add(notices).wrapping_add(others))
     }
 
     fn apply(&mut self, position: GlobalPosition, commands: Commands<'_>, replies: &mut Vec<Reply>) {
@@ -202,7 +203,8 @@ impl StateMachine for Kv {
     fn freeze(&mut self) -> KvFrozen {
         self.core.versions.close();
         let users = self.map.directory.users().saved();
-        KvFrozen::new(Arc::clone(&self.map), self.core.versions.position(), users)
+        let receipts = self.core.receipts.row().clone();
+        KvFrozen::new(Arc::clone(&self.map), self.core.versions.position(), users, receipts)
     }
 
     fn restoring(reader: &KvReader) -> KvRestoring {
@@ -212,7 +214,7 @@ impl StateMachine for Kv {
     fn restore(&mut self, position: GlobalPosition, state: KvRestoring) -> Result<(), MalformedState> {
         let position = position.get();
         assert!(position >= self.core.versions.position(), "slots_rise: a restore does not lead back");
-        let Restored { stamp: Stamp { life, clock, notices }, users, contents, ledger } =
+        let Restored { stamp: Stamp { life, clock, notices }, users, receipts, contents, ledger } =
             state.finish(&self.map, position)?;
         if position > self.core.versions.position() {
             self.map.hub.lose();
@@ -221,6 +223,8 @@ impl StateMachine for Kv {
         self.map.set_life(life);
         self.put_users(Arc::new(users));
         self.map.move_clock(clock);
+        self.map.publish_receipts(receipts.size());
+        self.core.garbage.free(Box::new(std::mem::replace(&mut self.core.receipts, receipts)));
         self.core.notices = notices;
         self.map.publish_notices(notices);
         self.core.garbage.free(Box::new(self.map.replace_all(contents, &ledger)));

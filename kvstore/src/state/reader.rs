@@ -223,6 +223,11 @@ impl KvReader {
         self.map.sizes()
     }
 
+    /// How many requests with keys of their own are remembered, and about how much memory that takes in bytes.
+    pub(crate) fn receipts(&self) -> [u64; 2] {
+        self.map.receipts()
+    }
+
     /// The number of keys that will expire.
     pub fn expiring(&self) -> u64 {
         Database::all().map(|database| self.keys_of(database).1).sum()

@@ -13,6 +13,7 @@ use super::map::{Map, no_contents};
 use super::tables::Tables;
 use super::writer::kept;
 use crate::attributes::Describer;
+use crate::receipts::{self, Receipts};
 use crate::users::Users;
 
 /// A snapshot being read back into a [`Kv`](super::Kv), apart from what readers see.
@@ -28,6 +29,7 @@ pub struct KvRestoring {
     stamp: Option<Stamp>,
     /// All users, as text.
     users: Vec<u8>,
+    receipts: receipts::Restoring,
     describer: Describer,
 }
 
@@ -36,6 +38,7 @@ pub struct KvRestoring {
 pub(super) struct Restored {
     pub(super) stamp: Stamp,
     pub(super) users: Users,
+    pub(super) receipts: Receipts,
     /// The contents of all shards.
     pub(super) contents: Vec<Tables>,
     pub(super) ledger: Ledger,
@@ -46,7 +49,8 @@ impl KvRestoring {
         let describer = Describer::default();
         let ledger = Ledger::default();
         let users = Vec::new();
-        KvRestoring { map, shards: no_contents(), ledger, changed: 0, stamp: None, users, describer }
+        let (shards, receipts) = (no_contents(), receipts::Restoring::default());
+        KvRestoring { map, shards, ledger, changed: 0, stamp: None, users, receipts, describer }
     }
 
     /// The state at `position`.
@@ -65,7 +69,8 @@ impl KvRestoring {
         let users = if self.users.is_empty() { Some(Users::default()) } else { Users::parse(&self.users) };
         let users = users
             .ok_or(MalformedState("a user has a right that this release does not know: run a newer one"))?;
-        Ok(Restored { stamp, users, contents: self.shards, ledger: self.ledger })
+        let receipts = self.receipts.finish(position).map_err(MalformedState)?;
+        Ok(Restored { stamp, users, receipts, contents: self.shards, ledger: self.ledger })
     }
 }
 
@@ -80,6 +85,9 @@ impl Restoring for KvRestoring {
             return Err(MalformedState("users occur twice"));
         }
         self.users.extend_from_slice(users);
+        for (number, receipt) in chunk::receipts(chunk)? {
+            self.receipts.add(number, receipt);
+        }
         for entry in snapshot_entries(chunk) {
             let entry = entry?;
             let place = self.map.place(entry.key).within(self.ledger.spaces.of(entry.database));
@@ -100,6 +108,7 @@ impl Restoring for KvRestoring {
     fn digest(&self) -> Option<u128> {
         let Stamp { life, clock, notices } = self.stamp.unwrap_or_default();
         let entries = self.ledger.digest(life, clock);
-        Some(entries.wrapping_add(of_users(&self.users)).wrapping_add(of_notices(notices)))
+        let others = of_users(&self.users).wrapping_add(self.receipts.digest());
+        Some(entries.wrapping_add(others).wrapping_add(of_notices(notices)))
     }
 }

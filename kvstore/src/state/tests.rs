@@ -20,6 +20,7 @@ mod digest;
 mod expiry;
 mod messages;
 mod notices;
+mod once;
 mod scripts;
 mod users;
 

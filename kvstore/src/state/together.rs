@@ -169,6 +169,7 @@ fn execute_part(
         | Command::RemoveUsers { .. }
         | Command::Block(_)
         | Command::Choice(_)
+        | Command::Once(_)
         | Command::Advance { .. }
         | Command::KeepChanges
         | Command::AskClocks { .. }

@@ -21,6 +21,7 @@ use crate::database::Space;
 use crate::decimal::decimal;
 use crate::notices::{About, Notices};
 use crate::pubsub::{Staged, Topic};
+use crate::receipts::Receipts;
 use crate::reply::{CommandError, Reply};
 use crate::{Database, Description, StoredValue, Version};
 
@@ -40,6 +41,8 @@ pub(super) struct Core {
     pub(super) garbage: Garbage,
     /// Large values that were replaced or removed, to be freed when no shard is locked.
     pub(super) rubbish: Vec<Bytes>,
+    /// Which requests with keys of their own were executed lately.
+    pub(super) receipts: Receipts,
     /// The digest of all users; 0 if nobody has changed them.
     pub(super) users_digest: u128,
     /// Which notices of changes are sent.

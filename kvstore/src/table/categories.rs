@@ -131,7 +131,7 @@ impl Categories {
                 "FLUSHALL" | "FLUSHDB" | "RESTORE" | "SWAPDB" => KEYSPACE | WRITE | DANGEROUS,
                 "INFO" => DANGEROUS,
                 "KEYS" => KEYSPACE | READ | DANGEROUS,
-                "ROLE" | "SENTINEL" => ADMIN | DANGEROUS,
+                "ROLE" | "SENTINEL" | "SLOWLOG" => ADMIN | DANGEROUS,
                 "WAIT" => BLOCKING | CONNECTION,
                 _ => of_group(spec.group, spec.does),
             },
@@ -142,9 +142,9 @@ impl Categories {
     pub(crate) fn of_subcommand(command: &str, subcommand: &str) -> Categories {
         let is_harmless = match command {
             "ACL" => matches!(subcommand, "CAT" | "GENPASS" | "WHOAMI" | "HELP"),
-            "CLIENT" => !matches!(subcommand, "LIST" | "NO-EVICT"),
+            "CLIENT" => !matches!(subcommand, "KILL" | "LIST" | "NO-EVICT" | "PAUSE" | "UNBLOCK" | "UNPAUSE"),
             "CLUSTER" => !matches!(subcommand, "REPLICAS" | "SLAVES"),
-            "CONFIG" | "SENTINEL" => subcommand == "HELP",
+            "CONFIG" | "SENTINEL" | "SLOWLOG" => subcommand == "HELP",
             _ => true,
         };
         let group = match command {
@@ -206,7 +206,10 @@ mod tests {
             assert_eq!(names(command), categories, "{command}");
         }
         let of = |command, sub| Categories::of_subcommand(command, sub).names().collect::<Vec<_>>().join(" ");
-        assert_eq!(of("CLIENT", "LIST"), "admin slow dangerous connection");
+        for sub in ["KILL", "LIST", "NO-EVICT", "PAUSE", "UNBLOCK", "UNPAUSE"] {
+            assert_eq!(of("CLIENT", sub), "admin slow dangerous connection", "{sub}");
+        }
+        assert_eq!(of("CLIENT", "INFO"), "slow connection");
         assert_eq!(of("ACL", "SETUSER"), "admin slow dangerous");
         assert_eq!(of("ACL", "WHOAMI"), "slow");
     }

@@ -22,7 +22,7 @@ const KEY: Keys = Keys::FIRST;
 
 /// All commands, the most frequent first.
 #[rustfmt::skip]
-pub(crate) static COMMANDS: [Spec; 98] = [
+pub(crate) static COMMANDS: [Spec; 99] = [
     spec("GET", 2, KEY, Group::String, Read(Op::Get), ("1.0.0", "key", "Returns the value of a key.")),
     spec("SET", -3, KEY, Group::String, TimedWrite(Op::Set), ("1.0.0", "key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]", "Sets the value of a key, and when it expires.")),
     spec("INCR", 2, KEY, Group::String, Compact(Op::Incr), ("1.0.0", "key", "Adds one to the integer value of a key.")),
@@ -107,13 +107,14 @@ pub(crate) static COMMANDS: [Spec; 98] = [
     spec("SELECT", 2, NO, Group::Connection, By(Local::Select), ("1.0.0", "index", "Selects the database.")),
     spec("HELLO", -1, NO, Group::Connection, By(Local::Hello), ("6.0.0", "[protover [AUTH username password] [SETNAME clientname]]", "Selects the version of the protocol.")),
     spec("AUTH", -2, NO, Group::Connection, By(Local::Auth), ("1.0.0", "[username] password", "Gives the password.")),
-    spec("CLIENT", -2, NO, Group::Connection, By(Local::Client), ("2.4.0", "subcommand [argument ..]", "About this connection.")),
+    spec("CLIENT", -2, NO, Group::Connection, By(Local::Client), ("2.4.0", "subcommand [argument ..]", "About the connections of this server.")),
     spec("QUIT", -1, NO, Group::Connection, By(Local::Quit), ("1.0.0", "", "Closes the connection.")),
     spec("RESET", 1, NO, Group::Connection, By(Local::Reset), ("6.2.0", "", "Resets the connection.")),
     spec("ACL", -2, NO, Group::Server, By(Local::Acl), ("6.0.0", "subcommand [argument ..]", "Makes users, says what they may do, and who was refused.")),
     spec("COMMAND", -1, NO, Group::Server, By(Local::Command), ("2.8.13", "[subcommand [argument ..]]", "About the commands.")),
     spec("CONFIG", -2, NO, Group::Server, Write(Op::Config), ("2.0.0", "subcommand [argument ..]", "Shows settings, and changes those that all servers share.")),
     spec("INFO", -1, NO, Group::Server, By(Local::Info), ("1.0.0", "[section ..]", "About the server.")),
+    spec("SLOWLOG", -2, NO, Group::Server, By(Local::SlowLog), ("2.2.12", "subcommand [argument ..]", "Shows the requests that have taken long lately, on this server.")),
     spec("ROLE", 1, NO, Group::Server, By(Local::Role), ("2.8.12", "", "Tells the server's role, and who its replicas are.")),
     spec("WAIT", 3, NO, Group::Generic, By(Local::Wait), ("3.0.0", "numreplicas timeout", "Tells how many other servers hold this connection's writes for sure.")),
     spec("SENTINEL", -2, NO, Group::Sentinel, By(Local::Sentinel), ("2.8.4", "subcommand [argument ..]", "Tells which servers are up, as a sentinel does.")),

@@ -24,14 +24,22 @@ const ACL: Container = &[
 
 const CLIENT: Container = &[
     (("GETNAME", 0, 0), "the name of this connection"),
+    (("GETREDIR", 0, 0), "-1: no connection is told of what another one has read"),
     (("ID", 0, 0), "the id of this connection"),
     (("INFO", 0, 0), "about this connection"),
-    (("LIST", 0, 0), "about this connection; others are not shown"),
-    (("NO-EVICT", 1, 1), "(ON|OFF): accepted; connections are never evicted"),
+    (
+        ("KILL", 1, ANY),
+        "<ip:port> | (ID|ADDR|LADDR|TYPE|USER|SKIPME) <value> ...: disconnects clients of this server",
+    ),
+    (("LIST", 0, ANY), "[TYPE (NORMAL|PUBSUB|MASTER|REPLICA) | ID <id> ...]: the clients of this server"),
+    (("NO-EVICT", 1, 1), "(ON|OFF): whether others are disconnected first when memory is short"),
     (("NO-TOUCH", 1, 1), "(ON|OFF): accepted; reads never change what is kept of a key"),
+    (("PAUSE", 1, 2), "<milliseconds> [WRITE|ALL]: lets the clients of this server wait"),
     (("REPLY", 1, 1), "(ON|OFF|SKIP): whether replies are sent"),
     (("SETINFO", 2, 2), "(LIB-NAME|LIB-VER) <text>: says what client this is"),
     (("SETNAME", 1, 1), "<name>: names this connection"),
+    (("UNBLOCK", 1, 2), "<id> [TIMEOUT|ERROR]: 0: no command blocks its client"),
+    (("UNPAUSE", 0, 0), "ends a pause"),
     (("HELP", 0, 0), "this help"),
 ];
 
@@ -111,8 +119,15 @@ const SCRIPT: Container = &[
     (("HELP", 0, 0), "this help"),
 ];
 
+const SLOWLOG: Container = &[
+    (("GET", 0, 1), "[<count>]: the latest requests that have taken long: 10, or all for -1"),
+    (("LEN", 0, 0), "how many there are"),
+    (("RESET", 0, 0), "forgets them"),
+    (("HELP", 0, 0), "this help"),
+];
+
 /// All commands that have subcommands, with these.
-pub(crate) const CONTAINERS: [(&str, Container); 10] = [
+pub(crate) const CONTAINERS: [(&str, Container); 11] = [
     ("ACL", ACL),
     ("CLIENT", CLIENT),
     ("CLUSTER", CLUSTER),
@@ -123,6 +138,7 @@ pub(crate) const CONTAINERS: [(&str, Container); 10] = [
     ("PUBSUB", PUBSUB),
     ("SCRIPT", SCRIPT),
     ("SENTINEL", SENTINEL),
+    ("SLOWLOG", SLOWLOG),
 ];
 
 /// The subcommands of a command; most have none.

@@ -90,6 +90,10 @@ impl<'a> Wanted<'a> {
                 let command = command::decode(command).expect("decode has checked it");
                 Wanted::command(&command, called)
             }
+            Command::Once(once) => {
+                let command = command::decode(once.command).expect("decode has checked it");
+                Wanted::command(&command, called)
+            }
             // Servers propose these by themselves. What another command carries is asked for by itself.
             Command::NameLife { .. }
             | Command::Timed { .. }

@@ -87,6 +87,7 @@ fn last_key<'a>(command: &Command<'a>) -> Option<&'a [u8]> {
     match command {
         Command::Set { key, .. } | Command::Append { key, .. } | Command::IncrBy { key, .. } => Some(key),
         Command::MSet { pairs, .. } => pairs.clone().last().map(|(key, _)| key),
+        Command::Once(once) => last_key(&command::decode(once.command).ok()?),
         Command::Timed { command, .. } => last_key(&command::decode(command).ok()?),
         _ => None,
     }
@@ -119,6 +120,10 @@ fn encode(command: &Command<'_>) -> Vec<u8> {
         Command::In { database, command } => {
             command::encode_in(&mut out, *database);
             out.extend_from_slice(command);
+        }
+        Command::Once(once) => {
+            command::encode_once(&mut out, once.until, once.key, once.request);
+            out.extend_from_slice(once.command);
         }
         Command::SetUser { name, rules } => command::encode_set_user(&mut out, name, rules.clone()),
         Command::RemoveUsers { names } => command::encode_remove_users(&mut out, names.clone()),

@@ -35,6 +35,7 @@
 //! | `appends_are_kept.rs` | what was appended stays where it was put, once |
 //! | `scan_is_complete.rs` | a scan visits every key that exists throughout, once |
 //! | `expiry_is_in_time.rs` | a key that expires lasts as long as it was set to, whatever one clock shows, and then goes |
+//! | `executed_once.rs` | a request with a key of its own is executed once, however often it is sent |
 //! | `lost_right_is_lost.rs` | what is taken from a user is gone at every server |
 //! | `read_shows_its_state.rs` | a read shows the state of the moment that it is answered at |
 //!
@@ -50,6 +51,7 @@ mod delete_is_whole;
 mod drained_leads_nothing;
 mod election_safety;
 mod equal_states;
+mod executed_once;
 mod expiry_is_in_time;
 mod fifo_per_connection;
 mod followed_once;
@@ -86,6 +88,7 @@ pub use delete_is_whole::check_delete_is_whole;
 pub use drained_leads_nothing::check_drained_leads_nothing;
 pub use election_safety::ElectionSafety;
 pub use equal_states::check_equal_states;
+pub use executed_once::ExecutedOnce;
 pub use expiry_is_in_time::ExpiryIsInTime;
 pub use fifo_per_connection::{FIFO, FifoPerConnection, check_read_is_in_its_place};
 pub use followed_once::FollowedOnce;

@@ -36,6 +36,7 @@ pub const EXPECTED: &[(&str, &[&str])] = &[
             "links flap",
         ],
     ),
+    ("requests executed once", &["request executed once", "request told again what became of it"]),
     ("databases", &["key copied to another database", "databases exchanged or notices set"]),
     ("rights", &["right given", "right taken", "right used", "right missed"]),
     (

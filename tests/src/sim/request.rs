@@ -126,6 +126,8 @@ pub enum Request {
         /// The value.
         value: u64,
     },
+    /// Creates the key of this number, which nobody else names, as a request that is executed once, however often it is sent.
+    Once(u64),
     /// Is nobody in particular again.
     BecomeNobody,
     /// Does something in other databases than the first one, or to a setting of the state. What it is follows from the number.
@@ -163,6 +165,11 @@ pub fn stray_key(value: u64) -> String {
 /// A key that expires.
 pub fn expiring_key(number: u64) -> String {
     format!("due-{number}")
+}
+
+/// A key that is created by a request that is executed once.
+pub fn once_key(number: u64) -> String {
+    format!("once-{number}")
 }
 
 /// The bytes appended for a number.

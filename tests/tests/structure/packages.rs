@@ -21,7 +21,7 @@ const ROWS: &[&[&str]] = &[
     &["niagara-group"],
     &["niagara-engine"],
     &["niagara-client", "niagara-kvstore", "niagara-testing", "niagara-axum-example"],
-    &["niagara-load"],
+    &["niagara-load", "niagara-dorado-example"],
     &["niagara", "niagara-lab"],
     &["niagara-tests", "niagara-benches", "niagara-models"],
 ];

@@ -254,3 +254,74 @@ fn strangers_do_not_hear_the_password() {
 
     assert!(asked(stranger("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")).is_err());
 }
+
+/// A server that answers requests other than health checks in turn, and tells the keys of these.
+fn server_of_many(answers: Vec<String>) -> (Endpoint, JoinHandle<Vec<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = listener.local_addr().unwrap().to_string().parse().unwrap();
+    let thread = thread::spawn(move || {
+        let (mut answers, mut keys) = (answers.into_iter().peekable(), Vec::new());
+        while answers.peek().is_some() {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                request.push(byte[0]);
+            }
+            if request.starts_with(b"GET /healthz ") {
+                stream.write_all(HEALTHY.as_bytes()).unwrap();
+                continue;
+            }
+            let text = String::from_utf8(request).unwrap();
+            let key = text.lines().find_map(|line| line.strip_prefix("Idempotency-Key: "));
+            keys.push(key.unwrap_or("none").to_owned());
+            stream.write_all(answers.next().unwrap().as_bytes()).unwrap();
+        }
+        keys
+    });
+    (endpoint, thread)
+}
+
+#[test]
+fn a_write_is_sent_with_one_key_until_its_outcome_is_known() {
+    let (one, one_thread) = server_of_many(vec![error_reply(504), String::new(), error_reply(504)]);
+    let (other, other_thread) = server_of_many(vec![String::new(), error_reply(503), OK.into()]);
+    let cluster = Cluster::new([one, other]).timeout(TIMEOUT);
+    assert_eq!(cluster.put(b"k", b"").map(|written| written.position), Ok(7));
+    let keys = [one_thread.join().unwrap(), other_thread.join().unwrap()].concat();
+    assert_eq!(keys.len(), 6);
+    assert!(keys.iter().all(|key| key.len() == 32 && *key == keys[0]), "{keys:?}");
+    let (endpoint, thread) = server_of_many(vec![OK.into(), OK.into(), OK.into()]);
+    let cluster = Cluster::new([endpoint]);
+    cluster.put(b"k", b"").unwrap();
+    cluster.delete(b"k").unwrap();
+    let own = Request::on_key("PUT", b"k", "").header("idempotency-key", "own");
+    cluster.send(&own, Again::Once).unwrap();
+    let keys = thread.join().unwrap();
+    assert!(keys[0] != keys[1] && keys[2] == "none", "a header of the caller's own stays: {keys:?}");
+}
+
+#[test]
+fn a_write_waits_for_servers_that_have_just_started() {
+    let early = error_reply(503).replace(r#""error":"x""#, r#""error":"no_clock""#);
+    let body = early.split_once("\r\n\r\n").unwrap().1;
+    let early = format!("HTTP/1.1 503 X\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let (endpoint, thread) = server_of_many(vec![early.clone(), early.clone(), OK.into()]);
+    assert_eq!(Cluster::new([endpoint]).put(b"k", b"").map(|written| written.position), Ok(7));
+    let keys = thread.join().unwrap();
+    assert!(keys.iter().all(|key| *key == keys[0]));
+    let (endpoint, thread) = server_of_many(vec![early]);
+    let get = Request::on_key("GET", b"k", "");
+    let failed = Cluster::new([endpoint]).send(&get, Again::Harmless).unwrap_err();
+    assert!(matches!(failed, Failed::Refused(_)), "only what is executed once needs a clock");
+    thread.join().unwrap();
+}
+
+#[test]
+fn a_write_without_effect_is_not_tried_for_long() {
+    let begin = Instant::now();
+    let failed = Cluster::new([nobody(), nobody()]).put(b"k", b"").unwrap_err();
+    assert!(matches!(failed, Failed::Refused(tried) if tried.len() == 2));
+    assert!(begin.elapsed() < PATIENCE);
+}

@@ -104,15 +104,16 @@ impl<P: Protocol, L: Copy> Session<P, L> {
         output: &mut Output,
         turn: &mut Turn<'_, E>,
     ) {
+        let took = turn.now.saturating_duration_since(since);
         if P::is_request(&shape) {
             match outcome {
                 Outcome::Applied { .. } => {}
                 Outcome::Refused(_) => turn.tally.failed(P::WIRE, Failure::Refused),
                 Outcome::Unknown => turn.tally.failed(P::WIRE, Failure::Unknown),
             }
-            turn.tally.answered(P::WIRE, Work::Write, turn.now.saturating_duration_since(since));
+            turn.tally.answered(P::WIRE, Work::Write, took);
         }
-        self.protocol.answer(shape, outcome, output);
+        self.protocol.answer(shape, outcome, took, output);
     }
 
     fn answer_read<E: Engine<Lane = L>>(
@@ -132,8 +133,9 @@ impl<P: Protocol, L: Copy> Session<P, L> {
         if matches!(shown, Shown::Nothing(_)) {
             turn.tally.failed(P::WIRE, Failure::NoQuorum);
         }
-        turn.tally.answered(P::WIRE, Work::Read, turn.now.saturating_duration_since(since));
-        self.protocol.show(look, shown, output);
+        let took = turn.now.saturating_duration_since(since);
+        turn.tally.answered(P::WIRE, Work::Read, took);
+        self.protocol.show(look, shown, took, output);
     }
 
     /// Executes the read at the front, whose command was refused, or executed elsewhere, as an ordinary read. If

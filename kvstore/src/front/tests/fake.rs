@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use niagara_engine::{
-    Completion, Consistency, Detached, DetachedRead, Durability, GlobalPosition, NotAttached, Refused,
-    StateMachine, Status, Unknown,
+    Completion, Consistency, Detached, DetachedRead, Durability, GlobalPosition, NotAttached, NotChanged,
+    Refused, StateMachine, Status, Unknown,
 };
 use parking_lot::Mutex;
 
@@ -301,6 +301,10 @@ impl Engine for FakeEngine {
         *self.mood.lock() != Mood::Refuse(Refused::NoLeader)
     }
 
+    fn ask_for_groups(&self, _groups: u16) -> Result<(), NotChanged> {
+        Ok(())
+    }
+
     fn encode_metrics(&self, out: &mut String) {
         out.push_str("# EOF\n");
     }
@@ -378,6 +382,7 @@ fn describe(command: &[u8]) -> String {
         Ok(Command::In { database, command }) => {
             format!("in {}: {}", database.number(), describe(command))
         }
+        Ok(Command::Once(once)) => format!("once until {}: {}", once.until, describe(once.command)),
         Ok(Command::SetUser { name, rules }) => {
             let rules: Vec<_> = rules.map(text).collect();
             format!("set user {}: {}", text(name), rules.join(" "))

@@ -28,6 +28,7 @@ use parking_lot::Mutex;
 use super::fake::{FakeEngine, FakeServer, Mood};
 use crate::access::{Entrance, Guard, Names};
 use crate::changes::Lookout;
+use crate::clients::{Arrival, Clients};
 use crate::front::allowance::Allowance;
 use crate::front::budget::Level;
 use crate::front::metrics::Tally;
@@ -79,7 +80,11 @@ pub(super) fn redis_through(entrance: Entrance) -> RespConnection {
     let site = RedisSite::new(0, address(7002), Failover::default());
     let audience = Audience::new(Arc::default(), Arc::new(Nobody));
     let subscriber = Subscriber::new(Rc::new(RefCell::new(audience)), ORIGIN.number());
-    RespConnection::new(7, Some(address(40_000)), None, Rc::new(site), subscriber, entrance)
+    let (peer, local) = (Some(address(40_000)), Some(address(7002)));
+    let arrival = Arrival { id: 7, peer, local, file: 9, ..Arrival::default() };
+    let clients = Arc::new(Clients::new([Arc::new(Nobody) as Arc<dyn Wake>], 100, Instant::now()));
+    let member = clients.admit(arrival, Instant::now());
+    RespConnection::new(member, Rc::new(site), subscriber, entrance)
 }
 
 pub(super) fn http_through(entrance: Entrance) -> HttpConnection {

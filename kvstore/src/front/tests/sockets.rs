@@ -46,7 +46,7 @@ impl Server {
         Server { front_ends: front_ends.unwrap(), fake, mood, wakes }
     }
 
-    fn set(&self, mood: Mood) {
+    pub(super) fn set(&self, mood: Mood) {
         *self.mood.lock() = mood;
         for wake in &*self.wakes.lock() {
             wake.wake();
@@ -109,7 +109,7 @@ impl Client {
         self.line()
     }
 
-    fn exact(&mut self, length: usize) -> Vec<u8> {
+    pub(super) fn exact(&mut self, length: usize) -> Vec<u8> {
         let mut bytes = vec![0; length];
         self.0.read_exact(&mut bytes).unwrap();
         bytes

@@ -1,6 +1,7 @@
 //! How connections come to a thread: it accepts them, or the first thread hands them over.
 
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,6 +13,7 @@ use niagara_tls::Stream;
 
 use super::{FIRST_CONNECTION, Newcomer, Port, Worker};
 use crate::access::Entrance;
+use crate::clients::Arrival;
 use crate::front::addresses::Share;
 use crate::front::client_session::ClientSession;
 use crate::front::connection::Connection;
@@ -155,12 +157,20 @@ impl<E: Engine> Worker<E> {
                         ClientSession::Http(Session::new(http, origin))
                     }
                     Wire::Redis => {
-                        let id = self.common.next_id.fetch_add(1, Ordering::Relaxed);
-                        let asks = self.redis.tells_local_addresses();
-                        let local = if asks { stream.local_addr().ok() } else { None };
+                        let member = self.common.clients.admit(
+                            Arrival {
+                                id: self.common.next_id.fetch_add(1, Ordering::Relaxed),
+                                thread: self.number,
+                                connection: origin.number(),
+                                peer: Some(peer),
+                                local: stream.local_addr().ok(),
+                                file: stream.as_raw_fd(),
+                            },
+                            Instant::now(),
+                        );
                         let subscriber = Subscriber::new(Rc::clone(&self.audience), origin.number());
                         let site = Rc::clone(&self.redis);
-                        let redis = RespConnection::new(id, Some(peer), local, site, subscriber, entrance);
+                        let redis = RespConnection::new(member, site, subscriber, entrance);
                         ClientSession::Redis(Session::new(redis, origin))
                     }
                 };

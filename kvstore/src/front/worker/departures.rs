@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use niagara_tls::Stream;
 
-use super::{Common, SWEEP, Worker};
+use super::{Common, SWEEP, Worker, list};
 use crate::access::network_of;
 use crate::front::budget::Level;
 use crate::front::connection::{Connection, Overdue, PATIENCE, SHORT_PATIENCE, Untaken};
@@ -14,6 +14,7 @@ use crate::front::excess::{Holder, heaviest};
 use crate::front::limits::Place;
 use crate::front::listener::turn_away;
 use crate::front::metrics::{Closed, Crowd};
+use crate::front::token::Origin;
 use crate::protocol::{Engine, Wire};
 
 /// Why a connection is closed; `None`: everything was said.
@@ -46,6 +47,18 @@ impl<E: Engine> Worker<E> {
             && let Stream::Plain(socket) = connection.into_stream()
         {
             turn_away(socket, Wire::Http, Crowd::Server);
+        }
+    }
+
+    /// Closes the connections that somebody has killed.
+    pub(super) fn end_killed(&mut self) {
+        for number in self.common.clients.take_ended(self.number) {
+            let (origin, _) = Origin::of(number);
+            if let Some(connection) = self.table.get_exact(origin) {
+                connection.break_off();
+                list(&mut self.active, origin.index, connection);
+                self.common.metrics.closed_by_us(Wire::Redis, Closed::Killed);
+            }
         }
     }
 
@@ -88,14 +101,23 @@ impl<E: Engine> Worker<E> {
         if budget.level() < Level::Full || is_outdone {
             return Vec::new();
         }
-        let holders = self.table.iter().map(|(index, connection)| Holder {
+        let holder = |(index, connection): (u32, &Connection<E::Lane>)| Holder {
             index,
             held: connection.counted(),
             address: network_of(connection.address()),
             together: connection.held_by_address(),
-        });
+        };
         let share = budget.share(addresses.count());
-        heaviest(holders.filter(|holder| holder.together >= share), budget.excess())
+        let (spared, others): (Vec<_>, Vec<_>) =
+            self.table.iter().partition(|(_, connection)| connection.is_spared());
+        let [others, spared] = [others, spared].map(|connections| {
+            connections.into_iter().map(holder).filter(|holder| holder.together >= share).collect::<Vec<_>>()
+        });
+        let mut closed = heaviest(others.iter().copied(), budget.excess());
+        let freed: usize =
+            others.iter().filter(|holder| closed.contains(&holder.index)).map(|holder| holder.held).sum();
+        closed.extend(heaviest(spared.into_iter(), budget.excess().saturating_sub(freed)));
+        closed
     }
 
     /// Logs that clients are closed for one reason: one line, however many there are.
@@ -115,7 +137,7 @@ impl<E: Engine> Worker<E> {
             Closed::Memory => {
                 "held the most when the memory for requests and replies was used up (all_clients_mib)"
             }
-            Closed::Idle => return,
+            Closed::Idle | Closed::Killed => return,
         };
         tracing::warn!(
             clients = clients.len(),

@@ -6,12 +6,13 @@ use crate::http::chunked::{ChunkError, Chunked};
 use crate::http::fault::Fault;
 use crate::http::gate;
 use crate::http::head_error::HeadError;
+use crate::http::idempotency;
 use crate::http::parse::{self, Body};
 use crate::http::request::{Request, What};
 use crate::http::request_line::request_line;
 use crate::http::respond::Framing;
 use crate::http::rights;
-use crate::http::transaction;
+use crate::http::transaction::{self, Timed};
 use crate::http::{groups, leaders, members};
 use crate::protocol::{Foreign, Input};
 use crate::table::Op;
@@ -115,7 +116,9 @@ impl HttpConnection {
         };
         self.command.clear();
         if let What::Put { key, condition, description, lasts } = &request.what {
-            if lasts.is_some() {
+            if let Some(once) = &request.once {
+                idempotency::begin(&mut self.command, idempotency::name(self.entrance.user().name(), once));
+            } else if lasts.is_some() {
                 // The time is set when the whole command has arrived.
                 command::encode_time(&mut self.command, 0);
             }
@@ -186,8 +189,12 @@ impl HttpConnection {
         true
     }
 
-    /// Turns the body of a transaction into its command, if its user may do all of it.
+    /// Completes the command of a request whose body has arrived: turns that of a transaction into its command, if its user may do
+    /// all of it.
     fn understand_body(&mut self, mut request: Request) -> Request {
+        if let (What::Put { .. }, Some(_)) = (&request.what, &request.once) {
+            idempotency::complete(&mut self.command);
+        }
         if let What::Transaction { timed, .. } = &mut request.what {
             let body = std::mem::take(&mut self.command);
             let entrance = &self.entrance;
@@ -197,7 +204,13 @@ impl HttpConnection {
                 Ok(is_timed)
             });
             match allowed {
-                Ok(is_timed) => *timed = is_timed,
+                Ok(is_timed) => {
+                    *timed = is_timed;
+                    if let Some(once) = &request.once {
+                        let name = idempotency::name(self.entrance.user().name(), once);
+                        idempotency::wrap(&mut self.command, is_timed == Timed::Yes, name);
+                    }
+                }
                 Err(fault) => request.what = What::Fail(fault),
             }
         }

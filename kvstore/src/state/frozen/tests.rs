@@ -110,7 +110,7 @@ proptest! {
         let expected = kv.reader().entries();
         let mut frozen = kv.freeze();
         let mut chunk = vec![];
-        chunk::begin(&mut chunk, Stamp::default(), b"");
+        chunk::begin(&mut chunk, Stamp::default(), b"", &[]);
         let mut position = 3;
         for event in &events {
             match event {
@@ -182,7 +182,7 @@ fn each_entry_of_a_shard_is_walked_or_saved() {
         let expected = kv.reader().entries();
         let mut frozen = kv.freeze();
         let mut chunk = Vec::new();
-        chunk::begin(&mut chunk, Stamp::default(), b"");
+        chunk::begin(&mut chunk, Stamp::default(), b"", &[]);
         walk(&mut frozen, &mut chunk, 5 + walked);
         for key in &keys {
             set(&mut kv, 2, key, b"after");
@@ -310,7 +310,7 @@ fn keys_of_equal_place_are_walked_together() {
     let mut steps = Vec::new();
     loop {
         let mut chunk = Vec::new();
-        chunk::begin(&mut chunk, Stamp::default(), b"");
+        chunk::begin(&mut chunk, Stamp::default(), b"", &[]);
         let next = copy_out((&view, Spaces::default()), &tables, at, &mut chunk, 1, &mut Vec::new());
         steps.push(read(&chunk).len());
         match next {
@@ -413,7 +413,7 @@ fn a_life_without_keys_comes_back() {
 fn chunks_of_different_lives_are_no_state() {
     let [one, two] = [1, 2].map(|number| {
         let mut chunk = Vec::new();
-        chunk::begin(&mut chunk, Stamp { life: Life::new(number), ..Stamp::default() }, b"");
+        chunk::begin(&mut chunk, Stamp { life: Life::new(number), ..Stamp::default() }, b"", &[]);
         Bytes::from(chunk)
     });
     let mut restoring = Kv::restoring(&Kv::new().reader());

@@ -8,7 +8,7 @@ use super::{Call, Checks, Clients};
 use crate::Response;
 use crate::invariants::Broken;
 use crate::linearizability::{Condition, Input, Output};
-use crate::sim::request::{Request, Seen, fifo_key, name, number_of, version_of};
+use crate::sim::request::{Request, Seen, fifo_key, name, number_of, once_key, version_of};
 use crate::sim::sizes::{LENGTH_PART, number_in, text};
 
 /// The bytes of a request. A client that knows any version also knows the life of the state.
@@ -42,6 +42,11 @@ pub(super) fn bytes_of(request: &Request, life: Option<Life>) -> Vec<u8> {
             let query = if *weak { "?read=weak" } else { "" };
             without_body("GET", &format!("{}{query}", kv(&fifo_key(*connection))), None)
         }
+        Request::Once(number) => {
+            let key = once_key(*number);
+            let headers = [("If-None-Match", "*".into()), ("Idempotency-Key", key.clone())];
+            put(&key, headers, number.to_string().as_bytes(), Framing::of(*number))
+        }
         Request::Health => without_body("GET", "/healthz", None),
         other => unreachable!("HTTP has no words for {other:?}"),
     }
@@ -54,9 +59,9 @@ fn kv(key: &str) -> String {
 
 type Header = (&'static str, String);
 
-fn head_of(method: &str, target: &str, header: Option<Header>) -> String {
+fn head_of(method: &str, target: &str, headers: impl IntoIterator<Item = Header>) -> String {
     let mut head = format!("{method} {target} HTTP/1.1\r\nHost: simulated\r\n");
-    if let Some((name, value)) = header {
+    for (name, value) in headers {
         write!(head, "{name}: {value}\r\n").expect("strings grow");
     }
     head
@@ -84,8 +89,8 @@ impl Framing {
     }
 }
 
-fn put(key: &str, header: Option<Header>, body: &[u8], framing: Framing) -> Vec<u8> {
-    let head = head_of("PUT", &kv(key), header);
+fn put(key: &str, headers: impl IntoIterator<Item = Header>, body: &[u8], framing: Framing) -> Vec<u8> {
+    let head = head_of("PUT", &kv(key), headers);
     let length = format!("Content-Length: {}\r\n", body.len());
     match framing {
         Framing::Length => [format!("{head}{length}\r\n").as_bytes(), body].concat(),
@@ -167,6 +172,14 @@ impl Clients {
             Request::Fifo { .. } if matches!(response.status, 200 | 201) => {
                 checks.fresh.acknowledged(position);
                 self.acknowledge(client, call, checks)
+            }
+            Request::Once(number) => {
+                checks.coverage.count("request executed once");
+                if response.header("idempotency-replayed").is_some() {
+                    checks.coverage.count("request told again what became of it");
+                }
+                checks.fresh.acknowledged(position);
+                self.once.told(*number, response.status, position)
             }
             Request::Key { input: input @ (Input::Set { .. } | Input::Delete { .. }), .. } => {
                 checks.fresh.acknowledged(position);

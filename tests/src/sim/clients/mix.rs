@@ -6,6 +6,9 @@ use crate::sim::request::{KEYS, LONG_KEYS, Request};
 use crate::sim::sizes::{LENGTH_PART, SHARED_IN_PIPELINE};
 use crate::sim::swarm::MOST_DRAWS;
 
+/// How often a request is sent that is executed once.
+const ONCE_SENT: u64 = 4;
+
 /// A request, and behind every other write to the connection's own key a read of it.
 fn with_own_read(request: Request, may_be_weak: bool) -> impl Iterator<Item = Request> {
     let read = match request {
@@ -38,7 +41,9 @@ impl Clients {
                 let count = self.clients[client].chance.between(1, most);
                 let draw = |me: &mut Self, number| me.http_request(client, connection, number);
                 let requests = (0..count).map(|number| self.of_swarm(|me| draw(me, number)));
-                requests.flat_map(|request| with_own_read(request, true)).collect()
+                let requests: Vec<Request> =
+                    requests.flat_map(|request| with_own_read(request, true)).collect();
+                requests.into_iter().chain(self.about_once(client)).collect()
             }
         }
     }
@@ -224,6 +229,21 @@ impl Clients {
                 vec![Request::Become(user), Request::SetAsUser { user, value }, Request::BecomeNobody]
             }
         }
+    }
+
+    /// Sometimes a request that is executed once: each is sent several times, whatever became of it before, and through whichever
+    /// servers. These are drawn apart from all others.
+    fn about_once(&mut self, client: usize) -> Option<Request> {
+        let me = &mut self.clients[client];
+        if !self.has_once || !me.expiry_chance.one_in(2) {
+            return None;
+        }
+        let (number, left) = me.once.filter(|(_, left)| *left > 0).unwrap_or_else(|| {
+            self.next_once += 1;
+            (self.next_once, ONCE_SENT)
+        });
+        me.once = Some((number, left - 1));
+        Some(Request::Once(number))
     }
 
     /// Something in another database.

@@ -32,8 +32,8 @@ use super::sizes::Sizes;
 use super::swarm::Swarm;
 use crate::http::read_response;
 use crate::invariants::{
-    AckedIsApplied, AppendsAreKept, Broken, ExpiryIsInTime, LostRightIsLost, ReadIsFresh, ReadShowsItsState,
-    Scan, ScanIsComplete,
+    AckedIsApplied, AppendsAreKept, Broken, ExecutedOnce, ExpiryIsInTime, LostRightIsLost, ReadIsFresh,
+    ReadShowsItsState, Scan, ScanIsComplete,
 };
 use crate::linearizability::Operation;
 use crate::resp::read_value;
@@ -45,6 +45,9 @@ pub use told::look;
 
 /// One simulation in so many flushes everything.
 const FLUSHES: u64 = 8;
+
+/// One simulation in so many has requests that are executed once: those whose seed leaves this rest.
+const ONCE: (u64, u64) = (32, 21);
 
 /// One simulation in so many has users: those whose seed leaves this rest.
 const USERS: (u64, u64) = (16, 12);
@@ -72,6 +75,10 @@ pub struct Clients {
     has_users: bool,
     rights: LostRightIsLost,
     next_user: u64,
+    /// Whether some requests over HTTP are executed once, however often they are sent.
+    has_once: bool,
+    once: ExecutedOnce,
+    next_once: u64,
     /// The moment, in microseconds.
     now: u64,
     /// The life of the state, once a tag has named it.
@@ -108,6 +115,8 @@ struct Client {
     expiry_chance: Chance,
     /// The numbers of its keys that were set to expire.
     expiring: BTreeSet<u64>,
+    /// Its request that is executed once, and how often it is still to be sent.
+    once: Option<(u64, u64)>,
     /// The user whose rights it changes.
     changes: Option<u64>,
     /// Its connection was told that it is a user.
@@ -213,6 +222,9 @@ impl Clients {
             has_users: plan.seed % USERS.0 == USERS.1,
             rights: LostRightIsLost::default(),
             next_user: 0,
+            has_once: plan.seed % ONCE.0 == ONCE.1,
+            once: ExecutedOnce::default(),
+            next_once: 0,
             now: 0,
             life: None,
             tokens: BTreeMap::new(),
@@ -241,6 +253,7 @@ impl Clients {
                 walk: None,
                 expiry_chance: Chance::new(plan.seed ^ (number + 1) << 32),
                 expiring: BTreeSet::new(),
+                once: None,
                 changes: None,
                 is_user: false,
             });

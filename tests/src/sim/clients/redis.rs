@@ -75,7 +75,11 @@ pub(super) fn bytes_of(request: &Request) -> Vec<u8> {
         }
         Request::BecomeNobody => vec!["RESET".into()],
         Request::Elsewhere(number) => elsewhere(*number),
-        Request::Refresh { .. } | Request::AtLeast { .. } | Request::Weak { .. } | Request::Health => {
+        Request::Refresh { .. }
+        | Request::AtLeast { .. }
+        | Request::Weak { .. }
+        | Request::Once(_)
+        | Request::Health => {
             unreachable!("Redis has no words for it")
         }
     };

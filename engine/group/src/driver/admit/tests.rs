@@ -100,7 +100,7 @@ fn append_commands(batch: SubBatch) -> Message {
 
 /// Asks for an epoch with so many groups, and these members.
 fn append_end(members: &[u64], level: u32) -> Message {
-    let next = Terms { groups: 5, members: members.to_vec(), level };
+    let next = Terms { groups: 5, members: members.to_vec(), level, ..Terms::default() };
     let end = EpochEnd { epoch: Epoch::FIRST, next, request: 7 };
     append(|entry| (entry.context, entry.data) = encode_end(9, &end))
 }
