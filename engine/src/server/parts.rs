@@ -231,6 +231,7 @@ fn manager_config(config: &Config) -> SnapshotManagerConfig {
     SnapshotManagerConfig {
         cluster: config.cluster,
         groups: config.groups(),
+        members: config.servers(),
         in_memory: config.durability == Durability::Memory,
         write_rate: config.snapshot_write_rate,
         transfer_rate: config.snapshot_transfer_rate,

@@ -30,6 +30,8 @@ use crate::status::Digest;
 pub(crate) struct SnapshotManagerConfig {
     pub cluster: u128,
     pub groups: u16,
+    /// The servers of the cluster.
+    pub members: Vec<u64>,
     /// Whether snapshots are in memory rather than in files.
     pub in_memory: bool,
     /// Bytes per second at which a snapshot is written.
@@ -364,7 +366,8 @@ impl<S: StateMachine> SnapshotManager<S> {
     fn load(&mut self, now: Instant) {
         let identity = &self.share.identity;
         let mark = |id| if planted::is(Bug::ReceivedNotMarked) { Ok(()) } else { identity.received(id) };
-        match self.receiver.load(self.config.cluster, self.config.groups, &mut self.store, mark) {
+        let owner = (self.config.cluster, self.config.groups);
+        match self.receiver.load(owner, &self.config.members, &mut self.store, mark) {
             Ok(None) => {}
             Ok(Some(Received { header, state })) => {
                 tracing::info!(

@@ -13,7 +13,7 @@ use super::fetch::{Fetch, FetchStep};
 use super::header::Header;
 use super::reader::SnapshotReader;
 use super::signals::Need;
-use super::store::{SnapshotStore, check_owner};
+use super::store::{SnapshotStore, check_members, check_owner};
 use super::wire::Transfer;
 use crate::frozen::Restoring;
 use crate::identity::IdentityError;
@@ -206,14 +206,16 @@ impl<R: Restoring> SnapshotReceiver<R> {
     /// received with `mark`, then names and keeps it.
     pub fn load(
         &mut self,
-        cluster: u128,
-        groups: u16,
+        (cluster, groups): (u128, u16),
+        members: &[u64],
         store: &mut SnapshotStore,
         mark: impl FnOnce(u128) -> Result<(), IdentityError>,
     ) -> Result<Option<Received<R>>, SnapshotError> {
         let Some(mut loading) = self.loading.take() else { return Ok(None) };
         let id = loading.id;
-        let read = check_owner(&loading.reader, cluster, groups).and_then(|()| loading.step());
+        let owned = check_owner(&loading.reader, cluster, groups)
+            .and_then(|()| check_members(&loading.reader, members));
+        let read = owned.and_then(|()| loading.step());
         match read {
             Ok(true) => {
                 let header = Arc::clone(loading.reader.header());

@@ -295,3 +295,20 @@ pub(crate) fn check_owner(reader: &SnapshotReader, cluster: u128, groups: u16) -
         expected: words(cluster, groups),
     })
 }
+
+/// Whether a snapshot of another server is of a cluster with these members. This server would make the groups of the epoch as it
+/// says.
+pub(crate) fn check_members(reader: &SnapshotReader, members: &[u64]) -> Result<(), SnapshotError> {
+    let sorted = |members: &[u64]| {
+        let mut members = members.to_vec();
+        members.sort_unstable();
+        members
+    };
+    let (found, expected) = (sorted(&reader.header().record().terms.members), sorted(members));
+    if found == expected {
+        return Ok(());
+    }
+    let words = |members: Vec<u64>| format!("with the members {members:?}");
+    let path = reader.path().to_owned();
+    Err(SnapshotError::Foreign { path, found: words(found), expected: words(expected) })
+}
