@@ -151,7 +151,7 @@ impl Joining<'_> {
         }
         let Config { cluster, .. } = self.config;
         let mark = |id| self.identity.received(id);
-        match self.receiver.load(*cluster, self.config.groups(), &mut self.store, mark) {
+        match self.receiver.load((*cluster, self.config.groups()), None, &mut self.store, mark) {
             Ok(Some(received)) => {
                 let position = received.header.position();
                 tracing::info!(%position, from = received.header.server, "the cluster's state has been received");

@@ -96,7 +96,7 @@ impl<S: StateMachine> ServerParts<S> {
             clock: environment.clock.clone(),
             identity: Arc::clone(&identity),
         };
-        let manager = SnapshotManager::new(manager_config(config), share, store, files);
+        let manager = SnapshotManager::new(manager_config(config, &chain), share, store, files);
         let stores = groups.iter().map(|group| group.store.clone()).collect();
         let chain_so_far = chain_until(&chain, first.epoch);
         let sequencer = sequencer(
@@ -257,12 +257,13 @@ fn sequencer<S: StateMachine>(
     )
 }
 
-fn manager_config(config: &Config) -> SnapshotManagerConfig {
+fn manager_config(config: &Config, known: &Chain) -> SnapshotManagerConfig {
     // An answer takes a moment; a sender's restart takes about an election timeout.
     let election = config.tick * config.election_ticks;
     SnapshotManagerConfig {
         cluster: config.cluster,
         groups: config.groups(),
+        known: known.clone(),
         in_memory: config.durability == Durability::Memory,
         write_rate: config.snapshot_write_rate,
         transfer_rate: config.snapshot_transfer_rate,

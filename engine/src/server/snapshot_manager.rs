@@ -12,7 +12,7 @@ use bytes::Bytes;
 use niagara_log::Files;
 use niagara_net::Event;
 use niagara_sequencer::compaction_point;
-use niagara_sequencer::epoch::{Cut, Epoch, Record};
+use niagara_sequencer::epoch::{Chain, Cut, Epoch, Record};
 
 use crate::clock::Clock;
 use crate::identity::Identity;
@@ -34,6 +34,8 @@ const SNAPSHOTS: u32 = 0;
 pub(crate) struct SnapshotManagerConfig {
     pub cluster: u128,
     pub groups: u16,
+    /// The epochs that the server knew at its start.
+    pub known: Chain,
     /// Whether snapshots are in memory rather than in files.
     pub in_memory: bool,
     /// Bytes per second at which a snapshot is written.
@@ -408,7 +410,8 @@ impl<S: StateMachine> SnapshotManager<S> {
     fn load(&mut self, now: Instant) {
         let identity = &self.share.identity;
         let mark = |id| if planted::is(Bug::ReceivedNotMarked) { Ok(()) } else { identity.received(id) };
-        match self.receiver.load(self.config.cluster, self.config.groups, &mut self.store, mark) {
+        let owner = (self.config.cluster, self.config.groups);
+        match self.receiver.load(owner, Some(&self.config.known), &mut self.store, mark) {
             Ok(None) => {}
             Ok(Some(Received { header, state })) => {
                 tracing::info!(

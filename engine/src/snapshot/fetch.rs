@@ -1,7 +1,7 @@
 //! The receiving side of a transfer: collects another server's file piece by piece, and resumes after
 //! interruptions.
 
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -112,6 +112,14 @@ impl Fetch {
             }
             Err(_) => (files.create(&path).map_err(SnapshotError::io("create the part", &path))?, 0),
         };
+        // A sender may say anything, and the disk is needed for more than its file.
+        let dir = path.parent().expect("a part stands in a directory");
+        let free =
+            files.free_bytes(dir).map_err(SnapshotError::io("measure the room for the part", &path))?;
+        if bytes - received > free {
+            let full = io::Error::from(io::ErrorKind::StorageFull);
+            return Err(SnapshotError::io("find room for the part", &path)(full));
+        }
         self.stage = FetchStage::Receiving(Receiving {
             id,
             bytes,

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use niagara_log::Files;
-use niagara_sequencer::epoch::{Cut, Epoch};
+use niagara_sequencer::epoch::{Chain, Cut, Epoch};
 
 use super::error::SnapshotError;
 use super::fetch::{Fetch, FetchStep};
 use super::header::Header;
 use super::reader::SnapshotReader;
 use super::signals::Need;
-use super::store::{SnapshotStore, check_owner};
+use super::store::{SnapshotStore, check_chain, check_owner};
 use super::wire::Transfer;
 use crate::frozen::Restoring;
 use crate::identity::IdentityError;
@@ -203,17 +203,20 @@ impl<R: Restoring> SnapshotReceiver<R> {
     }
 
     /// Reads a little more of a received file. When all of it has been read and checked, records it as
-    /// received with `mark`, then names and keeps it.
+    /// received with `mark`, then names and keeps it. It has to be of this cluster, and of one that went through the epochs
+    /// that are `known`.
     pub fn load(
         &mut self,
-        cluster: u128,
-        groups: u16,
+        (cluster, groups): (u128, u16),
+        known: Option<&Chain>,
         store: &mut SnapshotStore,
         mark: impl FnOnce(u128) -> Result<(), IdentityError>,
     ) -> Result<Option<Received<R>>, SnapshotError> {
         let Some(mut loading) = self.loading.take() else { return Ok(None) };
         let id = loading.id;
-        let read = check_owner(&loading.reader, cluster, groups).and_then(|()| loading.step());
+        let owned = check_owner(&loading.reader, cluster, groups)
+            .and_then(|()| known.map_or(Ok(()), |known| check_chain(&loading.reader, known)));
+        let read = owned.and_then(|()| loading.step());
         match read {
             Ok(true) => {
                 let header = Arc::clone(loading.reader.header());

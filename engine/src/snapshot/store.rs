@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use niagara_log::Files;
-use niagara_sequencer::epoch::{Cut, Epoch};
+use niagara_sequencer::epoch::{Chain, Cut, Epoch, Link, Record};
 
 use super::error::SnapshotError;
 use super::header::Header;
@@ -299,4 +299,18 @@ pub(crate) fn check_owner(reader: &SnapshotReader, cluster: u128, groups: u16) -
         found: words(header.cluster, header.layout().groups()),
         expected: words(cluster, groups),
     })
+}
+
+/// Whether a snapshot of another server is of a cluster that has gone through the epochs that this server knows. It would make
+/// the groups of the newest one as the snapshot says.
+pub(crate) fn check_chain(reader: &SnapshotReader, known: &Chain) -> Result<(), SnapshotError> {
+    let found = &reader.header().chain;
+    let differs = found.links().iter().zip(known.links()).find(|(found, known)| found.hash != known.hash);
+    let Some((found, known)) = differs else { return Ok(()) };
+    let words = |link: &Link| {
+        let Record { epoch, terms, .. } = &link.record;
+        format!("with {} groups of the members {:?} in epoch {epoch}", terms.groups, terms.members)
+    };
+    let path = reader.path().to_owned();
+    Err(SnapshotError::Foreign { path, found: words(found), expected: words(known) })
 }

@@ -5,12 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use niagara_log::{Files, MemoryFiles};
-use niagara_sequencer::epoch::{Cut, Epoch};
+use niagara_log::{Files, MemoryFiles, SystemFiles};
+use niagara_sequencer::epoch::{Chain, Cut, Epoch, Terms};
 
 use super::fetch::{Fetch, FetchStep};
 use super::header::tests::header;
 use super::sender::SnapshotSender;
+use super::store::check_chain;
 use super::*;
 
 const CHUNKS: [&[u8]; 3] = [b"first", b"the second one", b"3"];
@@ -175,6 +176,41 @@ fn a_snapshot_of_another_cluster_or_number_of_groups_is_refused() {
         let refused = store.restore_newest(cluster, groups, |_| Ok(()));
         assert!(matches!(refused, Err(SnapshotError::Foreign { .. })), "{cluster:#x}, {groups}");
     }
+}
+
+#[test]
+fn a_received_snapshot_is_of_a_cluster_with_the_same_past() {
+    let files = MemoryFiles::default();
+    let mut store = store(&files);
+    write(&mut store, 1);
+    let reader = SnapshotReader::open(&files, &store.newest().unwrap().path).unwrap();
+    let terms =
+        |members: &[u64]| Terms { groups: 2, members: members.to_vec(), level: 1, ..Terms::default() };
+    let mut later = Chain::genesis(terms(&[1, 2])).unwrap();
+    assert!(check_chain(&reader, &later).is_ok());
+    later.extend(9, terms(&[1, 2, 3])).unwrap();
+    assert!(check_chain(&reader, &later).is_ok(), "one that is behind");
+    for others in [&[1, 2, 3][..], &[1], &[1, 3]] {
+        let other = Chain::genesis(terms(others)).unwrap();
+        assert!(matches!(check_chain(&reader, &other), Err(SnapshotError::Foreign { .. })), "{others:?}");
+    }
+}
+
+/// A server that offers more than there can be fills no disk.
+#[test]
+fn a_file_that_there_is_no_room_for_is_not_fetched() {
+    let dir = tempfile::tempdir().unwrap();
+    let snapshots = dir.path().join("snapshots");
+    std::fs::create_dir(&snapshots).unwrap();
+    let store = SnapshotStore::open(Arc::new(SystemFiles), snapshots).unwrap();
+    let (now, cut) = (Instant::now(), Cut { epoch: Epoch::FIRST, round: 7 });
+    let (mut fetch, _) = Fetch::new(now, (1, cut), 0, (Duration::from_secs(1), 100));
+    let offered = fetch.offered(now, (9, cut, u64::MAX >> 1), &store, &SystemFiles);
+    let Err(SnapshotError::Io { source, .. }) = offered else { panic!("{offered:?}") };
+    assert_eq!(source.kind(), std::io::ErrorKind::StorageFull);
+    let mut asked = Vec::new();
+    fetch.requests(now, &mut asked);
+    assert!(asked.is_empty(), "{asked:?}");
 }
 
 /// A file travels in pieces, whatever is lost on the way, and the transfer resumes when the receiver

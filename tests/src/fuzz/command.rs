@@ -88,7 +88,9 @@ fn last_key<'a>(command: &Command<'a>) -> Option<&'a [u8]> {
         Command::Set { key, .. } | Command::Append { key, .. } | Command::IncrBy { key, .. } => Some(key),
         Command::MSet { pairs, .. } => pairs.clone().last().map(|(key, _)| key),
         Command::Once(once) => last_key(&command::decode(once.command).ok()?),
-        Command::Timed { command, .. } => last_key(&command::decode(command).ok()?),
+        Command::Timed { command, .. } | Command::By { command, .. } | Command::In { command, .. } => {
+            last_key(&command::decode(command).ok()?)
+        }
         _ => None,
     }
 }

@@ -1,7 +1,9 @@
 //! What the corpus of the driver begins with: the states that a replica can be in, and for each of them what ought not to come.
 
 use bytes::Bytes;
+use niagara_group::epoch_end::encode_end;
 use niagara_group::wire::Wire;
+use niagara_sequencer::epoch::{Epoch, EpochEnd, Terms};
 use raft::eraftpb::{Entry, Message, MessageType};
 
 use super::seeds::named;
@@ -42,7 +44,18 @@ pub fn driver() -> Vec<(String, Vec<u8>)> {
     seeds
 }
 
-/// Messages that no correct server sends.
+/// An entry that asks for another epoch.
+fn end(groups: u16, members: Vec<u64>) -> Entry {
+    let end = EpochEnd {
+        epoch: Epoch::FIRST,
+        next: Terms { groups, members, level: 1, ..Terms::default() },
+        request: 7,
+    };
+    let (context, data) = encode_end(1, &end);
+    Entry { term: 1, context, data, ..Entry::default() }
+}
+
+/// Messages that no correct server sends, and ends of epochs.
 fn wrong() -> Vec<(&'static str, Message)> {
     let of = |msg_type| Message { msg_type, from: 2, to: 1, term: 1, ..Message::default() };
     let append = of(MessageType::MsgAppend);
@@ -69,7 +82,13 @@ fn wrong() -> Vec<(&'static str, Message)> {
             "beyond-without-term",
             Message { index: 900, entries: vec![entry(b"", b"")].into(), ..append.clone() },
         ),
-        ("broken-commands", Message { entries: vec![broken].into(), ..append }),
+        ("broken-commands", Message { entries: vec![broken].into(), ..append.clone() }),
+        ("end", Message { entries: vec![end(3, vec![1, 2, 3])].into(), ..append.clone() }),
+        ("end-for-strangers", Message { entries: vec![end(3, vec![1, 2, 9])].into(), ..append.clone() }),
+        (
+            "end-with-too-many-groups",
+            Message { entries: vec![end(u16::MAX, vec![1, 2, 3])].into(), ..append },
+        ),
         (
             "long-question",
             Message {
