@@ -81,6 +81,10 @@ fn groups_change_under_all_faults() {
 /// Seeds within which each planted bug has to be found.
 #[cfg(feature = "planted-bugs")]
 const ENOUGH: u64 = 600;
+/// Those that show in clusters of any state machine. The simulator of the store finds more of them.
+#[cfg(feature = "planted-bugs")]
+const FOUND_HERE: &[niagara_planted::Bug] =
+    &[niagara_planted::Bug::EpochEndForgottenByReads, niagara_planted::Bug::SessionsBeginAnew];
 
 /// Each checker is proved by the bug that it is for.
 #[cfg(feature = "planted-bugs")]
@@ -88,10 +92,10 @@ const ENOUGH: u64 = 600;
 fn planted_bugs_of_epochs_are_found() {
     use std::panic::catch_unwind;
 
-    use niagara_planted::{self as planted, Bug};
+    use niagara_planted as planted;
 
     let mut missed = Vec::new();
-    for bug in Bug::EPOCHS {
+    for bug in FOUND_HERE {
         let found = (0..ENOUGH).find(|seed| {
             planted::plant(Some(*bug));
             let simulated = catch_unwind(|| simulate(*seed));

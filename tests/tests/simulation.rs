@@ -17,6 +17,13 @@ const SEEDS: std::ops::Range<u64> = 0..60;
 /// Seeds that have failed once, or fail with a bug put back, with what was wrong then. When plans come to be drawn otherwise,
 /// seeds change their meaning: then look for others, with the bug planted.
 const FAILED_ONCE: &[(u64, &str)] = &[
+    (1294, "a group's thread stayed awake for commands in lanes that had gone on to the next epoch"),
+    (
+        212,
+        "the leaders of an ended epoch handed their groups to and fro: its merge never comes to what is void",
+    ),
+    (1212, "a log stayed on disk of an epoch that a snapshot led beyond while its logs were being made"),
+    (5130, "logs stayed on disk of epochs that a start from a received snapshot had not opened"),
     (
         910_741_101_327,
         "a candidate that had not heard of an early election deposed its winner, and nobody stood again until an \

@@ -73,7 +73,8 @@ impl Placement {
     /// Whether to campaign at once in the group of a new epoch, of which nobody has been leader: a quorum is connected, so it
     /// has the group. Writes wait for that, and do not wait for a tick.
     pub fn begins(&mut self, term: u64) -> bool {
-        let quorum = (self.peers + 1) / 2 + 1;
+        let voters = self.peers + 1;
+        let quorum = voters / 2 + 1;
         let now = self.is_new && term == 0 && self.wanted && self.connected.len() + 1 >= quorum;
         self.is_new &= !now && term == 0;
         now
