@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use niagara_log::Durability;
 use niagara_net::Plain;
-use niagara_sequencer::epoch::{Chain, Terms};
+use niagara_sequencer::epoch::{Chain, MAX_MEMBERS, Terms};
 use niagara_tls::Mutual;
 
 use crate::members::EpochView;
@@ -236,6 +236,8 @@ pub enum ConfigError {
     Unfit(String),
 }
 
+const _: () = assert!(MAX_MEMBERS <= niagara_net::MAX_MEMBERS, "all members fit into a greeting");
+
 /// The feature level of a new cluster.
 pub(crate) const FIRST_LEVEL: u32 = 1;
 
@@ -343,8 +345,8 @@ impl Config {
                 niagara_sequencer::MAX_GROUPS
             ));
         }
-        if self.members.len() > niagara_net::MAX_MEMBERS {
-            return fail(format!("a cluster has at most {} servers", niagara_net::MAX_MEMBERS));
+        if self.members.len() > MAX_MEMBERS {
+            return fail(format!("a cluster has at most {} servers", MAX_MEMBERS));
         }
         for (i, member) in self.members.iter().enumerate() {
             if member.server == 0 {

@@ -5,8 +5,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::thread;
 use std::time::Duration;
 
-use niagara_net::MAX_MEMBERS;
-use niagara_sequencer::epoch::{Chain, Contact, Refused, Terms};
+use niagara_sequencer::epoch::{Chain, Contact, MAX_MEMBERS, Refused, Terms};
 
 use super::epochs::{NotChanged, asks};
 use super::handle::Client;

@@ -6,6 +6,9 @@ use super::lanes::lanes_after;
 use super::record::{ChainHash, Contact, Epoch, Record, Terms};
 use crate::layout::{GlobalPosition, MAX_BASE, MAX_GROUPS, MAX_PLACE};
 
+/// The most servers in a cluster.
+pub const MAX_MEMBERS: usize = 64;
+
 /// A record, and the hash of the chain up to it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Link {
@@ -44,6 +47,10 @@ pub enum Refused {
     Groups(u16),
     /// There are no members.
     NoMembers,
+    /// There are more than [`MAX_MEMBERS`] members.
+    TooManyMembers(usize),
+    /// A member has the id 0.
+    NoId,
     /// A member is named twice.
     MemberTwice(u64),
     /// A server with this id was a member before. It may have forgotten how it voted, or the others may have: a server that
@@ -69,6 +76,10 @@ impl fmt::Display for Refused {
                 write!(f, "{groups} groups are not possible: choose 1 to {MAX_GROUPS}")
             }
             Refused::NoMembers => write!(f, "a cluster needs at least one member"),
+            Refused::TooManyMembers(count) => {
+                write!(f, "{count} servers are too many: a cluster has at most {MAX_MEMBERS}")
+            }
+            Refused::NoId => write!(f, "server ids start at 1"),
             Refused::MemberTwice(id) => write!(f, "server {id} is named twice"),
             Refused::MemberAgain(id) => {
                 write!(
@@ -186,6 +197,12 @@ fn check_alone(terms: &Terms) -> Result<(), Refused> {
     if members.is_empty() {
         return Err(Refused::NoMembers);
     }
+    if members.len() > MAX_MEMBERS {
+        return Err(Refused::TooManyMembers(members.len()));
+    }
+    if members.contains(&0) {
+        return Err(Refused::NoId);
+    }
     let mut sorted = members.clone();
     sorted.sort_unstable();
     if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -221,6 +238,8 @@ mod tests {
             (terms(0, &[1]), Refused::Groups(0)),
             (terms(MAX_GROUPS + 1, &[1]), Refused::Groups(MAX_GROUPS + 1)),
             (terms(1, &[]), Refused::NoMembers),
+            (terms(1, &[0, 1]), Refused::NoId),
+            (terms(1, &(1..=65).collect::<Vec<_>>()), Refused::TooManyMembers(65)),
             (terms(1, &[1, 4, 1]), Refused::MemberTwice(1)),
             (terms(1, &[1, 2, 3]), Refused::MemberAgain(3)),
             (Terms { level: 0, ..terms(1, &[1]) }, Refused::LowerLevel { now: 1, next: 0 }),

@@ -44,7 +44,7 @@ mod record;
 mod retirement;
 
 pub use catch_up::{may_feed, may_install, must_be_told};
-pub use chain::{Chain, Link, Refused};
+pub use chain::{Chain, Link, MAX_MEMBERS, Refused};
 pub use cut::Cut;
 pub use ends::{Ending, EpochEnd, NotEnding};
 pub use held::{OnDisk, gap_below, is_held};
