@@ -12,7 +12,7 @@ use eventually::eventually;
 use niagara_engine::internals::example::Counter;
 use niagara_engine::{
     Config, Consistency, Durability, Engine, EngineState, Listeners, Member, MemberView, MembersChange,
-    NotChanged,
+    NotChanged, Recovery,
 };
 
 fn start(config: &Config) -> Engine<Counter> {
@@ -264,4 +264,39 @@ fn what_cannot_be_is_refused() {
     stranger.join = Some(client.epoch());
     let refused = Engine::start(stranger, Counter::default()).unwrap_err().to_string();
     assert!(refused.contains("server 9 is no member"), "{refused}");
+}
+
+/// Of members 1, 3 and 4, the first is lost with all that it knew.
+#[test]
+fn a_cluster_whose_members_have_changed_is_recovered() {
+    let dir = tempfile::tempdir().unwrap();
+    for snapshot_entries in [1000, 15] {
+        let dir = dir.path().join(snapshot_entries.to_string());
+        let mut configs = configs(3, Durability::Os, &dir);
+        configs.iter_mut().for_each(|config| config.snapshot_entries = snapshot_entries);
+        let mut engines: Vec<_> = configs.iter().map(start).collect();
+        have_quorum(&engines.iter().collect::<Vec<_>>());
+        write(&engines[0], 20);
+        let four = newcomer(4, &configs[0], &dir);
+        let replaced = MembersChange { leave: vec![2], come: vec![contact(&four)] };
+        change(&engines.iter().collect::<Vec<_>>(), &replaced);
+        engines.push(come(&four, &engines[0]));
+        engines.remove(1).stop();
+        have_quorum(&engines.iter().collect::<Vec<_>>());
+        write(&engines[0], 20);
+        engines.into_iter().for_each(Engine::stop);
+
+        let left = [&configs[2], &four].map(|config| config.data_dir.clone());
+        let recovery = Recovery::open(&left).unwrap();
+        let found = recovery.found();
+        assert!(found.is_complete(), "{found:?}");
+        assert_eq!((&found.members[..], found.missing()), (&[1, 3, 4][..], vec![1]));
+        let mut new = Config::local(1, 1).unwrap();
+        fit(&mut new[0], Durability::Os, &dir.join("new"));
+        recovery.run(&new, Counter::default(), &mut |_| ()).unwrap();
+        let engine = start(&new[0]);
+        have_quorum(&[&engine]);
+        assert_eq!(count(&engine), 40);
+        engine.stop();
+    }
 }

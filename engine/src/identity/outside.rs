@@ -46,6 +46,11 @@ pub(crate) fn look(dir: &Path, files: &dyn Files) -> Result<Option<Testimony>, I
     } else {
         None
     };
+    // A server that was to join and has not has acknowledged nothing.
+    if record.joins && record.epochs.is_none() {
+        return Ok(None);
+    }
+    let newest = record.epochs.as_ref().map(|(chain, _)| super::sorted(&chain.newest().record.terms.members));
     let mut starts: BTreeMap<_, _> =
         record.peers.iter().map(|(server, met)| (*server, met.incarnation)).collect();
     starts.insert(record.server, record.incarnation);
@@ -53,7 +58,7 @@ pub(crate) fn look(dir: &Path, files: &dyn Files) -> Result<Option<Testimony>, I
         cluster: record.cluster,
         server: record.server,
         groups: record.groups,
-        members: record.members.unwrap_or_else(|| starts.keys().copied().collect()),
+        members: newest.or(record.members).unwrap_or_else(|| starts.keys().copied().collect()),
         durability: record.durability,
         clean: record.clean,
         doubt,

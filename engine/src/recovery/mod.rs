@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use niagara_log::{EntryId, Files, SystemFiles};
 use niagara_sequencer::GlobalPosition;
-use niagara_sequencer::epoch::{Chain, Epoch};
+use niagara_sequencer::epoch::{Chain, Epoch, Record};
 
 pub use error::RecoveryError;
 pub use found::{Found, FoundDirectory, FoundGroup, FoundSnapshot};
@@ -106,6 +106,8 @@ impl Recovery {
         let base = newest_snapshot(&sources, &mut found)?;
         let chain = longest_chain(&sources, base.as_deref())?;
         let first = base.as_ref().map_or(Epoch::FIRST, |base| base.cut().epoch);
+        found.members.clone_from(&chain.newest().record.terms.members);
+        found.members.sort_unstable();
         let mut terms = Vec::new();
         for record in chain.links().iter().map(|link| &link.record).filter(|record| record.epoch >= first) {
             let base = base.as_ref().filter(|base| base.cut().epoch == record.epoch);
@@ -114,7 +116,7 @@ impl Recovery {
                 let logs = sources.iter().map(|source| source.log((record.epoch, group), entry));
                 let logs = logs.collect::<Result<Vec<_>, _>>()?;
                 terms.push(logs.iter().map(|log| log.term).chain([entry.term]).max().unwrap_or(0));
-                let mut looked = look_at_group((record.epoch, group), entry, &sources, &logs)?;
+                let mut looked = look_at_group(record, group, entry, &sources, &logs)?;
                 if chain.last_round(record.epoch).is_some() {
                     // Whoever went on held all of it, committed. What is above the end is void.
                     looked.uncertain = 0;
@@ -177,7 +179,9 @@ fn check_belong_together(sources: &[Source]) -> Result<(), RecoveryError> {
                 format!("one is of cluster {:032x}, the other of {:032x}", one.cluster, another.cluster);
             return differ(first, what);
         }
-        if (&one.members, one.groups) != (&another.members, another.groups) {
+        // After a change, the chains of epochs are compared.
+        let is_first_epoch = one.epochs.is_none() && another.epochs.is_none();
+        if is_first_epoch && (&one.members, one.groups) != (&another.members, another.groups) {
             return differ(first, "their servers, or numbers of groups, are not the same".into());
         }
         if let Some(same) = servers.insert(another.server, other) {
@@ -196,7 +200,7 @@ fn longest_chain(sources: &[Source], base: Option<&Header>) -> Result<Chain, Rec
         let chain = chain?;
         if longest.links().iter().zip(chain.links()).any(|(one, other)| one != other) {
             let one = sources[0].dir.clone();
-            let what = "their clusters went through different numbers of groups".to_owned();
+            let what = "their clusters went through different epochs".to_owned();
             return Err(RecoveryError::Differ { one, other: source.dir.clone(), what });
         }
         if chain.links().len() > longest.links().len() {
@@ -218,6 +222,7 @@ fn account_of(sources: &[Source]) -> Result<Found, RecoveryError> {
     };
     Ok(Found {
         cluster: first.testimony.cluster,
+        // Replaced by those of the newest epoch, when that is known.
         members: first.testimony.members.clone(),
         directories: sources.iter().map(directory).collect(),
         snapshot: None,
@@ -250,7 +255,8 @@ fn newest_snapshot(sources: &[Source], found: &mut Found) -> Result<Option<Arc<H
 
 /// Chooses what to continue a group from.
 fn look_at_group(
-    (epoch, group): (Epoch, u16),
+    record: &Record,
+    group: u16,
     base: EntryId,
     sources: &[Source],
     logs: &[FoundLog],
@@ -269,15 +275,22 @@ fn look_at_group(
         }
     };
     let committed = logs.iter().map(|log| log.committed).chain([base.index]).max().unwrap_or(0);
-    let channel = channel_of(epoch, usize::from(group) - 1);
-    let is_whole =
-        |(log, source): (&FoundLog, &Source)| log.flaw.is_none() && source.testimony.doubt.is_none();
+    let channel = channel_of(record.epoch, usize::from(group) - 1);
+    let is_whole = |(log, source): (&FoundLog, &Source)| {
+        let is_member = record.is_member(source.testimony.server);
+        is_member && log.flaw.is_none() && source.testimony.doubt.is_none()
+    };
     let flaw = |(log, source): (&FoundLog, &Source)| {
         log.flaw.as_ref().map(|flaw| format!("{}: {flaw}", source.log_dir(channel).display()))
     };
     Ok(FoundGroup {
-        epoch: epoch.get(),
+        epoch: record.epoch.get(),
         group,
+        members: record.terms.members.clone(),
+        is_held: logs
+            .iter()
+            .zip(sources)
+            .any(|pair| is_whole(pair) && pair.1.has_started(record.epoch.next())),
         from,
         floor: from.map_or(base, |from| copies[from].floor),
         last: from.map_or(base, |from| copies[from].last),

@@ -12,6 +12,7 @@ use niagara_sequencer::epoch::{Chain, Epoch, Marks, Sealed};
 
 use super::Recovery;
 use super::error::{RecoveryError, io};
+use super::source::Source;
 use crate::config::{Config, Member};
 use crate::identity::{self, random};
 use crate::outcome::Consistency;
@@ -52,13 +53,15 @@ impl Replay<'_> {
 
     /// The server continues as one of those that are left, since only members have lanes.
     fn config(&self) -> Config {
-        let first = &self.recovery.sources[0].testimony;
+        let Recovery { sources, found, .. } = self.recovery;
+        let is_member = |source: &&Source| found.members.contains(&source.testimony.server);
+        let first = &sources.iter().find(is_member).unwrap_or(&sources[0]).testimony;
         let member = |server: &u64| Member {
             server: *server,
             addresses: vec![ANYWHERE.to_owned()],
             transfer: ANYWHERE.to_owned(),
         };
-        let mut config = Config::new(first.cluster, first.server, first.members.iter().map(member).collect());
+        let mut config = Config::new(first.cluster, first.server, found.members.iter().map(member).collect());
         config.groups = Some(first.groups);
         (config.data_dir, config.durability) = (self.dir.clone(), Durability::Os);
         config.alone = true;

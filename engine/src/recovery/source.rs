@@ -76,9 +76,15 @@ impl Source {
     }
 
     /// Whether the server took part in an epoch. If not, it has acknowledged nothing there.
-    fn has_started(&self, epoch: Epoch) -> bool {
+    pub fn has_started(&self, epoch: Epoch) -> bool {
         let marks = self.testimony.epochs.as_ref().map_or_else(Marks::founder, |(_, marks)| marks.clone());
         marks.newest_started().is_some_and(|newest| newest >= epoch)
+    }
+
+    /// Whether the server was a member in an epoch, as far as it knew.
+    fn is_member_in(&self, epoch: Epoch) -> bool {
+        let Some((chain, _)) = &self.testimony.epochs else { return true };
+        chain.get(epoch).is_none_or(|link| link.record.is_member(self.testimony.server))
     }
 
     pub fn log_dir(&self, channel: u32) -> PathBuf {
@@ -89,6 +95,9 @@ impl Source {
     pub fn log(&self, (epoch, group): (Epoch, u16), base: EntryId) -> Result<FoundLog, RecoveryError> {
         let channel = channel_of(epoch, usize::from(group) - 1);
         let dir = self.log_dir(channel);
+        if !self.is_member_in(epoch) {
+            return Ok(FoundLog::not_begun());
+        }
         if self.list(&dir)?.is_none() {
             return Ok(if self.has_started(epoch) { FoundLog::missing() } else { FoundLog::not_begun() });
         }

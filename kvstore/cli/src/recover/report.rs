@@ -172,7 +172,7 @@ fn groups(found: &Found) -> Table {
             grouped(group.last.index),
             grouped(group.committed),
             grouped(group.uncertain),
-            format!("{} of {}", group.whole, found.members.len()),
+            format!("{} of {}", group.whole, group.members.len()),
         ];
         table.row(has_epochs.then(|| group.epoch.to_string()).into_iter().chain(cells));
     }
