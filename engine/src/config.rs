@@ -346,7 +346,7 @@ impl Config {
             ));
         }
         if self.members.len() > MAX_MEMBERS {
-            return fail(format!("a cluster has at most {} servers", MAX_MEMBERS));
+            return fail(format!("a cluster has at most {MAX_MEMBERS} servers"));
         }
         for (i, member) in self.members.iter().enumerate() {
             if member.server == 0 {
