@@ -125,24 +125,6 @@ fn simulate(seed: u64) -> Result<u32, Failure> {
         }
         before = now;
     }
-    if std::env::var_os("DEBUGTRACE").is_some() {
-        let _ = simulation.settle();
-        for server in simulation.servers() {
-            eprintln!(
-                "{server}: {:?} out {} runs {}",
-                simulation.epoch(server).map(|e| (e.number, e.members, e.groups)),
-                simulation.is_out(server),
-                simulation.is_running(server)
-            );
-        }
-        for line in simulation.trace().lines().filter(|line| {
-            !line.contains("acknowledges")
-                && !line.contains("answers a read")
-                && !line.contains("not know about")
-        }) {
-            eprintln!("{line}");
-        }
-    }
     simulation.settle()?;
     simulation.check_equal()?;
     let members = newest(&simulation).expect("somebody runs").members;
@@ -188,7 +170,8 @@ fn planted_bugs_of_members_are_found() {
 
     use niagara_planted::{self as planted, Bug};
 
-    for bug in Bug::MEMBERS {
+    let more = std::env::var("NIAGARA_MORE_BUGS").map_or(&[][..], |_| Bug::EPOCHS_NOT_FOUND);
+    for bug in Bug::MEMBERS.iter().chain(more) {
         let found = (0..ENOUGH).find(|seed| {
             planted::plant(Some(*bug));
             let simulated = catch_unwind(|| simulate(*seed));
@@ -196,6 +179,6 @@ fn planted_bugs_of_members_are_found() {
             !matches!(simulated, Ok(Ok(_)))
         });
         println!("{bug:?} is found by seed {found:?}");
-        assert!(found.is_some(), "{bug:?} is not found within {ENOUGH} seeds");
+        assert!(found.is_some() || more.contains(bug), "{bug:?} is not found within {ENOUGH} seeds");
     }
 }

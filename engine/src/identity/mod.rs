@@ -74,6 +74,8 @@ pub(crate) struct Identity {
     boot: String,
     place: Option<RecordFile>,
     record: Mutex<Record>,
+    /// The newest segment of each log that is being made for the next epoch, by channel: recorded when all are there.
+    making: Mutex<BTreeMap<u32, u64>>,
 }
 
 #[derive(Debug)]
@@ -123,7 +125,15 @@ impl Identity {
             },
         };
         let incarnation = record.incarnation + 1;
-        Ok(Identity { server: config.server, incarnation, life, boot, place, record: Mutex::new(record) })
+        Ok(Identity {
+            server: config.server,
+            incarnation,
+            life,
+            boot,
+            place,
+            record: Mutex::new(record),
+            making: Mutex::default(),
+        })
     }
 
     /// Records that the server is about to run, and what its logs hold, by channel. Everything that can
@@ -223,11 +233,18 @@ impl Identity {
         self.record.lock().epochs.clone()
     }
 
+    /// The logs with these channels are about to be made. Nothing is acknowledged in them before
+    /// [`starts_epoch`](Self::starts_epoch), so what they hold is recorded with that, rather than once for each.
+    pub fn makes_logs(&self, channels: impl Iterator<Item = u32>) {
+        self.making.lock().extend(channels.map(|channel| (channel, 0)));
+    }
+
     /// Records that the groups of an epoch, the newest one of `chain`, are there, empty but for what a snapshot replaces, and
     /// that this server takes part in it: everything before is held. `sealed` says what of that is in logs. Durable when it
     /// returns.
     pub fn starts_epoch(&self, chain: &Chain, sealed: Option<Sealed>) -> Result<(), IdentityError> {
         let epoch = chain.newest().record.epoch;
+        let mut making = self.making.lock();
         self.change(|record| {
             let first = if record.joins { Marks::newcomer() } else { Marks::founder() };
             let mut marks = record.epochs.take().map_or(first, |(_, marks)| marks);
@@ -235,10 +252,16 @@ impl Identity {
             let mut all = marks.sealed().to_vec();
             all.extend(sealed);
             all.retain(|sealed| sealed.epoch >= open);
+            for (channel, segment) in &*making {
+                let known = record.logs.entry(*channel).or_default();
+                known.segment = known.segment.max(*segment);
+            }
             marks.create(epoch);
             marks.start(epoch, all);
             record.epochs = Some((chain.clone(), marks));
-        })
+        })?;
+        making.clear();
+        Ok(())
     }
 
     /// Records that an epoch and all before it are closed: their logs are about to go, and are never made again. Durable when
@@ -492,6 +515,10 @@ impl LogMarks for GroupMarks {
     }
 
     fn prepared(&self, segment: u64) -> io::Result<()> {
+        if let Some(newest) = self.identity.making.lock().get_mut(&self.channel) {
+            *newest = segment.max(*newest);
+            return Ok(());
+        }
         let noted = self.identity.change(|record| {
             let known = record.logs.entry(self.channel).or_default();
             known.segment = known.segment.max(segment);

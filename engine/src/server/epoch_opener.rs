@@ -182,6 +182,8 @@ impl<S: StateMachine> EpochOpener<S> {
         };
         let epoch =
             OpenEpoch { record, snapshot, sealed: None, lanes_before: self.shared.progress.epoch().lanes };
+        let groups = 0..usize::from(record.terms.groups);
+        self.identity.makes_logs(groups.map(|group| channel_of(record.epoch, group)));
         let groups = open_groups(&self.config, &self.environment, &self.identity, epoch)?;
         self.identity.starts_epoch(chain, sealed)?;
         self.retry_at = None;

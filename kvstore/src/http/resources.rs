@@ -131,7 +131,7 @@ const KEY_REUSED: Answer = answer(422, "Another request has had this Idempotency
 const UNCHANGED: Answer = answer(304, "Not modified.", None, &["ETag"]);
 
 /// All of them, in the order of the documentation.
-pub(super) static RESOURCES: [Resource; 12] = [
+pub(super) static RESOURCES: [Resource; 13] = [
     Resource {
         path: "/kv/{key}",
         operations: &[
@@ -302,6 +302,39 @@ pub(super) static RESOURCES: [Resource; 12] = [
                     answer(
                         409,
                         "This server leads no group, or the epoch is about to end already.",
+                        ERROR,
+                        &[],
+                    ),
+                ],
+            },
+        ],
+    },
+    Resource {
+        path: "/members",
+        operations: &[
+            Operation {
+                method: "GET",
+                id: "members",
+                summary: "Returns the cluster's id, the epoch, and its members.",
+                parameters: &[],
+                body: None,
+                replies: &[answer(200, "The members.", JSON, &[])],
+            },
+            Operation {
+                method: "POST",
+                id: "changeMembers",
+                summary: "Asks for other members: some leave, some come, some move.",
+                parameters: &[],
+                body: Some(Content {
+                    media_type: "application/json",
+                    schema: r#"{"type":"object","properties":{"leave":{"type":"array","items":{"type":"integer","minimum":1}},"come":{"type":"array","items":{"type":"object","required":["server","addresses","transfer"],"properties":{"server":{"type":"integer","minimum":1},"addresses":{"type":"array","items":{"type":"string"}},"transfer":{"type":"string"},"weight":{"type":"integer","minimum":0},"note":{"type":"string"}}}}}}"#,
+                    example: r#"{"leave":[2],"come":[{"server":4,"addresses":["10.0.0.4:7002"],"transfer":"10.0.0.4:7003"}]}"#,
+                }),
+                replies: &[
+                    answer(202, "The request is on its way.", JSON, &[]),
+                    answer(
+                        409,
+                        "This server leads no group, the epoch is about to end already, or too few members are up.",
                         ERROR,
                         &[],
                     ),

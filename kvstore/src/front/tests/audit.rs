@@ -146,7 +146,9 @@ fn acts_over_http_are_told() {
     let (lines, _) = post("/leaders", "{\"move\":{\"group\":9,\"to\":2}}");
     assert!(lines[0].contains("group 9 over to server 2 outcome=refused: "), "{lines:#?}");
     let (lines, _) = post("/groups", "{\"groups\":4}");
-    assert!(lines[0].contains("act=ask for 4 groups outcome=refused: "), "{lines:#?}");
+    assert!(lines[0].contains("act=ask for 4 groups outcome=done"), "{lines:#?}");
+    let (lines, _) = post("/members", "{\"leave\":[3]}");
+    assert!(lines[0].contains("act=ask for other members: [3] leave, [] come outcome=done"), "{lines:#?}");
     assert!(lines.iter().all(|line| line.contains("user=default from=127.0.0.1")), "{lines:#?}");
     assert_eq!(post("/groups", "nonsense").0, Vec::<String>::new(), "nothing was asked for");
 }

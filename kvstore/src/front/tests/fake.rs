@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use niagara_engine::{
-    Completion, Consistency, Detached, DetachedRead, Durability, GlobalPosition, NotAttached, NotChanged,
-    Refused, StateMachine, Status, Unknown,
+    Completion, Consistency, Detached, DetachedRead, Durability, GlobalPosition, MembersChange, NotAttached,
+    NotChanged, Refused, StateMachine, Status, Unknown,
 };
 use parking_lot::Mutex;
 
@@ -302,6 +302,10 @@ impl Engine for FakeEngine {
     }
 
     fn ask_for_groups(&self, _groups: u16) -> Result<(), NotChanged> {
+        Ok(())
+    }
+
+    fn start_to_change_members(&self, _change: MembersChange) -> Result<(), NotChanged> {
         Ok(())
     }
 
