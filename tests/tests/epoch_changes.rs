@@ -80,7 +80,7 @@ fn groups_change_under_all_faults() {
 
 /// Seeds within which each planted bug has to be found.
 #[cfg(feature = "planted-bugs")]
-const ENOUGH: u64 = 600;
+const ENOUGH: u64 = 2_000;
 /// Those that show in clusters of any state machine. The simulator of the store finds more of them.
 #[cfg(feature = "planted-bugs")]
 const FOUND_HERE: &[niagara_planted::Bug] =

@@ -90,10 +90,8 @@ impl<S: StateMachine> EpochOpener<S> {
         group: OpenGroup,
         snapshots: Option<&Snapshots>,
     ) -> GroupParts {
-        let OpenGroup { driver, store, writer } = group;
+        let OpenGroup { driver, store, writer, lanes_before } = group;
         let shared = &self.shared;
-        let before = self.shared.progress.epoch();
-        let lanes_before = if epoch.number > before.number { before.lanes } else { 0 };
         let lanes = lanes_of(GroupId::new(index as u16 + 1), epoch.layout.groups(), epoch.lanes);
         let share = ReplicaShare {
             server: self.config.server,

@@ -34,6 +34,8 @@ pub(super) struct OpenGroup {
     pub driver: Driver,
     pub store: LogStore,
     pub writer: LogWriter,
+    /// So many of this server's lanes come to its epoch later, from the one before.
+    pub lanes_before: u16,
 }
 
 /// Opens the directory of snapshots in `files`, and reads the newest whole one if it is beyond `held`.
@@ -209,7 +211,7 @@ fn open_group(
         send_queue_bytes: config.send_queue_bytes,
     };
     let driver = Driver::new(driver_config, store.clone(), hard_state, slots);
-    Ok(OpenGroup { driver, store, writer })
+    Ok(OpenGroup { driver, store, writer, lanes_before })
 }
 
 /// A new log's first segment has this fraction of the configured length: 256 KiB of 16 MiB.
