@@ -15,9 +15,6 @@ const READS_FOR_A_WRITE: u64 = 5;
 /// A lost question is repeated within two heartbeats, and a read may need two of them. Add slow clocks, and
 /// moments in which the operating system gives the core to somebody else.
 const BOUND: Micros = 250 * MS;
-/// A lane without progress is sent again after an election timeout of ten ticks: 250 ms by the slowest clock. The round that
-/// follows takes some more.
-const WRITE_BOUND: Micros = 300 * MS;
 /// Their tokens, far from those of clients and of the script.
 const FIRST: u64 = 1 << 41;
 
@@ -77,7 +74,7 @@ impl World {
         for Prompt { server, asked, is_write } in self.prompt.values() {
             let waited = (self.now - asked) / MS;
             if *is_write {
-                let is_served = self.now - asked <= WRITE_BOUND;
+                let is_served = self.now - asked <= BOUND;
                 check_majority_serves(*server, is_served, || format!("it has waited {waited} ms"))?;
             } else {
                 check_read_is_prompt(*server, waited, BOUND / MS)?;
