@@ -96,9 +96,6 @@ impl<S: StateMachine> Client<S> {
         let is_new = |member: &&MemberView| !record.is_member(member.server);
         let members: Vec<u64> =
             stay.iter().copied().chain(come.iter().filter(is_new).map(|member| member.server)).collect();
-        if members.is_empty() || members.len() > MAX_MEMBERS {
-            return Err(NotChanged::Members { members: members.len(), most: MAX_MEMBERS });
-        }
         let contact = |server: &u64| {
             let told = come.iter().find(|member| member.server == *server);
             told.cloned().map(Contact::from).or_else(|| self.shared.contact(record, *server).cloned())

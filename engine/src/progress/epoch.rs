@@ -47,9 +47,11 @@ pub(crate) struct EpochProgress {
 }
 
 impl EpochProgress {
-    /// Nothing has happened in the groups of this epoch of a chain. Its members are there since another one.
-    pub fn new(chain: &Chain, number: Epoch, since: Epoch) -> EpochProgress {
+    /// Nothing has happened in the groups of this epoch of a chain.
+    pub fn new(chain: &Chain, number: Epoch) -> EpochProgress {
         let record = &chain.get(number).expect("global_prefix: the epoch is in the chain").record;
+        let since =
+            chain.memberships().rfind(|record| record.epoch <= number).expect("the first epoch has members");
         let earlier = chain.links().iter().filter(|link| link.record.epoch < number);
         let earlier = earlier.flat_map(|link| link.record.terms.members.iter().copied());
         let former = earlier.filter(|server| !record.is_member(*server)).collect();
@@ -60,7 +62,7 @@ impl EpochProgress {
             lanes: record.lanes,
             record: record.clone(),
             former,
-            since,
+            since: since.epoch,
             level: Level::default(),
             anchor: AtomicU32::new(0),
             awaited: AtomicU32::new(0),

@@ -72,7 +72,7 @@ impl Fixture {
         let terms = Terms { groups: 1, members: vec![1], level: 1, ..Terms::default() };
         let chain = Chain::genesis(terms).unwrap();
         let progress = Arc::new(SharedProgress::new(
-            EpochProgress::new(&chain, Epoch::FIRST, Epoch::FIRST),
+            EpochProgress::new(&chain, Epoch::FIRST),
             1,
             ByteLimits { behind: u64::MAX, merge: u64::MAX },
         ));

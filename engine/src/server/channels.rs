@@ -5,7 +5,7 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
-use niagara_net::{Hello, LinkConfig, Peer, Transport};
+use niagara_net::{LinkConfig, Peer, Transport};
 use niagara_sequencer::epoch::{Epoch, Record};
 use parking_lot::Mutex;
 
@@ -111,22 +111,19 @@ pub(super) fn transfer_channel(since: Epoch) -> u32 {
     channel_of(since, 0) - 1
 }
 
-/// The snapshots' channel of servers that are members since an epoch.
-pub(super) struct TransferChannel {
-    pub hello: Hello,
-    /// The others, and their addresses.
-    pub peers: Vec<Peer>,
-}
-
-/// Opens it, where other such channels listen already, or a socket does.
+/// Opens the snapshots' channel of servers that are members since an epoch, where other such channels listen already, or a
+/// socket does. Returns its number.
 pub(super) fn open_transfer(
     transport: &mut dyn Transport,
     config: &Config,
-    channel: TransferChannel,
+    since: &Record,
     identity: &Arc<Identity>,
     listening: Option<SocketAddr>,
-) -> Result<(), StartError> {
-    let TransferChannel { hello, peers } = channel;
+) -> Result<u32, StartError> {
+    let number = transfer_channel(since.epoch);
+    let others = config.others(since).into_iter();
+    let peers: Vec<Peer> =
+        others.map(|member| Peer { server: member.server, address: member.transfer }).collect();
     let own = config.own();
     let listen = match listening {
         Some(listening) => listening,
@@ -135,12 +132,14 @@ pub(super) fn open_transfer(
     };
     let listener = if listening.is_none() { config.listeners.take(0) } else { None };
     let pending = MOST_PENDING + peers.len();
+    let hello = identity.transfer_hello(config, number, since);
     let mut link_config = LinkConfig::new(hello, listen, peers);
     link_config.max_pending_connections = pending;
     (link_config.tls, link_config.plain) = (config.tls.clone(), config.plain);
     link_config.seed = random() as u64;
     let admission = Arc::<Identity>::clone(identity);
-    transport.open(link_config, listener, admission).map_err(StartError::Transfer)
+    transport.open(link_config, listener, admission).map_err(StartError::Transfer)?;
+    Ok(number)
 }
 
 fn resolve(address: &str) -> io::Result<SocketAddr> {

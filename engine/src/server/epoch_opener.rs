@@ -12,7 +12,6 @@ use super::group_parts::GroupParts;
 use super::replica::{Replica, ReplicaShare};
 use super::start::{OpenEpoch, OpenGroup, open_groups, remove_logs};
 use super::start_error::StartError;
-use super::transfers::since;
 use crate::client::Shared;
 use crate::config::Config;
 use crate::identity::Identity;
@@ -193,7 +192,7 @@ impl<S: StateMachine> EpochOpener<S> {
             "an epoch begins"
         );
         let stores = groups.iter().map(|group| group.store.clone()).collect();
-        let progress = Arc::new(EpochProgress::new(chain, record.epoch, since(chain, record.epoch)));
+        let progress = Arc::new(EpochProgress::new(chain, record.epoch));
         let groups = self.replicas(record, &progress, groups, None);
         self.shared.progress.succession.is_ready(NextEpoch { progress: Arc::clone(&progress), stores });
         Ok(OpenedEpoch { progress, chain: chain.clone(), groups })

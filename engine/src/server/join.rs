@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use niagara_log::{Files, SystemFiles};
-use niagara_net::{Event, Peer, Transport};
+use niagara_net::{Event, Transport};
 use niagara_sequencer::epoch::Record;
 
-use super::channels::{TransferChannel, open_transfer, transfer_channel};
+use super::channels::open_transfer;
 use super::start_error::StartError;
 use super::surroundings::MakeTransport;
 use crate::config::Config;
@@ -48,12 +48,7 @@ pub(super) fn fetch_first_state(
         return Err(not_a_member());
     }
     let mut transport = make_transport().map_err(StartError::Transfer)?;
-    let number = transfer_channel(record.epoch);
-    let others = config.others(&record).into_iter();
-    let peers = others.map(|member| Peer { server: member.server, address: member.transfer }).collect();
-    let hello = identity.transfer_hello(config, number, &record);
-    let channel = TransferChannel { hello, peers };
-    open_transfer(&mut *transport, config, channel, identity, None)?;
+    let number = open_transfer(&mut *transport, config, &record, identity, None)?;
     let store = SnapshotStore::open(Arc::clone(files), config.data_dir.join("snapshots"))?;
     let election = config.tick * config.election_ticks;
     let receiver =

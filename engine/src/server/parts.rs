@@ -18,7 +18,6 @@ use super::sequencer::{Sequencer, SnapshotLimits};
 use super::snapshot_manager::{SnapshotManager, SnapshotManagerConfig, SnapshotManagerShare};
 use super::start::{OpenEpoch, OpenGroup, RestoredSnapshot, open_groups, open_snapshots, snapshot_files};
 use super::start_error::StartError;
-use super::transfers::since;
 use crate::apply::LaneSessions;
 use crate::client::Shared;
 use crate::clock::Clock;
@@ -81,7 +80,8 @@ impl<S: StateMachine> ServerParts<S> {
         let (first, groups) = opened.next().expect("a server continues in some epoch");
         let servers = first.terms.members.len();
         let bounds = ByteLimits { behind: config.behind_bytes, merge: config.merge_bytes as u64 };
-        let progress = Arc::new(SharedProgress::new(progress_of(&chain, first.epoch), servers, bounds));
+        let progress =
+            Arc::new(SharedProgress::new(EpochProgress::new(&chain, first.epoch), servers, bounds));
         let bell = Arc::<Bell>::default();
         let clock = &environment.clock;
         let shared =
@@ -119,7 +119,7 @@ impl<S: StateMachine> ServerParts<S> {
         // An epoch that had ended shortly before the last stop is merged to its end first.
         for (record, opened) in opened {
             let stores = opened.iter().map(|group| group.store.clone()).collect();
-            let progress = Arc::new(progress_of(&chain, record.epoch));
+            let progress = Arc::new(EpochProgress::new(&chain, record.epoch));
             groups.extend(opener.replicas(&record, &progress, opened, None));
             shared.progress.succession.is_ready(NextEpoch { progress, stores });
         }
@@ -147,10 +147,6 @@ impl<S: StateMachine> ServerParts<S> {
         let held = self.groups.iter().map(|group| (group.replica.channel(), group.store.held())).collect();
         Ok(self.identity.begin(config, held)?)
     }
-}
-
-fn progress_of(chain: &Chain, epoch: Epoch) -> EpochProgress {
-    EpochProgress::new(chain, epoch, since(chain, epoch))
 }
 
 /// What a start finds of epochs.

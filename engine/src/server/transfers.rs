@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use niagara_net::{Event, Frame, Peer, Transport};
-use niagara_sequencer::epoch::{Chain, Epoch, Link, Record};
+use niagara_net::{Event, Frame, Transport};
+use niagara_sequencer::epoch::Chain;
 
-use super::channels::{TransferChannel, open_transfer, transfer_channel};
+use super::channels::{open_transfer, transfer_channel};
 use super::start_error::StartError;
 use crate::config::{Config, ServerId};
 use crate::identity::Identity;
@@ -46,20 +46,11 @@ impl Transfers {
     /// # Errors
     /// If the address cannot be listened on.
     pub fn follow(&mut self, transport: &mut dyn Transport, chain: &Chain) -> Result<(), StartError> {
-        let lists = memberships(chain);
-        let is_mine = |(_, record): &&(Epoch, &Record)| record.is_member(self.config.server);
-        let mine: Vec<(Epoch, &Record)> = lists.iter().filter(is_mine).copied().collect();
-        for (since, record) in mine {
-            let number = transfer_channel(since);
-            if self.open.contains_key(&number) {
+        for record in chain.memberships().filter(|record| record.is_member(self.config.server)) {
+            if self.open.contains_key(&transfer_channel(record.epoch)) {
                 continue;
             }
-            let others = self.config.others(record).into_iter();
-            let peers =
-                others.map(|member| Peer { server: member.server, address: member.transfer }).collect();
-            let hello = self.identity.transfer_hello(&self.config, number, record);
-            let channel = TransferChannel { hello, peers };
-            open_transfer(transport, &self.config, channel, &self.identity, self.listening)?;
+            let number = open_transfer(transport, &self.config, record, &self.identity, self.listening)?;
             self.listening = self.listening.or(transport.local_addr(number));
             let members = self.config.peers(record);
             self.open.insert(number, Membership { members, up: BTreeSet::new(), seen: BTreeSet::new() });
@@ -133,28 +124,4 @@ impl Transfers {
             self.open.remove(&number);
         }
     }
-}
-
-/// The lists of members, and where they are, that a chain has had, each with the epoch that it began with.
-pub(super) fn memberships(chain: &Chain) -> Vec<(Epoch, &Record)> {
-    let mut lists: Vec<(Epoch, &Record)> = Vec::new();
-    for Link { record, .. } in chain.links() {
-        let is_same = |(_, last): &(Epoch, &Record)| {
-            members(last) == members(record) && last.terms.contacts == record.terms.contacts
-        };
-        if !lists.last().is_some_and(is_same) {
-            lists.push((record.epoch, record));
-        }
-    }
-    lists
-}
-
-/// The epoch since which the members of `epoch` have been there.
-pub(crate) fn since(chain: &Chain, epoch: Epoch) -> Epoch {
-    let lists = memberships(chain).into_iter().map(|(since, _)| since);
-    lists.take_while(|since| *since <= epoch).last().unwrap_or(Epoch::FIRST)
-}
-
-fn members(record: &Record) -> BTreeSet<ServerId> {
-    record.terms.members.iter().copied().collect()
 }

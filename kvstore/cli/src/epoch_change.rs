@@ -49,7 +49,11 @@ impl Servers {
     /// Finds all servers by those that the command line names.
     pub fn find(arguments: &ClusterArgs, page: &'static str) -> Result<Servers, Failure> {
         let timeout = Duration::from_secs(arguments.timeout.into());
-        let survey = Survey::take(endpoints(arguments)?, timeout);
+        Servers::of(&Survey::take(endpoints(arguments)?, timeout), page, timeout)
+    }
+
+    /// The servers that a survey has found.
+    pub fn of(survey: &Survey, page: &'static str, timeout: Duration) -> Result<Servers, Failure> {
         let known = survey.rows.iter();
         let servers: Vec<(u64, Endpoint)> =
             known.filter_map(|row| Some((row.status.as_ref()?.server, row.endpoint.clone()))).collect();

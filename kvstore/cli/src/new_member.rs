@@ -46,14 +46,10 @@ pub fn run(arguments: &NewMemberArgs) -> Result<ExitCode, Failure> {
     file_limit::raise();
     let named = endpoints(&arguments.cluster)?;
     let at: Vec<String> = named.iter().map(ToString::to_string).collect();
-    let survey = Survey::take(named, Duration::from_secs(arguments.cluster.timeout.into()));
-    let Some(status) = survey.statuses().next() else {
-        return Err(Failure::refused(
-            "no server answers",
-            "name running servers with --at URL,URL, or --config FILE",
-        ));
-    };
-    let epoch = Servers::find(&arguments.cluster, "/members")?.newest()?;
+    let timeout = Duration::from_secs(arguments.cluster.timeout.into());
+    let survey = Survey::take(named, timeout);
+    let epoch = Servers::of(&survey, "/members", timeout)?.newest()?;
+    let status = survey.statuses().next().expect("a server has answered");
     let plan = plan(arguments, status, &epoch)?;
     write_files(&plan, &arguments.dir)?;
     let server = plan.servers[0].server;

@@ -17,16 +17,16 @@ pub(crate) struct GroupsChange {
 
 /// The epoch and its groups, as GET shows them.
 #[derive(Debug, Serialize)]
-pub(super) struct GroupsPage<'e> {
+pub(super) struct GroupsPage {
     epoch: u32,
     groups: u16,
-    members: &'e [ServerId],
+    members: Vec<ServerId>,
 }
 
-impl GroupsPage<'_> {
-    pub(super) fn of(epoch: &EpochView) -> GroupsPage<'_> {
+impl GroupsPage {
+    pub(super) fn of(epoch: EpochView) -> GroupsPage {
         let EpochView { number, groups, members, .. } = epoch;
-        GroupsPage { epoch: *number, groups: *groups, members }
+        GroupsPage { epoch: number, groups, members }
     }
 }
 

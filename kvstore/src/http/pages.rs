@@ -1,5 +1,6 @@
 //! Pages about the server, and requests for snapshots.
 
+use std::fmt::Display;
 use std::net::SocketAddr;
 
 use niagara_engine::{ServerId, Status};
@@ -18,6 +19,7 @@ use super::respond::{Framing, ResponseHead};
 use super::site::Site;
 use super::tags::Current;
 use crate::access::Entrance;
+use crate::audit::Act;
 use crate::directory;
 use crate::protocol::{Engine, Output, Served};
 
@@ -108,7 +110,7 @@ pub(super) fn page<E: Engine>(
         }
         Page::OpenApi => head.end_with("application/json", openapi::document()),
         Page::Leaders => end_with_json(head, &engine.leaders()),
-        Page::Groups => end_with_json(head, &GroupsPage::of(&engine.epoch())),
+        Page::Groups => end_with_json(head, &GroupsPage::of(engine.epoch())),
         Page::Members => end_with_json(head, &MembersPage::of(engine)),
         Page::Metrics(exposition) => {
             let mut body = String::new();
@@ -147,25 +149,9 @@ pub(super) fn change_leaders<E: Engine>(
                 Ok(())
             }
         };
-        match started {
-            Ok(()) => act.done(),
-            Err(why) => {
-                act.refused(&why);
-                return Err(Fault::not_moved(&why));
-            }
-        }
-        Ok(())
+        audited(act, started).map_err(|why| Fault::not_moved(&why))
     });
-    match started {
-        Ok(()) => {
-            end_with_json(ResponseHead::begin(output, 202, framing, site), &engine.leaders());
-            Served::Answered
-        }
-        Err(fault) => {
-            fault.print(Context::default(), framing, site, output);
-            if fault.status == 400 { Served::Malformed } else { Served::Answered }
-        }
-    }
+    answer_change(site, started, || engine.leaders(), framing, output)
 }
 
 /// Asks for another number of groups, and prints the epoch as it is. Later requests show when the next one has begun.
@@ -182,26 +168,9 @@ pub(super) fn change_groups<E: Engine>(
     }
     let asked = GroupsChange::parse(body).and_then(|GroupsChange { groups }| {
         let act = by.begin(format!("ask for {groups} groups"));
-        match engine.ask_for_groups(groups) {
-            Ok(()) => act.done(),
-            Err(why) => {
-                act.refused(&why);
-                return Err(Fault::not_changed(&why));
-            }
-        }
-        Ok(())
+        audited(act, engine.ask_for_groups(groups)).map_err(|why| Fault::not_changed(&why))
     });
-    match asked {
-        Ok(()) => {
-            let epoch = engine.epoch();
-            end_with_json(ResponseHead::begin(output, 202, framing, site), &GroupsPage::of(&epoch));
-            Served::Answered
-        }
-        Err(fault) => {
-            fault.print(Context::default(), framing, site, output);
-            if fault.status == 400 { Served::Malformed } else { Served::Answered }
-        }
-    }
+    answer_change(site, asked, || GroupsPage::of(engine.epoch()), framing, output)
 }
 
 /// Asks for other members, and prints those that there are. Later requests show what becomes of it.
@@ -218,18 +187,31 @@ pub(super) fn change_members<E: Engine>(
     }
     let asked = members::parse(body).and_then(|change| {
         let act = by.begin(members::in_words(&change));
-        match engine.start_to_change_members(change) {
-            Ok(()) => act.done(),
-            Err(why) => {
-                act.refused(&why);
-                return Err(Fault::members_not_changed(&why));
-            }
-        }
-        Ok(())
+        audited(act, engine.start_to_change_members(change)).map_err(|why| Fault::members_not_changed(&why))
     });
-    match asked {
+    answer_change(site, asked, || MembersPage::of(engine), framing, output)
+}
+
+/// Tells the audit what became of an act.
+fn audited<W: Display>(act: Act, done: Result<(), W>) -> Result<(), W> {
+    match &done {
+        Ok(()) => act.done(),
+        Err(why) => act.refused(why),
+    }
+    done
+}
+
+/// Answers a request for a change that has begun, with how things are, or one that has not.
+fn answer_change<P: Serialize>(
+    site: &Site,
+    begun: Result<(), Fault>,
+    page: impl FnOnce() -> P,
+    framing: Framing,
+    output: &mut Output,
+) -> Served {
+    match begun {
         Ok(()) => {
-            end_with_json(ResponseHead::begin(output, 202, framing, site), &MembersPage::of(engine));
+            end_with_json(ResponseHead::begin(output, 202, framing, site), &page());
             Served::Answered
         }
         Err(fault) => {

@@ -140,6 +140,25 @@ impl Chain {
         Some(self.get(epoch)?.record.layout().rounds_within(next.base))
     }
 
+    /// The first epoch with each list of members, and of where they are.
+    ///
+    /// ```
+    /// use niagara_sequencer::epoch::{Chain, Terms};
+    ///
+    /// let terms = |groups, members: &[u64]| Terms { groups, members: members.to_vec(), level: 1, ..Terms::default() };
+    /// let mut chain = Chain::genesis(terms(2, &[1, 2, 3])).expect("three members");
+    /// chain.extend(4, terms(3, &[1, 2, 3])).expect("more groups");
+    /// chain.extend(4, terms(3, &[1, 2, 4])).expect("server 4 replaces server 3");
+    /// let since: Vec<u32> = chain.memberships().map(|record| record.epoch.get()).collect();
+    /// assert_eq!(since, [1, 3]);
+    /// ```
+    pub fn memberships(&self) -> impl DoubleEndedIterator<Item = &Record> {
+        let records = || self.links.iter().map(|link| &link.record);
+        let changed =
+            records().skip(1).zip(records()).filter(|(record, before)| !record.has_members_of(before));
+        records().take(1).chain(changed.map(|(record, _)| record))
+    }
+
     /// Whether a server with this id is or was a member.
     #[must_use]
     pub fn was_member(&self, server: u64) -> bool {

@@ -134,6 +134,14 @@ impl Record {
         self.terms.contacts.iter().find(|contact| contact.server == server)
     }
 
+    /// Whether another epoch has the same members, at the same places.
+    pub(super) fn has_members_of(&self, other: &Record) -> bool {
+        let same_size = self.terms.members.len() == other.terms.members.len();
+        same_size
+            && self.terms.members.iter().all(|member| other.is_member(*member))
+            && self.terms.contacts == other.terms.contacts
+    }
+
     /// Number of members that are a quorum.
     #[must_use]
     pub fn quorum(&self) -> usize {

@@ -31,8 +31,7 @@ impl<S: Observable> Simulation<S> {
         let history = Arc::clone(&self.history);
         let recording = Recording::new(id, state, history, self.settings.comparing(), chance);
         if let Err(error) = self.server_mut(id).start(recording) {
-            let error = error.to_string();
-            if self.awaits_disk(id, &error) || self.is_removed(id, &error) {
+            if self.awaits_disk(id, &error.to_string()) || self.is_removed(id, &error) {
                 return;
             }
             self.broken("a_sound_log_opens", format!("server {id} does not start: {error}"));

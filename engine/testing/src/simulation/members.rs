@@ -1,6 +1,6 @@
 //! Servers that come and leave while a simulated cluster runs.
 
-use niagara_engine::{MemberView, MembersChange, NotChanged};
+use niagara_engine::{IdentityError, MemberView, MembersChange, NotChanged, StartError};
 
 use super::Simulation;
 use crate::recording::Observable;
@@ -60,8 +60,9 @@ impl<S: Observable> Simulation<S> {
     }
 
     /// Whether a server does not start since it was removed.
-    pub(super) fn is_removed(&mut self, id: u64, error: &str) -> bool {
-        let is_removed = error.contains("was removed");
+    pub(super) fn is_removed(&mut self, id: u64, error: &StartError) -> bool {
+        let is_removed =
+            matches!(error, StartError::Removed { .. } | StartError::Identity(IdentityError::Removed { .. }));
         if is_removed {
             self.note(&format!("server {id} does not start: {error}"));
             self.server_mut(id).is_out = true;
