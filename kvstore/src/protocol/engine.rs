@@ -1,5 +1,7 @@
 //! What the front ends need from the engine: the batch interface of one thread.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 use niagara_engine::{
     Completion, Consistency, EpochView, GlobalPosition, LaneId, Leaders, MembersChange, NotAttached,
@@ -22,6 +24,8 @@ pub(crate) trait Engine {
     fn attach(&mut self, lane: Self::Lane, token: u64, query: &[u8]) -> Result<(), NotAttached>;
     /// `true`: fresh enough, read now. `false`: a completion will follow.
     fn read(&mut self, token: u64, consistency: Consistency) -> bool;
+    /// The same for a request that has waited since that time already.
+    fn read_since(&mut self, token: u64, consistency: Consistency, since: Instant) -> bool;
     fn flush(&mut self);
     fn collect(&mut self, out: &mut Vec<Completion<Reply>>);
     fn may_sleep(&self) -> bool;
@@ -106,6 +110,10 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> Engine for Port<S> {
 
     fn read(&mut self, token: u64, consistency: Consistency) -> bool {
         self.read(token, consistency)
+    }
+
+    fn read_since(&mut self, token: u64, consistency: Consistency, since: Instant) -> bool {
+        self.read_since(token, consistency, since)
     }
 
     fn flush(&mut self) {

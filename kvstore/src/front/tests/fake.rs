@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use bytes::Bytes;
 use niagara_engine::{
@@ -224,6 +225,10 @@ impl Engine for FakeEngine {
         }
         self.staged.push((lane, token, InLane::Query(Bytes::copy_from_slice(query))));
         Ok(())
+    }
+
+    fn read_since(&mut self, token: u64, consistency: Consistency, _since: Instant) -> bool {
+        self.read(token, consistency)
     }
 
     fn read(&mut self, token: u64, consistency: Consistency) -> bool {
