@@ -179,18 +179,22 @@ fn open_epochs(
     }
     let links = chain.links().iter().map(|link| &link.record);
     let mut lanes_before = 0;
+    let before = |record: &Record| links.clone().take_while(|link| link.epoch < record.epoch).last();
     let mut open = |record: &Record| {
         let is_of_it =
             |header: &&Header| header.cut().epoch == record.epoch || planted::is(Bug::FloorsOfAnotherEpoch);
         let snapshot = header.filter(is_of_it);
         let sealed = marks.sealed().iter().find(|sealed| sealed.epoch == record.epoch);
-        let epoch = OpenEpoch { record, snapshot, sealed, lanes_before };
+        let epoch = OpenEpoch { record, snapshot, sealed, lanes_before, before: before(record) };
         lanes_before = record.lanes;
         Ok((record.clone(), open_groups(config, environment, identity, epoch)?))
     };
     let from = if planted::is(Bug::EndedEpochSkipped) { first.max(started) } else { first };
-    let opened =
-        links.filter(|record| record.epoch >= from).map(&mut open).collect::<Result<_, StartError>>()?;
+    let opened = links
+        .clone()
+        .filter(|record| record.epoch >= from)
+        .map(&mut open)
+        .collect::<Result<_, StartError>>()?;
     Ok(FoundEpochs { chain, opened, is_new: first > started })
 }
 
