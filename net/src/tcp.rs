@@ -147,13 +147,15 @@ impl TcpTransport {
         may_sleep: &mut dyn FnMut() -> bool,
     ) -> io::Result<Instant> {
         let (mut timeout, channels, waker) = (timeout, &mut self.channels, &self.waker);
+        let lobbies = &self.lobbies;
         let polled = if timeout == Some(Duration::ZERO) {
             self.poll.poll(&mut self.ready, timeout)
         } else {
             // Other threads fill all these queues, so they are checked after the announcement.
             let has_news =
                 |Channel { links, .. }: &mut Channel| links.dial_resolved(now) || links.welcome_arrivals(now);
-            let may_sleep = || !channels.iter_mut().any(has_news) && may_sleep();
+            let may_sleep =
+                || !channels.iter_mut().any(has_news) && !lobbies.iter().any(Lobby::has_news) && may_sleep();
             waker.sleep(may_sleep, |may_sleep| {
                 if !may_sleep {
                     timeout = Some(Duration::ZERO);
@@ -190,8 +192,9 @@ impl Transport for TcpTransport {
         };
         let lobby = lobby.map(|listener| {
             let (slot, registry) = (self.take_slot()?, self.poll.registry().try_clone());
-            let lobby =
-                registry.and_then(|registry| Lobby::new(slot, listener, &config, registry, &self.board));
+            let lobby = registry.and_then(|registry| {
+                Lobby::new(slot, listener, &config, registry, &self.board, self.waker.clone())
+            });
             lobby.map_err(|source| OpenError::Poll { source })
         });
         let lobby = lobby.transpose()?;
