@@ -560,7 +560,7 @@ impl Protocol for HttpConnection {
                     }
                     Reply::NotOnce(why) => fault(idempotency::not_once(why), context, output),
                     Reply::Failed(CommandError::OutOfMemory) => {
-                        fault(Fault::out_of_memory(), context, output)
+                        fault(Fault::out_of_memory(), context, output);
                     }
                     Reply::Failed(error) => {
                         let hint = "this is a bug in the server: please report it";

@@ -25,8 +25,8 @@ impl Deadlines {
 
     pub(super) fn remove(&mut self, entry: &Entry) {
         let Some(deadline) = entry.attributes.deadline() else { return };
-        take_one(&mut self.by_time, (deadline, entry.place));
-        take_one(&mut self.by_place, entry.place);
+        take_one(&mut self.by_time, &(deadline, entry.place));
+        take_one(&mut self.by_place, &entry.place);
     }
 
     /// The earliest deadline, and the place of its key.
@@ -54,10 +54,10 @@ impl Deadlines {
     }
 }
 
-fn take_one<K: Ord>(counts: &mut BTreeMap<K, u32>, at: K) {
-    let count = counts.get_mut(&at).expect("each entry with a deadline was added");
+fn take_one<K: Ord>(counts: &mut BTreeMap<K, u32>, at: &K) {
+    let count = counts.get_mut(at).expect("each entry with a deadline was added");
     *count -= 1;
     if *count == 0 {
-        counts.remove(&at);
+        counts.remove(at);
     }
 }

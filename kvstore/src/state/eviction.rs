@@ -31,6 +31,10 @@ use crate::table::{Op, Spec};
 /// some microseconds.
 const EVICTED_AT_ONCE: u64 = 256;
 
+/// So many times the keys are compared that `maxmemory-samples` says. Redis also compares them with the best ones of earlier samples,
+/// which are no part of the state here.
+const COMPARED: usize = 3;
+
 /// Whether a command needs memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Need {
@@ -132,7 +136,7 @@ impl Kv {
                 Some(Candidate { place, key: key.into(), used: 0 })
             }
             Policy::Evict(among, first) => {
-                let count = if first == First::Random { 1 } else { samples as usize };
+                let count = if first == First::Random { 1 } else { COMPARED * samples as usize };
                 match among {
                     Among::All => among_all(&self.map, ledger.spaces, from, count),
                     Among::Volatile => among_volatile(&self.map, ledger, from, count),
@@ -151,10 +155,10 @@ struct Candidate {
 
 impl Candidate {
     /// The one of both that was not used for longer.
-    fn or(best: Option<Candidate>, entry: &Entry) -> Option<Candidate> {
+    fn or(best: Option<Candidate>, entry: &Entry) -> Candidate {
         match best {
-            Some(best) if best.used <= entry.used() => Some(best),
-            _ => Some(Candidate { place: entry.place, key: entry.key.clone(), used: entry.used() }),
+            Some(best) if best.used <= entry.used() => best,
+            _ => Candidate { place: entry.place, key: entry.key.clone(), used: entry.used() },
         }
     }
 }
@@ -183,7 +187,7 @@ fn among_all(map: &Map, spaces: Spaces, from: Place, mut count: usize) -> Option
                 table.filter(|entry| end.is_none_or(|end| entry.place < end)).collect();
             entries.sort_unstable_by_key(|entry| order(spaces, entry));
             for entry in entries.into_iter().take(count) {
-                best = Candidate::or(best, entry);
+                best = Some(Candidate::or(best, entry));
                 count -= 1;
             }
             next = shard.tables().next_table(at).or_else(|| at.next_shard());
@@ -193,7 +197,7 @@ fn among_all(map: &Map, spaces: Spaces, from: Place, mut count: usize) -> Option
 }
 
 /// The order of entries that all servers share.
-fn order<'e>(spaces: Spaces, entry: &'e Entry) -> (u64, Database, &'e [u8]) {
+fn order(spaces: Spaces, entry: &Entry) -> (u64, Database, &[u8]) {
     (entry.place.alike(), spaces.database(entry.place.space()), &entry.key)
 }
 
@@ -216,6 +220,6 @@ fn among_volatile(map: &Map, ledger: &Ledger, from: Place, count: usize) -> Opti
         let shard = map.read(place.shard());
         let expires = |entry: &&Entry| entry.attributes.deadline().is_some();
         let entry = shard.tables().at(*place).filter(expires).min_by(|one, other| one.key.cmp(&other.key));
-        Candidate::or(best, entry.expect("an entry has each deadline in the ledger"))
+        Some(Candidate::or(best, entry.expect("an entry has each deadline in the ledger")))
     })
 }

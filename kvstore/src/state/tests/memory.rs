@@ -189,27 +189,22 @@ fn a_block_is_refused_as_a_whole_if_a_part_of_it_needs_memory() {
     let mut kv = Kv::new();
     set(&mut kv, 1, b"k", b"v");
     config(&mut kv, 2, &[("maxmemory", "1")]);
-    let parts = |commands: &[&dyn Fn(&mut Vec<u8>)]| -> Vec<Vec<u8>> {
-        commands.iter().map(|encode| encoded(encode)).collect()
-    };
-    let block = |kv: &mut Kv, position, parts: Vec<Vec<u8>>| {
+    let block = |kv: &mut Kv, position, parts: &[&[u8]]| {
         run(kv, position, |out| {
-            command::encode_block(out, std::iter::empty(), parts.iter().map(Vec::as_slice));
+            command::encode_block(out, std::iter::empty(), parts.iter().copied());
         })
     };
-    let get: &dyn Fn(&mut Vec<u8>) = &|out| command::encode_call(out, Op::Get, [&b"k"[..]].into_iter());
-    let append: &dyn Fn(&mut Vec<u8>) = &|out| {
+    let get = encoded(|out| command::encode_call(out, Op::Get, [&b"k"[..]].into_iter()));
+    let append = encoded(|out| {
         command::encode_in(out, Database::new(3).unwrap());
         command::encode_append(out, b"k", b"+");
-    };
-    let refused = block(&mut kv, 3, parts(&[get, append]));
+    });
+    let refused = block(&mut kv, 3, &[&get, &append]);
     assert_eq!(refused, Reply::Failed(CommandError::OutOfMemory));
-    let script: &dyn Fn(&mut Vec<u8>) = &|out| {
+    let script = encoded(|out| {
         command::encode_call(out, Op::Eval, [&b"return redis.call('set', 'k', 'w')"[..], b"0"].into_iter());
-    };
-    let Reply::Block(Some(replies)) = block(&mut kv, 4, parts(&[get, script])) else {
-        panic!("it is executed")
-    };
+    });
+    let Reply::Block(Some(replies)) = block(&mut kv, 4, &[&get, &script]) else { panic!("it is executed") };
     assert!(matches!(&replies[0], Reply::Data(Data::Bulk(_))));
     assert!(
         matches!(&replies[1], Reply::Data(Data::Error(text)) if text.contains("OOM command not allowed"))
@@ -266,7 +261,7 @@ fn keys_go_by_the_policy() {
         let lasting = (2..=60).filter(|number| number % 2 == 1).filter(|number| kept(*number)).count();
         assert_eq!(lasting == 29, !all, "{policy} evicts only what it may: {lasting}");
         if policy == "volatile-ttl" {
-            assert!((2..66).all(|number| kept(number)), "they would expire last");
+            assert!((2..66).all(kept), "they would expire last");
             assert!((500..599).filter(|number| kept(*number)).count() <= 1, "they would expire first");
         }
     }
