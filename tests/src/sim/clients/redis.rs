@@ -117,7 +117,7 @@ fn cache(number: u64) -> Vec<Vec<u8>> {
         }
         1..=8 => {
             let value = vec![b'c'; 100 + number as usize % 300];
-            vec!["SET".into(), key(), value, "PX".into(), (600_000 + number).to_string().into()]
+            vec!["SET".into(), key(), value, "PX".into(), (1000 + number % 1500).to_string().into()]
         }
         9 => vec!["COPY".into(), key(), key(), "DB".into(), (1 + number % 3).to_string().into()],
         10 => ["SWAPDB", "1", "3"].map(Vec::from).into(),
