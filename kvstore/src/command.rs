@@ -29,7 +29,8 @@
 //! 21 keep changes
 //! 22 in       database u8 | a command of a client other than 9, 16, 22 and 23
 //! 23 once     until u64 | key 16 u8 | request 16 u8 | a command of a client other than 9, 17, 18 and 23
-//! commands     count varint | count x (length varint | a command other than 9, 11 to 14, 16 to 19, 21, and 23)
+//! 24 used     count varint | count x (database u8 | key)
+//! commands     count varint | count x (length varint | a command other than 9, 11 to 14, 16 to 19, 21, 23 and 24)
 //! test         kind u8: 0 condition, 1 its value is: value, 2 its value is not: value
 //! condition    kind u8: 0 always, 1 if absent, 2 if present, 3 if any version: count varint | count x (u64, u32),
 //!              4 if any tag, 5 unless any tag: count varint | count x (u64, u64, u32), 6 both: condition | condition
@@ -48,7 +49,8 @@
 //! servers compare their clocks; they change nothing.
 //!
 //! A *choice* executes the first commands if all tests hold, and the second ones otherwise. A *look* changes nothing, and
-//! neither does the request to *keep changes* for whoever watches them.
+//! neither does the request to *keep changes* for whoever watches them. *Used* reports which keys a server has read lately, which
+//! decides what is evicted.
 //!
 //! Integers are little-endian; varints are LEB128 of at most 32 bits. A set's value comes last and without a
 //! length, so a front end can receive a large one directly into the command's buffer, behind the key.
@@ -59,6 +61,7 @@ mod condition;
 mod database;
 mod fields;
 mod once;
+mod used;
 mod user;
 
 pub use call::{Block, Call, MAX_BLOCK_COMMANDS, Watch, Watches, encode_block, encode_call};
@@ -74,6 +77,8 @@ pub(crate) use fields::{put_sized, take_sized};
 use once::decode_once;
 pub use once::{Once, encode_once};
 pub(crate) use once::{TIMED_ONCE_BYTES, set_request, set_times};
+use used::decode_used;
+pub use used::{Used, encode_used};
 pub(crate) use user::MAX_USER_NAME_BYTES;
 pub use user::{Called, encode_by, encode_remove_users, encode_set_user};
 use user::{decode_by, decode_remove_users, decode_set_user};
@@ -111,11 +116,12 @@ const LOOK: u8 = 20;
 const KEEP_CHANGES: u8 = 21;
 const IN: u8 = 22;
 const ONCE: u8 = 23;
+const USED: u8 = 24;
 /// The highest opcode.
-const LAST_OPCODE: u8 = ONCE;
+const LAST_OPCODE: u8 = USED;
 
 /// Raised when a release executes an existing command with another result, or knows more calls.
-const RESULTS: u8 = 5;
+const RESULTS: u8 = 6;
 
 /// Names everything that decides what commands do, for
 /// [`Config::application`](niagara_engine::Config::application): servers that differ in any of it refuse each
@@ -242,6 +248,8 @@ pub enum Command<'a> {
     },
     /// Somebody watches changes: every server keeps the next ones, up to a number of bytes.
     KeepChanges,
+    /// Reports that a server has read keys lately.
+    Used(Used<'a>),
     /// Asks all servers what their clocks show.
     AskClocks {
         /// The server that asks.
@@ -523,6 +531,7 @@ pub fn decode(bytes: &[u8]) -> Result<Command<'_>, MalformedCommand> {
         BLOCK => decode_block(&mut rest)?,
         CHOICE => decode_choice(&mut rest)?,
         KEEP_CHANGES => Command::KeepChanges,
+        USED => decode_used(&mut rest)?,
         LOOK => Command::Look { key: take_key(&mut rest)? },
         ADVANCE => Command::Advance { time: take_u64(&mut rest)? },
         ASK_CLOCKS => Command::AskClocks { server: take_u64(&mut rest)?, round: take_u64(&mut rest)? },

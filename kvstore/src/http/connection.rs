@@ -32,7 +32,7 @@ use crate::protocol::{
     View, Wire,
 };
 use crate::table::Op;
-use crate::{Found, Reply, Version, query};
+use crate::{CommandError, Found, Reply, Version, query};
 
 /// HTTP's part of a session.
 #[derive(Debug)]
@@ -559,6 +559,9 @@ impl Protocol for HttpConnection {
                         transaction::print(hold, &replies, position, self.naming.life(), head);
                     }
                     Reply::NotOnce(why) => fault(idempotency::not_once(why), context, output),
+                    Reply::Failed(CommandError::OutOfMemory) => {
+                        fault(Fault::out_of_memory(), context, output);
+                    }
                     Reply::Failed(error) => {
                         let hint = "this is a bug in the server: please report it";
                         fault(Fault::new(500, "internal", error.to_string(), hint), context, output);

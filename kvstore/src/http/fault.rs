@@ -207,6 +207,13 @@ impl Fault {
         self.error == SHORT_OF_MEMORY
     }
 
+    pub(super) fn out_of_memory() -> Fault {
+        let message = "keys and values take more than `maxmemory` allows, and no key may be evicted";
+        let hint = "remove keys, raise the limit (CONFIG SET maxmemory), or choose another policy (CONFIG SET maxmemory-policy); \
+                    reads and removals are still served";
+        Fault::new(507, "out_of_memory", message, hint)
+    }
+
     pub(super) fn unknown() -> Fault {
         let hint =
             "read the key before you repeat the request; a PUT without a condition can be repeated unchanged";

@@ -16,6 +16,7 @@ use super::encoding::{encode, encode_query};
 use super::entering::{self, MAX_BARRED_BYTES};
 use super::errors::{ProtocolError, TooLarge};
 use super::info;
+use super::latency;
 use super::local;
 use super::parse::{Arguments, Parser};
 use super::plan::{Local, Plan, Print, Read, Write};
@@ -581,6 +582,9 @@ impl Protocol for RespConnection {
                             true => act.done(),
                             false => act.refused("servers' files decide it"),
                         }
+                    }
+                    Local::Latency => {
+                        latency::answer(arguments, self.about.member.clients().slow_log(), &mut replies);
                     }
                     Local::SlowLog => {
                         let slow_log = self.about.member.clients().slow_log();

@@ -12,7 +12,7 @@ use niagara_group::digest_mark::DigestMark;
 use niagara_group::epoch_end::encode_end;
 use niagara_group::wire::Wire;
 use niagara_kvstore::command::{self, Condition, Test, Watch};
-use niagara_kvstore::{Description, Life, Op, Tag, Version, resp};
+use niagara_kvstore::{Database, Description, Life, Op, Tag, Version, resp};
 use niagara_log::{self, HardState, LogEntry};
 use niagara_net::{Greeting, Hello, Refusal};
 use niagara_sequencer::epoch::{Contact, Epoch, EpochEnd, Terms};
@@ -478,6 +478,14 @@ pub fn command() -> Seeds {
             command::encode_choice(out, tests.into_iter(), then.into_iter(), otherwise.into_iter());
         }),
         encoded(&command::encode_keep_changes),
+        encoded(&|out| {
+            let used = [(Database::FIRST, &b"k"[..]), (Database::new(9).unwrap(), b"")];
+            command::encode_used(out, used.into_iter());
+        }),
+        encoded(&|out| {
+            let words: [&[u8]; 5] = [b"SET", b"maxmemory", b"700", b"maxmemory-policy", b"allkeys-lru"];
+            command::encode_call(out, Op::Config, words.into_iter());
+        }),
         encoded(&|out| command::encode_advance(out, 2400)),
         encoded(&|out| command::encode_ask_clocks(out, 1, 2)),
         encoded(&|out| command::encode_tell_clock(out, 3, (1, 2), 1700)),
