@@ -305,6 +305,10 @@ impl Engine for FakeEngine {
         Ok(())
     }
 
+    fn ask_for_level(&self, _level: u32) -> Result<(), NotChanged> {
+        Ok(())
+    }
+
     fn start_to_change_members(&self, _change: MembersChange) -> Result<(), NotChanged> {
         Ok(())
     }
