@@ -58,6 +58,13 @@ pub struct Config {
     /// server joins a running cluster. `members` needs to list this server alone then. It counts until the server has
     /// started for the first time.
     pub join: Option<EpochView>,
+    /// The level that a new cluster begins at, the same on all servers; a data directory keeps the one that it began at. See
+    /// [`KNOWN_LEVEL`].
+    pub first_level: u32,
+    /// The highest level that this program knows, engine and application. Lower than [`KNOWN_LEVEL`] for an application that
+    /// is not ready for all that the engine knows, and for rehearsals of an upgrade: the server then behaves as one of a release
+    /// that knows no more.
+    pub known_level: u32,
     /// What the application says of members, such as the addresses for its clients. It goes to the other members with
     /// their addresses, when members change; the engine does not read it.
     pub notes: BTreeMap<ServerId, String>,
@@ -238,8 +245,22 @@ pub enum ConfigError {
 
 const _: () = assert!(MAX_MEMBERS <= niagara_net::MAX_MEMBERS, "all members fit into a greeting");
 
-/// The feature level of a new cluster.
+/// The level of clusters and servers of releases that know of no levels.
 pub(crate) const FIRST_LEVEL: u32 = 1;
+
+/// The highest level that this release knows.
+///
+/// A level names the commands, entries and formats that a cluster may use. It is part of the replicated state, and changes at one
+/// position of the global log, with the epoch. A release knows all levels up to its own, so that servers of two releases work
+/// together at the level of the older one, until [`Client::ask_for_level`](crate::Client::ask_for_level) raises it.
+///
+/// | level | adds |
+/// |---|---|
+/// | 1 | all that there was before levels |
+/// | 2 | commands that [need](crate::StateMachine::needed_level) it |
+///
+/// A server that does not know the level of its cluster does not start, and the others refuse it.
+pub const KNOWN_LEVEL: u32 = 2;
 
 impl Config {
     /// The default configuration for a server of this cluster.
@@ -251,6 +272,8 @@ impl Config {
             groups: None,
             application: 0,
             join: None,
+            first_level: KNOWN_LEVEL,
+            known_level: KNOWN_LEVEL,
             notes: BTreeMap::new(),
             links: Vec::new(),
             listeners: Listeners::default(),
@@ -295,10 +318,9 @@ impl Config {
         self.groups.unwrap_or_else(|| self.members.first().map_or(0, |member| member.addresses.len() as u16))
     }
 
-    /// The epoch that a cluster of this configuration begins with.
-    pub(crate) fn first_epoch(&self) -> Chain {
-        let terms =
-            Terms { groups: self.groups(), members: self.servers(), level: FIRST_LEVEL, ..Terms::default() };
+    /// The epoch that a cluster of this configuration begins with, at this level.
+    pub(crate) fn first_epoch(&self, level: u32) -> Chain {
+        let terms = Terms { groups: self.groups(), members: self.servers(), level, ..Terms::default() };
         Chain::genesis(terms).expect("the configuration has been checked")
     }
 

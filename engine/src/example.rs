@@ -7,7 +7,7 @@ use niagara_sequencer::GlobalPosition;
 
 use crate::{Commands, Config, Durability, Encoded, Engine, MalformedState, Member, NotAQuery, StateMachine};
 
-/// Counts commands.
+/// Counts commands. Those that are called "level 2" are of a kind that level 2 adds.
 #[derive(Debug, Default)]
 pub struct Counter(Arc<AtomicUsize>);
 
@@ -26,6 +26,10 @@ impl StateMachine for Counter {
 
     fn reader(&self) -> Self::Reader {
         Arc::clone(&self.0)
+    }
+
+    fn needed_level(command: &[u8]) -> u32 {
+        if command == b"level 2" { 2 } else { 1 }
     }
 
     fn apply(&mut self, _position: GlobalPosition, commands: Commands<'_>, replies: &mut Vec<usize>) {

@@ -127,12 +127,12 @@ pub use {bytes, niagara_net, prometheus_client, serde};
 use niagara_planted as planted;
 
 pub use client::{Client, NotChanged, Port, ReadTicket, Ready, ThenTicket, Ticket, Wake};
-pub use config::{Config, ConfigError, Link, Listeners, Member, Pinning, ServerId, Threads};
+pub use config::{Config, ConfigError, KNOWN_LEVEL, Link, Listeners, Member, Pinning, ServerId, Threads};
 pub use frozen::{CHUNK_BYTES, Encoded, Frozen, MalformedState, Restoring};
 pub use identity::IdentityError;
 pub use lane::LaneId;
 pub use leaders::{FollowerStanding, GroupLeader, Leaders};
-pub use members::{EpochView, MemberView, MembersChange};
+pub use members::{EpochView, LevelView, MemberLevel, MemberView, MembersChange};
 pub use metrics::MetricsCollector;
 pub use niagara_group::{Command, Commands, NotMoved, Unfit};
 pub use niagara_log::{Durability, Files, LogFile, MemoryFiles, SystemFiles};

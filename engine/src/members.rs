@@ -11,6 +11,9 @@ pub struct EpochView {
     /// Its number, from 1.
     #[serde(rename = "epoch")]
     pub number: u32,
+    /// The level.
+    #[serde(default = "first_level")]
+    pub level: u32,
     /// Number of groups.
     pub groups: u16,
     /// Ids of the servers that have its groups.
@@ -25,6 +28,31 @@ pub struct EpochView {
     /// effect; `None` if it had, or is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
+}
+
+/// The level of a cluster, and those that its servers know.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct LevelView {
+    /// Id of the server that reports it.
+    pub server: u64,
+    /// Number of the epoch, from 1: each change of the level begins another one.
+    pub epoch: u32,
+    /// The level that is in force.
+    pub level: u32,
+    /// The highest one that all members know; `None` while some member is not connected.
+    pub known_by_all: Option<u32>,
+    /// The members, by their ids.
+    pub members: Vec<MemberLevel>,
+}
+
+/// Which levels a member knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberLevel {
+    /// Its id.
+    pub server: u64,
+    /// The highest level that it knows; `None` if it is not connected.
+    pub known: Option<u32>,
 }
 
 /// A member, and where it is.
@@ -42,6 +70,11 @@ pub struct MemberView {
     /// What the application says of it, such as the addresses for its clients.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub note: String,
+}
+
+/// That of a server that says nothing of levels.
+fn first_level() -> u32 {
+    1
 }
 
 fn default_weight() -> u16 {
@@ -96,7 +129,7 @@ impl EpochView {
             groups: self.groups,
             members: self.members.clone(),
             contacts: self.contacts.iter().cloned().map(Contact::from).collect(),
-            ..Terms::default()
+            level: self.level,
         };
         let epoch = Epoch::new(self.members_since.max(1));
         Record { epoch, base: GlobalPosition::ZERO, lanes: self.groups, terms }

@@ -25,6 +25,8 @@ pub(crate) struct Metrics {
     /// The epoch that is merged, and its number of groups.
     pub epoch: Gauge,
     pub running_groups: Gauge,
+    /// The level of that epoch.
+    pub level: Gauge,
     /// Number of epochs whose groups are open.
     pub open_epochs: Gauge,
     pub applied: Gauge,
@@ -96,6 +98,7 @@ impl Metrics {
             groups: of_groups,
             epoch: Gauge::default(),
             running_groups,
+            level: Gauge::default(),
             open_epochs: Gauge::default(),
             applied: Gauge::default(),
             commands: Counter::default(),

@@ -66,6 +66,17 @@ pub enum Refused {
     /// The state machine does not know the command: do not retry.
     #[error("these bytes are not a command: {0}")]
     NotACommand(&'static str),
+    /// The cluster is not at the level that the command needs: raise the level first.
+    #[error(
+        "this needs level {needed}, and the cluster is at level {now}: raise it with `niagara level raise` when all servers \
+         run a release that knows it"
+    )]
+    Level {
+        /// The level that it needs.
+        needed: u32,
+        /// The cluster's level.
+        now: u32,
+    },
     /// Too much is in flight on this server: retry after a pause.
     #[error("too many commands wait on this server: retry after a pause, or send less at a time")]
     Overloaded,
@@ -93,7 +104,7 @@ impl Refused {
     /// Whether a retry helps.
     pub fn retry(&self) -> Retry {
         match self {
-            Refused::TooLarge { .. } | Refused::NotACommand(_) => Retry::Never,
+            Refused::TooLarge { .. } | Refused::NotACommand(_) | Refused::Level { .. } => Retry::Never,
             Refused::Overloaded | Refused::NoLeader => Retry::Later,
             Refused::Diverged | Refused::ReadOnly | Refused::Stopping => Retry::Elsewhere,
         }

@@ -74,6 +74,14 @@ pub trait StateMachine: Send + 'static {
         Ok(())
     }
 
+    /// The level that a command needs, which [`check`](Self::check) has accepted: see [`KNOWN_LEVEL`](crate::KNOWN_LEVEL). A
+    /// command of a kind that earlier releases do not know needs the level that names it; until the cluster is at that level,
+    /// it is [refused](crate::Refused::Level). Called once for each command, too.
+    fn needed_level(command: &[u8]) -> u32 {
+        let _ = command;
+        1
+    }
+
     /// Executes the commands at one position of the global log, in order, and pushes exactly one reply for
     /// each. If nobody on this server waits for the replies ([`Commands::are_awaited`]), it may push none,
     /// and need not build them. A command that cannot be executed must not be skipped silently: see

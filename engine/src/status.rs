@@ -23,6 +23,12 @@ pub struct Status {
     /// begin.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub other_epochs: Vec<u32>,
+    /// The level that the global log is at; 0 if the server runs an older version.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub level: u32,
+    /// The highest level that the server knows; likewise.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub known_level: u32,
     /// Number of groups of that epoch, R.
     pub groups: u16,
     /// Number of threads that drive them; 0 if the server runs an older version.

@@ -31,7 +31,8 @@
 //! 23 once     until u64 | key 16 u8 | request 16 u8 | a command of a client other than 9, 17, 18 and 23
 //! 24 used     count varint | count x (database u8 | key)
 //! commands     count varint | count x (length varint | a command other than 9, 11 to 14, 16 to 19, 21, 23 and 24)
-//! test         kind u8: 0 condition, 1 its value is: value, 2 its value is not: value
+//! test         kind u8: 0 condition, 1 its value is: value, 2 its value is not: value; from level 2 on 3 its value sorts before:
+//!              value, 4 its value sorts after: value
 //! condition    kind u8: 0 always, 1 if absent, 2 if present, 3 if any version: count varint | count x (u64, u32),
 //!              4 if any tag, 5 unless any tag: count varint | count x (u64, u64, u32), 6 both: condition | condition
 //! key, value, word, name, rule, content type, content encoding   length varint | bytes
@@ -52,6 +53,8 @@
 //! neither does the request to *keep changes* for whoever watches them. *Used* reports which keys a server has read lately, which
 //! decides what is evicted.
 //!
+//! What a level adds is marked with it ([`needed_level`]), and stays out of the log until the cluster is at that level.
+//!
 //! Integers are little-endian; varints are LEB128 of at most 32 bits. A set's value comes last and without a
 //! length, so a front end can receive a large one directly into the command's buffer, behind the key.
 
@@ -60,6 +63,7 @@ mod choice;
 mod condition;
 mod database;
 mod fields;
+mod level;
 mod once;
 mod used;
 mod user;
@@ -74,6 +78,7 @@ pub use database::encode_in;
 use database::{decode_in, take_database};
 use fields::{put_count, put_list, take_array, take_count, take_flag, take_life, take_u8, take_u64};
 pub(crate) use fields::{put_sized, take_sized};
+pub use level::needed_level;
 use once::decode_once;
 pub use once::{Once, encode_once};
 pub(crate) use once::{TIMED_ONCE_BYTES, set_request, set_times};
@@ -117,15 +122,16 @@ const KEEP_CHANGES: u8 = 21;
 const IN: u8 = 22;
 const ONCE: u8 = 23;
 const USED: u8 = 24;
-/// The highest opcode.
+/// The highest opcode of level 1.
 const LAST_OPCODE: u8 = USED;
 
-/// Raised when a release executes an existing command with another result, or knows more calls.
+/// Raised when a release executes an existing command with another result, or knows more calls. What a level adds does not
+/// count: a command that needs it is not executed before all servers know it.
 const RESULTS: u8 = 6;
 
 /// Names everything that decides what commands do, for
 /// [`Config::application`](niagara_engine::Config::application): servers that differ in any of it refuse each
-/// other. In hexadecimal, from the left: results and last opcode, last kind of condition and most versions in
+/// other. It names what there is at level 1; what later levels add is named by the [level](needed_level). In hexadecimal, from the left: results and last opcode, last kind of condition and most versions in
 /// one (a byte each), longest key and longest value (four bytes each), longest content type and longest
 /// content encoding (two bytes each).
 pub const fn application() -> u128 {

@@ -174,6 +174,8 @@ fn engine_config(file: File, base: &Path) -> Result<Config, ConfigFileError> {
         .collect();
     let mut config = Config::new(cluster, file.server, members);
     config.groups = file.groups;
+    // Files of releases that know no levels may be of a cluster whose other servers run such a release.
+    config.first_level = file.first_level.unwrap_or(1);
     config.data_dir = base.join(file.data_dir);
     if let Some(name) = file.durability {
         config.durability = name.parse::<Durability>().map_err(|_| ConfigFileError::Value {
@@ -216,6 +218,7 @@ fn set_engine_limits(config: &mut Config, table: &EngineTable) {
     let millis = |ms: u32| Duration::from_millis(ms.into());
     let kib = |kib: u32| (kib as usize) << 10;
     let mib = |mib: u32| (mib as usize) << 20;
+    set(&mut config.known_level, table.known_level);
     set(&mut config.tick, table.tick_ms.map(millis));
     set(&mut config.heartbeat_ticks, table.heartbeat_ticks);
     set(&mut config.election_ticks, table.election_ticks);

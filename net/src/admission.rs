@@ -1,6 +1,6 @@
 //! Who may connect: the checks of every channel, and the one that its owner adds.
 
-use crate::hello::Hello;
+use crate::hello::{Hello, Levels};
 use crate::refusal::Refusal;
 
 /// The owner's check of who may connect, made on both ends after the built-in checks (version, cluster,
@@ -104,6 +104,7 @@ pub fn check_cluster(own: &Hello, hello: &Hello) -> Result<(), Refusal> {
             own.server, own.application, hello.server, hello.application
         )));
     }
+    check_levels(own, hello)?;
     if hello.promise_us != own.promise_us {
         return Err(Refusal::Reads(format!(
             "the servers' leases differ, so a read could be stale: server {} has {}, server {} {}. \
@@ -115,6 +116,21 @@ pub fn check_cluster(own: &Hello, hello: &Hello) -> Result<(), Refusal> {
         )));
     }
     Ok(())
+}
+
+/// Whether each end knows the level that is in force at the other.
+fn check_levels(own: &Hello, hello: &Hello) -> Result<(), Refusal> {
+    let too_old = |needs: &Hello, lacks: &Hello| {
+        let (Levels { in_force, .. }, Levels { known, .. }) = (needs.levels(), lacks.levels());
+        let server = lacks.server;
+        (known < in_force).then(|| {
+            Refusal::Level(format!(
+                "the cluster is at level {in_force}, and server {server} runs a release that knows levels up to {known}: \
+                 install a newer release there"
+            ))
+        })
+    };
+    too_old(own, hello).or_else(|| too_old(hello, own)).map_or(Ok(()), Err)
 }
 
 fn leases(promise_us: u64) -> String {
@@ -143,7 +159,28 @@ mod tests {
         application: 3,
         members: Vec::new(),
         promise_us: 0,
+        levels: None,
     };
+
+    #[test]
+    fn each_end_knows_the_level_of_the_other() {
+        let with =
+            |server, in_force, known| Hello { server, levels: Some(Levels { in_force, known }), ..OWN };
+        for (own, hello, lacking) in [
+            (with(2, 1, 2), OWN, None),
+            (OWN, with(3, 1, 2), None),
+            (with(2, 2, 2), with(3, 1, 2), None),
+            (with(2, 2, 2), Hello { server: 3, ..OWN }, Some("level 2, and server 3")),
+            (Hello { server: 2, ..OWN }, with(3, 2, 3), Some("level 2, and server 2")),
+            (with(2, 1, 2), with(3, 3, 3), Some("level 3, and server 2")),
+        ] {
+            match (check_cluster(&own, &hello), lacking) {
+                (Ok(()), None) => {}
+                (Err(Refusal::Level(why)), Some(words)) => assert!(why.contains(words), "{why}"),
+                (checked, _) => panic!("{own:?}, {hello:?}: {checked:?}"),
+            }
+        }
+    }
 
     #[test]
     fn a_dialler_must_be_a_known_server_with_a_higher_id_on_the_same_channel() {

@@ -17,15 +17,20 @@
 //! | field | bytes | |
 //! |---|---|---|
 //! | magic | 8 | `NIAGARA\0` |
-//! | version | 2 | [`VERSION`] |
+//! | version | 2 | [`VERSION`], or [`LEVELS_VERSION`] for a Hello with levels |
 //! | kind | 1 | 1 Hello, 2 Refusal, 3 Welcome, 4 Hello with a promise |
 //! | Hello | 138 and members | cluster u128, server u64, channel u32, channels u32, store u128, incarnation u64, 8 lives u64, application u128, number of members u16, their ids u64 |
 //! | Hello with a promise | 8 and a Hello | promise u64, then as a Hello |
+//! | levels | 8 | in force u32, known u32: in a Hello of version 5, before the cluster |
 //! | Refusal | 18 and text | code u16, two numbers u64, at most 256 bytes of UTF-8 |
 //!
 //! Magic, version, kind and the form of a Refusal are the same in every version: a server can always read why
 //! it was refused. A Hello must be of this version. A server whose cluster has leases says how long its promises last.
 //! Releases that know no leases take that for malformed and refuse it, as they must.
+//!
+//! A server that knows more levels than the first says so in a Hello of version 5. An earlier release refuses that for its
+//! version; then the dialler says hello again without levels, and the other end counts as one that knows the first only. A
+//! listener answers as it was greeted.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
@@ -35,9 +40,12 @@ use crate::refusal::{Coded, MAX_REFUSAL_TEXT_BYTES, Refusal};
 /// Version of the wire format, frames and greetings. Servers of different versions refuse each other.
 pub const VERSION: u16 = 4;
 
+/// Version of a [`Hello`] that says which [levels](Levels) the server knows.
+pub const LEVELS_VERSION: u16 = 5;
+
 /// The longest greeting, in bytes of body. No more than this is read from a connection that has not greeted
 /// yet.
-pub const MAX_GREETING_BYTES: usize = PRELUDE_BYTES + WITH_PROMISE_BYTES + 8 * MAX_MEMBERS;
+pub const MAX_GREETING_BYTES: usize = PRELUDE_BYTES + WITH_PROMISE_BYTES + LEVELS_BYTES + 8 * MAX_MEMBERS;
 
 /// The most servers in a cluster.
 pub const MAX_MEMBERS: usize = 64;
@@ -50,6 +58,7 @@ const PRELUDE_BYTES: usize = 8 + 2 + 1;
 /// Without the ids of the members.
 const HELLO_BYTES: usize = 16 + 8 + 4 + 4 + 16 + 8 + 8 * LIVES + 16 + 2;
 const WITH_PROMISE_BYTES: usize = 8 + HELLO_BYTES;
+const LEVELS_BYTES: usize = 4 + 4;
 const REFUSAL_BYTES: usize = 2 + 8 + 8;
 const _: () = assert!(PRELUDE_BYTES + REFUSAL_BYTES + MAX_REFUSAL_TEXT_BYTES <= MAX_GREETING_BYTES);
 
@@ -57,6 +66,20 @@ const HELLO: u8 = 1;
 const REFUSAL: u8 = 2;
 const WELCOME: u8 = 3;
 const HELLO_WITH_PROMISE: u8 = 4;
+
+/// Which commands, entries and formats a server may use and knows: each level adds some to those below it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Levels {
+    /// The level that is in force where the channel belongs: the other end has to know it.
+    pub in_force: u32,
+    /// The highest level that the server knows.
+    pub known: u32,
+}
+
+impl Levels {
+    /// Those of a release that says nothing of levels.
+    pub const FIRST: Levels = Levels { in_force: 1, known: 1 };
+}
 
 /// Identity of one end of a connection, and the purpose of the connection.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -86,6 +109,20 @@ pub struct Hello {
     /// How long a follower promises its leader not to vote, in microseconds, so that the leader may answer
     /// reads by a lease; 0 if the cluster has no leases. The same on all servers.
     pub promise_us: u64,
+    /// The levels in force and known; `None` for a server that knows the first only.
+    pub levels: Option<Levels>,
+}
+
+impl Hello {
+    /// The levels in force and known.
+    pub fn levels(&self) -> Levels {
+        self.levels.unwrap_or(Levels::FIRST)
+    }
+
+    /// What the same server says to one that knows of no levels.
+    pub(crate) fn without_levels(&self) -> Hello {
+        Hello { levels: None, ..self.clone() }
+    }
 }
 
 /// One step of the greeting.
@@ -131,7 +168,8 @@ impl Greeting {
     pub fn encode(&self) -> Bytes {
         let mut body = BytesMut::with_capacity(MAX_GREETING_BYTES);
         body.put_slice(&MAGIC);
-        body.put_u16_le(VERSION);
+        let with_levels = matches!(self, Greeting::Hello(Hello { levels: Some(_), .. }));
+        body.put_u16_le(if with_levels { LEVELS_VERSION } else { VERSION });
         match self {
             Greeting::Hello(hello) => {
                 if hello.promise_us == 0 {
@@ -139,6 +177,10 @@ impl Greeting {
                 } else {
                     body.put_u8(HELLO_WITH_PROMISE);
                     body.put_u64_le(hello.promise_us);
+                }
+                if let Some(Levels { in_force, known }) = hello.levels {
+                    body.put_u32_le(in_force);
+                    body.put_u32_le(known);
                 }
                 body.put_u128_le(hello.cluster);
                 body.put_u64_le(hello.server);
@@ -177,13 +219,13 @@ impl Greeting {
         let version = body.get_u16_le();
         match (body.get_u8(), body.len()) {
             (REFUSAL, REFUSAL_BYTES..) => decode_refusal(body),
-            _ if version != VERSION => Err(GreetingError::Version(version)),
-            (HELLO, HELLO_BYTES..) => decode_hello(body, 0).ok_or(GreetingError::Malformed),
+            _ if ![VERSION, LEVELS_VERSION].contains(&version) => Err(GreetingError::Version(version)),
+            (HELLO, HELLO_BYTES..) => decode_hello(body, 0, version),
             (HELLO_WITH_PROMISE, WITH_PROMISE_BYTES..) => {
                 let promise = Some(body.get_u64_le()).filter(|promise| *promise != 0);
-                promise.and_then(|promise| decode_hello(body, promise)).ok_or(GreetingError::Malformed)
+                promise.map_or(Err(GreetingError::Malformed), |promise| decode_hello(body, promise, version))
             }
-            (WELCOME, 0) => Ok(Greeting::Welcome),
+            (WELCOME, 0) if version == VERSION => Ok(Greeting::Welcome),
             _ => Err(GreetingError::Malformed),
         }
     }
@@ -193,8 +235,13 @@ impl Greeting {
     }
 }
 
-/// `None` if the number of members does not match the ids that follow.
-fn decode_hello(mut body: &[u8], promise_us: u64) -> Option<Greeting> {
+/// An error if the number of members does not match the ids that follow.
+fn decode_hello(mut body: &[u8], promise_us: u64, version: u16) -> Result<Greeting, GreetingError> {
+    let with_levels = version == LEVELS_VERSION;
+    if with_levels && body.len() < LEVELS_BYTES + HELLO_BYTES {
+        return Err(GreetingError::Malformed);
+    }
+    let levels = with_levels.then(|| Levels { in_force: body.get_u32_le(), known: body.get_u32_le() });
     let mut hello = Hello {
         cluster: body.get_u128_le(),
         server: body.get_u64_le(),
@@ -206,13 +253,14 @@ fn decode_hello(mut body: &[u8], promise_us: u64) -> Option<Greeting> {
         application: body.get_u128_le(),
         members: Vec::new(),
         promise_us,
+        levels,
     };
     let members = usize::from(body.get_u16_le());
     if members > MAX_MEMBERS || body.len() != 8 * members {
-        return None;
+        return Err(GreetingError::Malformed);
     }
     hello.members = (0..members).map(|_| body.get_u64_le()).collect();
-    Some(Greeting::Hello(hello))
+    Ok(Greeting::Hello(hello))
 }
 
 fn decode_refusal(mut body: &[u8]) -> Result<Greeting, GreetingError> {
@@ -232,7 +280,9 @@ mod tests {
         let numbers = any::<(u128, u64, u32, u32, u128, u64, [u64; LIVES], u128)>();
         let promise = prop_oneof![Just(0), any::<u64>()];
         let members = prop::collection::vec(any::<u64>(), 0..=MAX_MEMBERS);
-        (numbers, members, promise).prop_map(|(numbers, members, promise_us)| {
+        let levels = any::<Option<(u32, u32)>>()
+            .prop_map(|levels| levels.map(|(in_force, known)| Levels { in_force, known }));
+        (numbers, members, promise, levels).prop_map(|(numbers, members, promise_us, levels)| {
             let (cluster, server, channel, channels, store, incarnation, lives, application) = numbers;
             Hello {
                 cluster,
@@ -245,6 +295,7 @@ mod tests {
                 application,
                 members,
                 promise_us,
+                levels,
             }
         })
     }
@@ -264,6 +315,7 @@ mod tests {
             ".{0,60}".prop_map(Refusal::Application),
             ".{0,60}".prop_map(Refusal::Reads),
             ".{0,60}".prop_map(Refusal::OldCopy),
+            ".{0,60}".prop_map(Refusal::Level),
             (100u16.., ".{0,60}").prop_map(|(code, text)| Refusal::Other { code, text }),
         ]
     }
@@ -335,6 +387,7 @@ mod tests {
             application: 9,
             members: vec![10, 11],
             promise_us: 0,
+            levels: None,
         };
         let body = Greeting::Hello(hello).encode();
         assert_eq!(body[..11], *b"NIAGARA\0\x04\0\x01");
@@ -356,12 +409,24 @@ mod tests {
     }
 
     #[test]
+    fn levels_precede_the_cluster_and_are_of_a_version_of_their_own() {
+        let levels = Some(Levels { in_force: 2, known: 3 });
+        let hello = Hello { members: vec![10], promise_us: 500_000, levels, ..Hello::default() };
+        let body = Greeting::Hello(hello.clone()).encode();
+        assert_eq!((body[8], body[10], body[19], body[23]), (5, 4, 2, 3));
+        let without = Greeting::Hello(hello.without_levels()).encode();
+        assert_eq!((without[8], &without[19..]), (4, &body[27..]), "as the release before wrote it");
+        assert_eq!(Greeting::decode(&body), Ok(Greeting::Hello(hello)));
+    }
+
+    #[test]
     fn a_hello_with_more_members_than_a_cluster_can_have_is_malformed() {
-        let hello = Hello { members: vec![1; MAX_MEMBERS], promise_us: 1, ..Hello::default() };
+        let levels = Some(Levels::FIRST);
+        let hello = Hello { members: vec![1; MAX_MEMBERS], promise_us: 1, levels, ..Hello::default() };
         let mut body = Greeting::Hello(hello.clone()).encode().to_vec();
         assert_eq!(body.len(), MAX_GREETING_BYTES);
         assert_eq!(Greeting::decode(&body), Ok(Greeting::Hello(hello)));
-        body[PRELUDE_BYTES + WITH_PROMISE_BYTES - 2] += 1;
+        body[PRELUDE_BYTES + LEVELS_BYTES + WITH_PROMISE_BYTES - 2] += 1;
         body.extend(1u64.to_le_bytes());
         assert_eq!(Greeting::decode(&body), Err(GreetingError::Malformed));
     }

@@ -67,7 +67,9 @@ pub use config::{
 pub use counters::Counters;
 pub use event::{DownReason, Event};
 pub use frame::{Frame, FrameError, HEAD_BYTES};
-pub use hello::{Greeting, GreetingError, Hello, LIVES, MAX_GREETING_BYTES, MAX_MEMBERS, VERSION};
+pub use hello::{
+    Greeting, GreetingError, Hello, LEVELS_VERSION, LIVES, Levels, MAX_GREETING_BYTES, MAX_MEMBERS, VERSION,
+};
 pub use proof::{Plain, peer_name};
 pub use reader::FrameReader;
 pub use refusal::{MAX_REFUSAL_TEXT_BYTES, Refusal};

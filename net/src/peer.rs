@@ -20,6 +20,8 @@ pub(crate) struct PeerState {
     /// Attempts that failed since the peer was last up. If its name has several addresses, they take turns.
     failures: usize,
     was_up: bool,
+    /// Whether the next hello is to be without levels: the peer has just refused one with them.
+    pub(crate) knows_no_levels: bool,
 }
 
 /// One in so many attempts to connect is long.
@@ -57,6 +59,7 @@ impl PeerState {
             steady: config.reconnect_max,
             failures: 0,
             was_up: false,
+            knows_no_levels: false,
         }
     }
 
@@ -100,6 +103,7 @@ impl PeerState {
             tracing::debug!(peer = self.server, address = self.address, %why, ?delay, "cannot connect");
         }
         self.failures += 1;
+        self.knows_no_levels = false;
         self.dial = Dial::At(now + delay);
     }
 
@@ -109,6 +113,7 @@ impl PeerState {
         tracing::info!(peer = self.server, attempts = self.failures + 1, "connected");
         self.link = Some(Link { token, since: now });
         self.failures = 0;
+        self.knows_no_levels = false;
         if self.dial != Dial::Theirs {
             self.dial = Dial::Underway;
         }

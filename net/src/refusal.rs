@@ -98,6 +98,9 @@ pub enum Refusal {
     /// The refused server's certificate is not that of the server that it says it is, or it has none.
     #[error("{0}")]
     Certificate(String),
+    /// One of the servers does not know the level that the cluster is at, or they began at different ones.
+    #[error("{0}")]
+    Level(String),
     /// A reason that only a newer release knows.
     #[error("refused with code {code}: {text}")]
     Other {
@@ -134,6 +137,7 @@ impl Refusal {
             Refusal::Reads(text) => (12, 0, 0, text.as_str()),
             Refusal::NotOpen { channel } => (13, 0, u64::from(*channel), "the channel is not open"),
             Refusal::Certificate(text) => (20, 0, 0, text.as_str()),
+            Refusal::Level(text) => (21, 0, 0, text.as_str()),
             Refusal::Other { code, text } => (*code, 0, 0, text.as_str()),
         };
         Coded { code, refuser, refused, text: &text[..text.floor_char_boundary(MAX_REFUSAL_TEXT_BYTES)] }
@@ -164,6 +168,7 @@ impl Refusal {
             12 => Refusal::Reads(text.to_owned()),
             13 => Refusal::NotOpen { channel: refused.try_into().ok()? },
             20 => Refusal::Certificate(text.to_owned()),
+            21 => Refusal::Level(text.to_owned()),
             code => Refusal::Other { code, text: text.to_owned() },
         })
     }

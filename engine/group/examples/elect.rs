@@ -43,7 +43,7 @@ fn replica(server: u64) -> Driver {
         lanes: vec![0],
         lanes_before: 0,
         incarnation: 1,
-        level: 1,
+        known_level: 1,
         voters: vec![1, 2, 3],
         wanted_leader: 1,
         first_leader: 1,

@@ -18,8 +18,8 @@ pub struct DriverConfig {
     pub incarnation: u64,
     /// All voters of the group.
     pub voters: Vec<u64>,
-    /// The level that the servers of this release give to the epochs that they ask for.
-    pub level: u32,
+    /// The highest level that this server knows: it takes no entry that ends the epoch for a higher one.
+    pub known_level: u32,
     /// Server that should lead this group.
     pub wanted_leader: u64,
     /// Server that should lead it at first: another one, if the wanted one has yet to receive the state.
@@ -82,7 +82,7 @@ impl DriverConfig {
             lanes_before: 0,
             incarnation: 2,
             voters: vec![1, 2, 3],
-            level: 1,
+            known_level: 1,
             wanted_leader: 1,
             first_leader: 1,
             boot: 1,

@@ -264,6 +264,10 @@ pub enum Bug {
     GoneLanesKeepAwake,
     /// Void entries count as entries that wait for the merge.
     VoidCountsAsBehind,
+    /// The level is raised although a member does not know the next one.
+    LevelUnknownToMembers,
+    /// A server takes commands that need a higher level than the cluster is at.
+    NeededLevelIgnored,
     /// A mailbox announces mail before the mail is in it.
     MailSaidBeforeSent,
     /// A port empties its inbox before it announces that.
@@ -412,6 +416,9 @@ impl Bug {
 
     /// Those of members that change.
     pub const MEMBERS: &[Bug] = &[Bug::EndOfEpochNotKept];
+
+    /// Those of levels.
+    pub const LEVELS: &[Bug] = &[Bug::LevelUnknownToMembers, Bug::NeededLevelIgnored];
 
     /// Bugs of epochs, which show only when the number of groups changes. The simulator finds them.
     pub const EPOCHS: &[Bug] = &[

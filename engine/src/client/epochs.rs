@@ -64,6 +64,35 @@ pub enum NotChanged {
         /// How many are needed.
         needed: usize,
     },
+    /// The cluster is at a higher level.
+    #[error("the cluster is at level {now}, and cannot go back to level {level}")]
+    LowerLevel {
+        /// The level that it is at.
+        now: u32,
+        /// The one that was asked for.
+        level: u32,
+    },
+    /// A member does not know the level.
+    #[error(
+        "server {server} runs a release that knows levels up to {known}, not level {level}: install a newer release there, and \
+         start it"
+    )]
+    UnknownLevel {
+        /// The member.
+        server: u64,
+        /// The highest level that it knows.
+        known: u32,
+        /// The one that was asked for.
+        level: u32,
+    },
+    /// Nobody knows which levels a member knows.
+    #[error(
+        "server {server} is not connected, so nobody can say which levels it knows: start it, or remove it from the cluster"
+    )]
+    Away {
+        /// The member.
+        server: u64,
+    },
     /// Nothing would change.
     #[error("the cluster is so already")]
     Same,
@@ -94,6 +123,7 @@ impl<S: StateMachine> Client<S> {
         let epoch = self.shared.progress.epoch();
         EpochView {
             number: epoch.number.get(),
+            level: epoch.record.terms.level,
             groups: epoch.layout.groups(),
             members: epoch.members().to_vec(),
             members_since: epoch.since.get(),

@@ -18,6 +18,7 @@ mod follow;
 mod handle;
 mod inbox;
 mod leaders;
+mod levels;
 mod members;
 mod port;
 mod ready;

@@ -13,7 +13,9 @@ use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 
 use crate::clock::Clock;
+use crate::config::FIRST_LEVEL;
 use crate::growing::Growing;
+use crate::identity::PeerLevels;
 use crate::lane::{
     Deliveries, Groups, Lane, LaneId, LaneLimits, LaneQueue, Leadership, Look, Origin, Room, TicketPart,
     choose,
@@ -48,6 +50,9 @@ pub(crate) struct Shared<S: StateMachine> {
     /// Number of this start, the size of an entry, and limits, for lanes that come.
     pub incarnation: u64,
     pub entry_bytes: usize,
+    /// The highest level that this program knows, and those that the other servers know.
+    pub known_level: u32,
+    pub peer_levels: PeerLevels,
     pub lane_limits: LaneLimits,
     /// This server's lanes. Those of the epoch that is merged may be fewer.
     pub lanes: Arc<Growing<Lane<S::Reply>>>,
@@ -80,13 +85,22 @@ impl<S: StateMachine> Shared<S> {
         members
     }
 
-    /// Refuses a command that is too large, or that the state machine does not know.
+    /// Refuses a command that is too large, that the state machine does not know, or for which the cluster's level is too low.
     pub fn check_command(&self, command: &[u8]) -> Result<(), Refused> {
         let bytes = command.len();
         if bytes > self.command_bytes {
             return Err(Refused::TooLarge { bytes, limit: self.command_bytes });
         }
-        S::check(command).map_err(|unknown| Refused::NotACommand(unknown.0))
+        S::check(command).map_err(|unknown| Refused::NotACommand(unknown.0))?;
+        let needed = S::needed_level(command);
+        if needed > FIRST_LEVEL && !planted::is(Bug::NeededLevelIgnored) {
+            // The merge has come to the epoch of that level, so nothing that this server sends now is executed before it.
+            let now = self.progress.epoch().record.terms.level;
+            if needed > now {
+                return Err(Refused::Level { needed, now });
+            }
+        }
+        Ok(())
     }
 
     /// Refuses commands unless this server runs, agrees with the others, has room for commands, and all groups have
@@ -322,6 +336,8 @@ impl<S: StateMachine> Shared<S> {
             server: self.server,
             cluster: format!("{:032x}", self.cluster),
             epoch: epoch.number.get(),
+            level: epoch.record.terms.level,
+            known_level: self.known_level,
             other_epochs: others.filter(|other| *other != epoch.number).map(Epoch::get).collect(),
             groups: epoch.groups.len() as u16,
             group_threads: self.group_threads,

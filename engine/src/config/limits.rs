@@ -7,7 +7,7 @@ use niagara_group::batch::MOST_PIECE_BYTES;
 use niagara_log::{SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 use niagara_net::DEFAULT_MAX_FRAME_BYTES;
 
-use super::{Config, ConfigError, TRANSFER_PIECE_BYTES};
+use super::{Config, ConfigError, FIRST_LEVEL, KNOWN_LEVEL, TRANSFER_PIECE_BYTES};
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
@@ -110,11 +110,13 @@ impl Config {
         Ok(())
     }
 
-    fn ranges(&self) -> [Range; 24] {
+    fn ranges(&self) -> [Range; 26] {
         let tib = 1 << 40;
         let segment = |bytes: u64| bytes as usize;
         [
             time("tick", self.tick, MOST_TICK),
+            count("known_level", "", self.known_level.into(), FIRST_LEVEL.into(), KNOWN_LEVEL.into()),
+            count("first_level", "", self.first_level.into(), FIRST_LEVEL.into(), self.known_level.into()),
             time("deadline", self.deadline, MOST_DEADLINE),
             count("heartbeat_ticks", "ticks", self.heartbeat_ticks.into(), 1, MOST_HEARTBEAT_TICKS.into()),
             count("election_ticks", "ticks", self.election_ticks.into(), 5, MOST_ELECTION_TICKS.into()),

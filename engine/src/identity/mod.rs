@@ -22,6 +22,7 @@
 
 mod epochs;
 mod error;
+mod levels;
 mod lock;
 mod outside;
 mod record;
@@ -31,10 +32,11 @@ use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use niagara_net::{Admission, Hello, LIVES, Refusal};
+use niagara_net::{Admission, Hello, LIVES, Levels, Refusal};
 use parking_lot::Mutex;
 
 pub use error::IdentityError;
+pub(crate) use levels::PeerLevels;
 pub(crate) use lock::DirectoryLock;
 pub(crate) use outside::{Testimony, look, make};
 
@@ -42,7 +44,7 @@ use niagara_log::{Durability, Files, Held, LogMarks};
 use niagara_sequencer::epoch::{Chain, Epoch, Marks, Record as EpochRecord, Sealed};
 
 use self::record::{Met, Record};
-use crate::config::Config;
+use crate::config::{Config, FIRST_LEVEL};
 use crate::planted::{self, Bug};
 
 /// Whether the data directory is of a server that has had a part in its cluster: one that is to join needs no invitation
@@ -76,6 +78,8 @@ pub(crate) struct Identity {
     record: Mutex<Record>,
     /// The newest segment of each log that is being made for the next epoch, by channel: recorded when all are there.
     making: Mutex<BTreeMap<u32, u64>>,
+    /// The highest level that each peer knows, as it has said when it connected last.
+    peer_levels: PeerLevels,
 }
 
 #[derive(Debug)]
@@ -133,6 +137,7 @@ impl Identity {
             place,
             record: Mutex::new(record),
             making: Mutex::default(),
+            peer_levels: PeerLevels::default(),
         })
     }
 
@@ -184,6 +189,16 @@ impl Identity {
         self.incarnation
     }
 
+    /// The level of the first epoch.
+    pub fn first_level(&self) -> u32 {
+        self.record.lock().first_level
+    }
+
+    /// The highest level that each peer knows.
+    pub fn peer_levels(&self) -> PeerLevels {
+        self.peer_levels.clone()
+    }
+
     /// What this server tells its peers about itself on a channel.
     pub fn hello(&self, config: &Config, channel: u32, epoch: Option<&EpochRecord>) -> Hello {
         let record = self.record.lock();
@@ -202,6 +217,10 @@ impl Identity {
             application: config.application,
             members: epoch.map_or_else(|| config.servers(), |epoch| sorted(&epoch.terms.members)),
             promise_us: config.promise().map_or(0, |promise| promise.as_micros() as u64),
+            levels: (config.known_level > FIRST_LEVEL).then_some(Levels {
+                in_force: epoch.map_or(record.first_level, |epoch| epoch.terms.level),
+                known: config.known_level,
+            }),
         }
     }
 
@@ -307,6 +326,8 @@ impl Admission for Identity {
     /// later one. A new start is recorded durably before the peer is admitted.
     fn admit(&self, peer: &Hello) -> Result<(), Refusal> {
         let (here, there) = (self.server, peer.server);
+        self.check_first_level(peer)?;
+        self.peer_levels.note(there, peer.levels().known);
         let known = self.record.lock().peers.get(&there).copied();
         let met = Met { store: peer.store, incarnation: peer.incarnation, life: peer.lives[0] };
         if let Some(known) = known {
@@ -352,6 +373,23 @@ fn is_old_copy(known: &Met, peer: &Hello) -> bool {
     let life = peer.lives.get(since as usize).copied().unwrap_or(0);
     // Starts too old for the peer to name, and those of releases without lives, cannot be told apart.
     known.life != 0 && life != 0 && life != known.life
+}
+
+impl Identity {
+    /// Whether a cluster that begins, begins at the same level at both ends: their epochs would differ otherwise.
+    fn check_first_level(&self, peer: &Hello) -> Result<(), Refusal> {
+        let (ours, theirs) = (self.first_level(), peer.levels().in_force);
+        // Later ones follow from the first. The numbers below are of its groups, and 0 is that of the snapshots.
+        let is_of_first_epoch = (1..1 << 16).contains(&peer.channel);
+        if !is_of_first_epoch || ours == theirs {
+            return Ok(());
+        }
+        Err(Refusal::Level(format!(
+            "server {} begins a cluster at level {ours}, and server {} at level {theirs}: set the same first level on all \
+             servers of a new cluster",
+            self.server, peer.server
+        )))
+    }
 }
 
 impl RecordFile {
@@ -439,6 +477,7 @@ fn new_record(config: &Config, files: &dyn Files, life: u64) -> Record {
         members: Some(config.servers()),
         joins: config.join.is_some(),
         removed: None,
+        first_level: config.first_level,
         old_copy: false,
         received: Vec::new(),
         peers: BTreeMap::new(),

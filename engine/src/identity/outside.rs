@@ -18,6 +18,8 @@ pub(crate) struct Testimony {
     pub cluster: u128,
     pub server: ServerId,
     pub groups: u16,
+    /// The level of the first epoch.
+    pub first_level: u32,
     /// Ids of all servers of the cluster, as far as this one knows them.
     pub members: Vec<ServerId>,
     pub durability: Durability,
@@ -58,6 +60,7 @@ pub(crate) fn look(dir: &Path, files: &dyn Files) -> Result<Option<Testimony>, I
         cluster: record.cluster,
         server: record.server,
         groups: record.groups,
+        first_level: record.first_level,
         members: newest.or(record.members).unwrap_or_else(|| starts.keys().copied().collect()),
         durability: record.durability,
         clean: record.clean,

@@ -9,6 +9,7 @@ use niagara_log::{Durability, EntryId, HardState, Held};
 use niagara_sequencer::epoch::{Chain, Marks};
 
 use super::epochs::{parse_epochs, put_epochs};
+use crate::config::FIRST_LEVEL;
 
 /// What a server remembers about itself and its peers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub(super) struct Record {
     pub joins: bool,
     /// The epoch from which on the server is no member, if it knows.
     pub removed: Option<u32>,
+    /// The level that the first epoch has.
+    pub first_level: u32,
     /// Whether another server has refused this one since it had met it in a later state.
     pub old_copy: bool,
     /// Snapshots received since the start, the latest last. Logs may be reset to their floors.
@@ -84,6 +87,9 @@ impl Record {
         }
         if let Some(epoch) = self.removed {
             writeln!(text, "removed = {epoch}")?;
+        }
+        if self.first_level != FIRST_LEVEL {
+            writeln!(text, "first level = {}", self.first_level)?;
         }
         if self.old_copy {
             text.push_str("old copy = true\n");
@@ -158,6 +164,10 @@ impl Record {
                 Some(epoch) => Some(epoch.parse().map_err(|_| "`removed` is not a number")?),
                 None => None,
             },
+            first_level: match fields.get("first level") {
+                Some(level) => level.parse().map_err(|_| "`first level` is not a number")?,
+                None => FIRST_LEVEL,
+            },
             old_copy: fields.get("old copy") == Some(&"true"),
             received: received.collect::<Result<_, _>>()?,
             peers,
@@ -225,6 +235,7 @@ mod tests {
             members: Some(vec![1, 2, 3]),
             joins: true,
             removed: Some(9),
+            first_level: 2,
             old_copy: true,
             received: vec![0xf1, 0xf2],
             peers: BTreeMap::from([(1, Met { store: 5, incarnation: 3, life: 0xabc })]),
@@ -239,6 +250,7 @@ mod tests {
             members: None,
             joins: false,
             removed: None,
+            first_level: FIRST_LEVEL,
             old_copy: false,
             received: Vec::new(),
             logs: BTreeMap::new(),
@@ -261,6 +273,7 @@ mod tests {
             members: None,
             joins: false,
             removed: None,
+            first_level: FIRST_LEVEL,
             old_copy: false,
             received: Vec::new(),
             peers: BTreeMap::from([(1, met)]),

@@ -99,6 +99,7 @@ pub(super) const OF_SERVER: &[Described<Metrics>] = &[
     ),
     of("epoch", "Number of the epoch that the global log is in", None, |m| &m.epoch),
     of("groups", "Number of groups of that epoch", None, |m| &m.running_groups),
+    of("level", "Level of that epoch: which commands, entries and formats may be used", None, |m| &m.level),
     of("open_epochs", "Number of epochs whose groups are open: more than one after a change", None, |m| {
         &m.open_epochs
     }),

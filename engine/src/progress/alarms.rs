@@ -75,5 +75,6 @@ pub(crate) fn measure(progress: &SharedProgress, metrics: &Metrics) {
     metrics.disk_is_stuck.set(epoch.disk_is_stuck().into());
     metrics.epoch.set(epoch.number.get().into());
     metrics.running_groups.set(epoch.groups.len() as i64);
+    metrics.level.set(epoch.record.terms.level.into());
     metrics.open_epochs.set(progress.open_epochs().len() as i64);
 }

@@ -132,6 +132,8 @@ pub(super) fn found<S: StateMachine>(
         let mut config = config.clone();
         config.data_dir = workshop.data();
         let mut old = SnapshotReader::open(&**files, snapshot)?;
+        // The state may hold what needs the level that the old cluster was at.
+        config.first_level = config.first_level.max(old.header().record().terms.level);
         let header = Arc::new(continued(&config, old.header()));
         begins_at = header.position();
         identity::make(&config, files, random() as u64, 0, Some(header.id), None)?;
@@ -168,7 +170,7 @@ fn continued(config: &Config, old: &Header) -> Header {
         commands: old.commands,
         duplicates: old.duplicates,
         noops: old.noops + layout.round_end(round).get() - old.position().get(),
-        chain: config.first_epoch(),
+        chain: config.first_epoch(config.first_level),
         floors: vec![floor; usize::from(config.groups())],
         // The servers of the new cluster have accepted no command.
         sessions: LaneSessions::new(&servers, config.groups()),

@@ -62,7 +62,7 @@ impl Replay<'_> {
             transfer: ANYWHERE.to_owned(),
         };
         let mut config = Config::new(first.cluster, first.server, found.members.iter().map(member).collect());
-        config.groups = Some(first.groups);
+        (config.groups, config.first_level) = (Some(first.groups), first.first_level);
         (config.data_dir, config.durability) = (self.dir.clone(), Durability::Os);
         config.alone = true;
         config

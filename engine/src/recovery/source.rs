@@ -10,7 +10,6 @@ use niagara_sequencer::epoch::{Chain, Epoch, Marks, Terms};
 
 use super::choice::Copy;
 use super::error::{RecoveryError, io};
-use crate::config::FIRST_LEVEL;
 use crate::identity::{self, DirectoryLock, Testimony};
 use crate::progress::channel_of;
 use crate::server::log_directory;
@@ -68,9 +67,8 @@ impl Source {
 
     /// The epochs that the server knew.
     pub fn chain(&self) -> Result<Chain, RecoveryError> {
-        let Testimony { groups, members, epochs, .. } = &self.testimony;
-        let first =
-            Terms { groups: *groups, members: members.clone(), level: FIRST_LEVEL, ..Terms::default() };
+        let Testimony { groups, members, epochs, first_level: level, .. } = &self.testimony;
+        let first = Terms { groups: *groups, members: members.clone(), level: *level, ..Terms::default() };
         let chain = epochs.as_ref().map_or_else(|| Chain::genesis(first), |(chain, _)| Ok(chain.clone()));
         chain.map_err(|why| RecoveryError::Unfit(format!("{}: {why}", self.dir.display())))
     }

@@ -11,7 +11,7 @@ use super::environment::Environment;
 use super::group_parts::GroupParts;
 use super::replica::{Replica, ReplicaShare};
 use super::start::{OpenEpoch, OpenGroup, open_groups, remove_logs};
-use super::start_error::StartError;
+use super::start_error::{StartError, check_level};
 use crate::client::Shared;
 use crate::config::Config;
 use crate::identity::Identity;
@@ -91,6 +91,9 @@ impl<S: StateMachine> EpochOpener<S> {
     ) -> GroupParts {
         let OpenGroup { driver, store, writer, lanes_before } = group;
         let shared = &self.shared;
+        let known_level = self.config.known_level;
+        let is_sound =
+            move |command: &[u8]| S::check(command).is_ok() && S::needed_level(command) <= known_level;
         let lanes = lanes_of(GroupId::new(index as u16 + 1), epoch.layout.groups(), epoch.lanes);
         let share = ReplicaShare {
             server: self.config.server,
@@ -105,7 +108,7 @@ impl<S: StateMachine> EpochOpener<S> {
             peers: self.config.peers(record),
             tick: self.config.tick,
             clock: self.environment.clock.clone(),
-            sound: |batch| batch.commands().all(|command| S::check(command.as_slice()).is_ok()),
+            sound: Box::new(move |batch| batch.commands().all(|command| is_sound(command.as_slice()))),
         };
         let mut replica = Replica::new(index, driver, share);
         if let Some(snapshots) = snapshots {
@@ -174,6 +177,7 @@ impl<S: StateMachine> EpochOpener<S> {
     fn open(&mut self, Wanted { chain, after }: &Wanted) -> Result<OpenedEpoch, StartError> {
         let record = &chain.newest().record;
         let before = chain.links().iter().rev().nth(1).map(|link| &link.record);
+        check_level(&self.config, record.terms.level)?;
         let (snapshot, sealed) = match after {
             Before::Merged(sealed) => (None, Some(sealed.clone())),
             Before::Replaced(header) => (Some(&**header), None),
@@ -194,6 +198,7 @@ impl<S: StateMachine> EpochOpener<S> {
         tracing::info!(
             epoch = record.epoch.get(),
             groups = record.terms.groups,
+            level = record.terms.level,
             position = %record.base,
             "an epoch begins"
         );

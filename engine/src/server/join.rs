@@ -11,7 +11,7 @@ use niagara_net::{Event, Transport};
 use niagara_sequencer::epoch::Record;
 
 use super::channels::open_transfer;
-use super::start_error::StartError;
+use super::start_error::{StartError, check_level};
 use super::surroundings::MakeTransport;
 use crate::config::Config;
 use crate::frozen::{MalformedState, Restoring};
@@ -47,6 +47,7 @@ pub(super) fn fetch_first_state(
     if !record.is_member(config.server) {
         return Err(not_a_member());
     }
+    check_level(config, record.terms.level)?;
     let mut transport = make_transport().map_err(StartError::Transfer)?;
     let number = open_transfer(&mut *transport, config, &record, identity, None)?;
     let store = SnapshotStore::open(Arc::clone(files), config.data_dir.join("snapshots"))?;
@@ -146,7 +147,13 @@ impl Joining<'_> {
         }
         let Config { cluster, .. } = self.config;
         let mark = |id| self.identity.received(id);
-        match self.receiver.load((*cluster, self.config.groups()), None, &mut self.store, mark) {
+        match self.receiver.load(
+            (*cluster, self.config.groups()),
+            self.config.known_level,
+            None,
+            &mut self.store,
+            mark,
+        ) {
             Ok(Some(received)) => {
                 let position = received.header.position();
                 tracing::info!(%position, from = received.header.server, "the cluster's state has been received");

@@ -17,7 +17,7 @@ use super::group_parts::GroupParts;
 use super::sequencer::{Sequencer, SnapshotLimits};
 use super::snapshot_manager::{SnapshotManager, SnapshotManagerConfig, SnapshotManagerShare};
 use super::start::{OpenEpoch, OpenGroup, RestoredSnapshot, open_groups, open_snapshots, snapshot_files};
-use super::start_error::StartError;
+use super::start_error::{StartError, check_level};
 use crate::apply::LaneSessions;
 use crate::client::Shared;
 use crate::clock::Clock;
@@ -84,8 +84,7 @@ impl<S: StateMachine> ServerParts<S> {
             Arc::new(SharedProgress::new(EpochProgress::new(&chain, first.epoch), servers, bounds));
         let bell = Arc::<Bell>::default();
         let clock = &environment.clock;
-        let shared =
-            Arc::new(share(config, clock, identity.incarnation(), &progress, &groups, state.reader(), &bell));
+        let shared = Arc::new(share(config, clock, &identity, &progress, &groups, state.reader(), &bell));
         let handover = Arc::<Handover<S>>::default();
         let share = SnapshotManagerShare {
             progress: Arc::clone(&progress),
@@ -166,14 +165,16 @@ fn open_epochs(
     identity: &Arc<Identity>,
     header: Option<&Header>,
 ) -> Result<FoundEpochs, StartError> {
-    let (known, marks) = identity.epochs().unwrap_or_else(|| (config.first_epoch(), Marks::founder()));
+    let first_epoch = || (config.first_epoch(identity.first_level()), Marks::founder());
+    let (known, marks) = identity.epochs().unwrap_or_else(first_epoch);
     let first = header.map_or(Epoch::FIRST, |header| header.cut().epoch);
     if marks.has_closed(first) {
         return Err(StartError::EpochClosed { epoch: first.get() });
     }
     let started = marks.newest_started().unwrap_or(Epoch::FIRST);
     let chain = header.map(|header| &header.chain).filter(|_| first > started).unwrap_or(&known).clone();
-    let Record { epoch, .. } = chain.newest().record;
+    let Record { epoch, ref terms, .. } = chain.newest().record;
+    check_level(config, terms.level)?;
     if !config.alone && !chain.newest().record.is_member(config.server) {
         return Err(StartError::Removed { server: config.server, epoch: epoch.get() });
     }
@@ -264,6 +265,7 @@ fn manager_config(config: &Config, known: &Chain) -> SnapshotManagerConfig {
         cluster: config.cluster,
         groups: config.groups(),
         known: known.clone(),
+        known_level: config.known_level,
         in_memory: config.durability == Durability::Memory,
         write_rate: config.snapshot_write_rate,
         transfer_rate: config.snapshot_transfer_rate,
@@ -316,7 +318,7 @@ fn log_sync(groups: &[OpenGroup]) -> SyncMethod {
 fn share<S: StateMachine>(
     config: &Config,
     clock: &Clock,
-    incarnation: u64,
+    identity: &Identity,
     progress: &Arc<SharedProgress>,
     groups: &[OpenGroup],
     reader: S::Reader,
@@ -351,7 +353,9 @@ fn share<S: StateMachine>(
         clock: clock.clone(),
         leaderless_ticks,
         group_threads: config.group_threads(),
-        incarnation,
+        incarnation: identity.incarnation(),
+        known_level: config.known_level,
+        peer_levels: identity.peer_levels(),
         entry_bytes: config.entry_bytes,
         lane_limits: limits,
         lanes: Arc::new(Growing::new()),

@@ -65,8 +65,11 @@ pub(crate) struct Replica {
     peers: Vec<u64>,
     exchange: Exchange,
     clock: Clock,
-    sound: fn(&SubBatch) -> bool,
+    sound: Soundness,
 }
+
+/// Whether the state machine knows all commands of a sub-batch.
+pub(crate) type Soundness = Box<dyn Fn(&SubBatch) -> bool + Send>;
 
 /// What a replica shares with the rest of its server.
 pub(crate) struct ReplicaShare {
@@ -86,8 +89,7 @@ pub(crate) struct ReplicaShare {
     pub peers: Vec<u64>,
     pub tick: Duration,
     pub clock: Clock,
-    /// Whether the state machine knows all commands of a sub-batch.
-    pub sound: fn(&SubBatch) -> bool,
+    pub sound: Soundness,
 }
 
 impl Replica {

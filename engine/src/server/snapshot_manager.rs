@@ -36,6 +36,8 @@ pub(crate) struct SnapshotManagerConfig {
     pub groups: u16,
     /// The epochs that the server knew at its start.
     pub known: Chain,
+    /// The highest level that it knows.
+    pub known_level: u32,
     /// Whether snapshots are in memory rather than in files.
     pub in_memory: bool,
     /// Bytes per second at which a snapshot is written.
@@ -411,7 +413,13 @@ impl<S: StateMachine> SnapshotManager<S> {
         let identity = &self.share.identity;
         let mark = |id| if planted::is(Bug::ReceivedNotMarked) { Ok(()) } else { identity.received(id) };
         let owner = (self.config.cluster, self.config.groups);
-        match self.receiver.load(owner, Some(&self.config.known), &mut self.store, mark) {
+        match self.receiver.load(
+            owner,
+            self.config.known_level,
+            Some(&self.config.known),
+            &mut self.store,
+            mark,
+        ) {
             Ok(None) => {}
             Ok(Some(Received { header, state })) => {
                 tracing::info!(

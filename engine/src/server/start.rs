@@ -15,7 +15,7 @@ use niagara_sequencer::{GlobalPosition, GroupId};
 
 use super::environment::Environment;
 use super::start_error::StartError;
-use crate::config::{Config, FIRST_LEVEL};
+use crate::config::Config;
 use crate::identity::Identity;
 use crate::planted::{self, Bug};
 use crate::progress::channel_of;
@@ -196,7 +196,7 @@ fn open_group(
         wanted_leader: config.wanted_leader(record, group),
         first_leader: config.first_leader(record, before, group),
         voters,
-        level: FIRST_LEVEL,
+        known_level: config.known_level,
         boot: environment.boot,
         heartbeat_ticks: config.heartbeat_ticks,
         election_ticks: election,

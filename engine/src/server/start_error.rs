@@ -6,7 +6,7 @@ use niagara_log::LogError;
 use niagara_net::OpenError;
 use niagara_sequencer::GlobalPosition;
 
-use crate::config::ConfigError;
+use crate::config::{Config, ConfigError};
 use crate::identity::IdentityError;
 use crate::snapshot::SnapshotError;
 use crate::state_machine::ForeignState;
@@ -76,6 +76,16 @@ pub enum StartError {
         server: u64,
         /// The epoch.
         epoch: u32,
+    },
+    /// The cluster is at a level that this program does not know.
+    #[error(
+        "the cluster is at level {level}, and this program knows levels up to {known}: start a newer release on this server"
+    )]
+    Level {
+        /// The cluster's level.
+        level: u32,
+        /// The highest that this program knows.
+        known: u32,
     },
     /// The server is to join a cluster of which it is no member.
     #[error(
@@ -153,6 +163,12 @@ pub enum StartError {
     /// A thread cannot be started.
     #[error("cannot start a thread: {0}; raise the limit of processes, or configure fewer groups")]
     Thread(io::Error),
+}
+
+/// Refuses a level that this program does not know.
+pub(super) fn check_level(config: &Config, level: u32) -> Result<(), StartError> {
+    let known = config.known_level;
+    if level > known { Err(StartError::Level { level, known }) } else { Ok(()) }
 }
 
 impl StartError {

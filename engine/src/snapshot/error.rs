@@ -49,6 +49,19 @@ pub enum SnapshotError {
         /// Version that this program reads and writes.
         supported: u32,
     },
+    /// The file is of a cluster at a level that this program does not know.
+    #[error(
+        "{} is of a cluster at level {level}, and this program knows levels up to {known}: start a newer release on this server",
+        path.display()
+    )]
+    Level {
+        /// Path of the file.
+        path: PathBuf,
+        /// The cluster's level.
+        level: u32,
+        /// The highest that this program knows.
+        known: u32,
+    },
     /// The file belongs to another cluster, or to one with another number of groups.
     #[error(
         "{} is a snapshot of cluster {found}, but this server belongs to cluster {expected}: remove the \

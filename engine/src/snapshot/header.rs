@@ -15,7 +15,7 @@ use crate::config::FIRST_LEVEL;
 pub const VERSION: u32 = 7;
 /// Of such an epoch, with the state in chunks.
 const CONTACTS_VERSION: u32 = 6;
-/// Of a later epoch without contacts, with the content in files of the state machine's own.
+/// Of a later epoch without contacts, or a first one above the first level, with the content in files of the state machine's own.
 const LATER_EPOCH_OWN_FILES_VERSION: u32 = 5;
 /// Of such an epoch, with the state in chunks.
 const LATER_EPOCH_VERSION: u32 = 4;

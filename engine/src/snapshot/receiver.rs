@@ -13,7 +13,7 @@ use super::fetch::{Fetch, FetchStep};
 use super::header::Header;
 use super::reader::SnapshotReader;
 use super::signals::Need;
-use super::store::{SnapshotStore, check_chain, check_owner};
+use super::store::{SnapshotStore, check_chain, check_level, check_owner};
 use super::wire::Transfer;
 use crate::frozen::Restoring;
 use crate::identity::IdentityError;
@@ -204,10 +204,11 @@ impl<R: Restoring> SnapshotReceiver<R> {
 
     /// Reads a little more of a received file. When all of it has been read and checked, records it as
     /// received with `mark`, then names and keeps it. It has to be of this cluster, and of one that went through the epochs
-    /// that are `known`.
+    /// that are `known`, up to a level that this program knows.
     pub fn load(
         &mut self,
         (cluster, groups): (u128, u16),
+        known_level: u32,
         known: Option<&Chain>,
         store: &mut SnapshotStore,
         mark: impl FnOnce(u128) -> Result<(), IdentityError>,
@@ -215,6 +216,7 @@ impl<R: Restoring> SnapshotReceiver<R> {
         let Some(mut loading) = self.loading.take() else { return Ok(None) };
         let id = loading.id;
         let owned = check_owner(&loading.reader, cluster, groups)
+            .and_then(|()| check_level(&loading.reader, known_level))
             .and_then(|()| known.map_or(Ok(()), |known| check_chain(&loading.reader, known)));
         let read = owned.and_then(|()| loading.step());
         match read {

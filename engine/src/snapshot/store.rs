@@ -301,6 +301,14 @@ pub(crate) fn check_owner(reader: &SnapshotReader, cluster: u128, groups: u16) -
     })
 }
 
+/// Whether a snapshot is of a cluster at a level that this program knows.
+pub(crate) fn check_level(reader: &SnapshotReader, known: u32) -> Result<(), SnapshotError> {
+    match reader.header().record().terms.level {
+        level if level > known => Err(SnapshotError::Level { path: reader.path().to_owned(), level, known }),
+        _ => Ok(()),
+    }
+}
+
 /// Whether a snapshot of another server is of a cluster that has gone through the epochs that this server knows. It would make
 /// the groups of the newest one as the snapshot says.
 pub(crate) fn check_chain(reader: &SnapshotReader, known: &Chain) -> Result<(), SnapshotError> {

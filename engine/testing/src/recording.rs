@@ -148,6 +148,10 @@ impl<S: Observable> StateMachine for Recording<S> {
         S::check(command)
     }
 
+    fn needed_level(command: &[u8]) -> u32 {
+        S::needed_level(command)
+    }
+
     fn check_query(query: &[u8]) -> Result<(), NotAQuery> {
         S::check_query(query)
     }

@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use super::{
-    bench, certificates, del, demo, get, groups, leaders, list, log, manual, member, new_cluster, new_member,
-    put, recover, serve, snapshot, status, txn, watch,
+    bench, certificates, del, demo, get, groups, leaders, level, list, log, manual, member, new_cluster,
+    new_member, put, recover, serve, snapshot, status, txn, watch,
 };
 
 /// A replicated key-value store whose log scales with cores and links.
@@ -34,6 +34,7 @@ pub enum Command {
     Status(status::StatusArgs),
     Leaders(leaders::LeadersArgs),
     Groups(groups::GroupsArgs),
+    Level(level::LevelArgs),
     Member(member::MemberArgs),
     Snapshot(snapshot::SnapshotArgs),
     Log(log::LogArgs),

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use niagara_client::survey::Survey;
 use niagara_client::{Endpoint, Request};
 use niagara_engine::EpochView;
+use serde::de::DeserializeOwned;
 
 use super::ask::{endpoints, refusal};
 use super::cluster_args::ClusterArgs;
@@ -64,12 +65,23 @@ impl Servers {
         Ok(Servers { servers, page, timeout })
     }
 
+    /// The same servers, with another page.
+    pub fn at(&self, page: &'static str) -> Servers {
+        Servers { servers: self.servers.clone(), page, timeout: self.timeout }
+    }
+
     /// The epoch of each server that answers.
     pub fn ask_all(&self) -> Vec<Standing> {
+        let standing = |(server, epoch)| Standing { server, epoch };
+        self.pages().into_iter().map(standing).collect()
+    }
+
+    /// What the page says at each server that answers.
+    pub fn pages<P: DeserializeOwned>(&self) -> Vec<(u64, P)> {
         let ask = |(server, endpoint): &(u64, Endpoint)| {
             let response = endpoint.send(&Request::get(self.page), self.timeout).ok()?;
-            let epoch = serde_json::from_slice(&response.body).ok().filter(|_| response.status == 200)?;
-            Some(Standing { server: *server, epoch })
+            let page = serde_json::from_slice(&response.body).ok().filter(|_| response.status == 200)?;
+            Some((*server, page))
         };
         self.servers.iter().filter_map(ask).collect()
     }

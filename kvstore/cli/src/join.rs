@@ -79,6 +79,13 @@ fn ask(member: &Endpoint, config: &Config) -> Result<Result<EpochView, String>, 
         let what = format!("{member} is of cluster {cluster}, but `cluster` in the file is {own}");
         return Err(Failure::new(what, "correct the file, or name a member of that cluster with --join"));
     }
+    if epoch.level > config.known_level {
+        let what = format!(
+            "the cluster is at level {}, and this program knows levels up to {}",
+            epoch.level, config.known_level
+        );
+        return Err(Failure::new(what, "install a newer release on this server"));
+    }
     Ok(match epoch.members.contains(&config.server) {
         true => Ok(epoch),
         false => Err(format!("server {} is no member yet", config.server)),

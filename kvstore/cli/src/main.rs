@@ -12,7 +12,8 @@
 //! | `txn` | [`txn`]: several operations at one position |
 //! | `watch` | [`watch`]: changes, from one server after the other |
 //! | `groups` | [`groups`]: the number of groups, and how to change it |
-//! | `member`, `serve --join` | [`member`], [`join`]: servers that come and leave; with `groups` through [`epoch_change`] |
+//! | `level` | [`level`]: which commands, entries and formats the cluster may use, and how to raise that |
+//! | `member`, `serve --join` | [`member`], [`join`]: servers that come and leave; with `groups` and `level` through [`epoch_change`] |
 //! | `leaders` | [`leaders`]: who leads which group, and how to change that |
 //! | `status` | [`status`]: what the servers report, and whether they agree |
 //! | `snapshot` | [`snapshot`]: takes, inspects, exports and imports snapshots |
@@ -40,6 +41,7 @@ mod groups;
 mod host;
 mod join;
 mod leaders;
+mod level;
 mod list;
 mod log;
 mod logs;
@@ -95,6 +97,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Txn(arguments) => txn::run(arguments),
         Command::Watch(arguments) => watch::run(&arguments),
         Command::Groups(arguments) => groups::run(&arguments),
+        Command::Level(arguments) => level::run(&arguments),
         Command::Member(arguments) => member::run(arguments),
         Command::Leaders(arguments) => leaders::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),

@@ -246,6 +246,28 @@ Exit status:
   3  refused: no server answered, no server leads a group, or another change came first
   4  no answer to the request: it may have been made";
 
+/// Of `niagara level`.
+pub const LEVEL: &str = "\
+A level names the commands, entries and formats that the servers of a cluster may use. A release knows all levels up to its \
+own, so servers of two releases work together, at the level of the older one (docs/levels.md).
+
+`show` shows the level, and the highest one that each server knows. `raise` goes on at a higher level when all servers know \
+it: stop and start them one after the other with the newer release first. The epoch ends at the same position on every \
+server, and the next one has the level. After that, no server of an older release can take part, and there is no way back. \
+The command can be repeated if its outcome is not known.
+
+Examples:
+  niagara level show
+  niagara level raise
+  niagara level raise --to 2 --at http://10.0.0.1:7000 --timeout 60
+
+Exit status:
+  0  the servers that answer are at the level that you asked for
+  1  it has not happened in time; what was waited for is printed
+  2  the command line is wrong
+  3  refused: a server does not know the level or is not connected, no server answered, or another change came first
+  4  no answer to the request: it may have been made";
+
 /// Of `niagara new-member`.
 pub const NEW_MEMBER: &str = "\
 Asks a running cluster for its id, its durability and its number of groups, and writes a file for one more server, \

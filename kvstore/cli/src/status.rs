@@ -120,7 +120,7 @@ fn server_line(row: &Row, agreement: &Agreement, paint: Paint) -> String {
         "server {} at {}: applied {applied}, commands {commands}, no-ops {noops}, {}{digests}",
         status.server,
         row.at,
-        epochs(status) + &layout(status)
+        epochs(status) + &level(status) + &layout(status)
     )
 }
 
@@ -132,6 +132,14 @@ fn epochs(status: &Status) -> String {
         (epoch, []) => format!("epoch {epoch}, "),
         (epoch, [one]) => format!("epoch {epoch} (epoch {one} is open, too), "),
         (epoch, _) => format!("epoch {epoch} (epochs {} are open, too), ", others.join(", ")),
+    }
+}
+
+/// The level of the cluster, if the server knows a higher one.
+fn level(Status { level, known_level, .. }: &Status) -> String {
+    match level < known_level {
+        true => format!("level {level} (it knows level {known_level}), "),
+        false => String::new(),
     }
 }
 
@@ -268,6 +276,20 @@ mod tests {
             status: None,
             error: Some("unreachable: nothing listens there".into()),
         }
+    }
+
+    #[test]
+    fn a_level_that_may_be_raised_is_shown() {
+        let mut row = row(1, "aa");
+        let shown = |row: &Row| {
+            let survey = of([row.clone()]);
+            report(&survey, &survey.agreement(), Paint::PLAIN).contains("level 1 (it knows level 2), ")
+        };
+        assert!(!shown(&row));
+        if let Some(status) = &mut row.status {
+            (status.level, status.known_level) = (1, 2);
+        }
+        assert!(shown(&row));
     }
 
     #[test]

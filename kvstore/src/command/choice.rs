@@ -25,6 +25,20 @@ pub enum Test<'a> {
     Value(&'a [u8]),
     /// It is absent or has another value.
     OtherValue(&'a [u8]),
+    /// It has a value that sorts before this one, byte by byte.
+    Before(&'a [u8]),
+    /// It has a value that sorts after this one, byte by byte.
+    After(&'a [u8]),
+}
+
+impl Test<'_> {
+    /// The level that names this kind of test.
+    pub(super) fn needed_level(&self) -> u32 {
+        match self {
+            Test::Condition(_) | Test::Value(_) | Test::OtherValue(_) => 1,
+            Test::Before(_) | Test::After(_) => 2,
+        }
+    }
 }
 
 impl<'a> Choice<'a> {
@@ -69,6 +83,8 @@ impl ExactSizeIterator for Tests<'_> {}
 const CONDITION: u8 = 0;
 const VALUE: u8 = 1;
 const OTHER_VALUE: u8 = 2;
+const BEFORE: u8 = 3;
+const AFTER: u8 = 4;
 
 /// Appends a choice: tests of keys, and encoded commands for either case, which are neither blocks, choices nor timed.
 ///
@@ -114,6 +130,14 @@ pub fn encode_choice<'k>(
                 out.push(OTHER_VALUE);
                 put_sized(out, value);
             }
+            Test::Before(value) => {
+                out.push(BEFORE);
+                put_sized(out, value);
+            }
+            Test::After(value) => {
+                out.push(AFTER);
+                put_sized(out, value);
+            }
         }
     }
     put_list(out, then);
@@ -136,6 +160,8 @@ fn take_test<'a>(rest: &mut &'a [u8]) -> Result<(&'a [u8], Test<'a>), MalformedC
         CONDITION => Test::Condition(take_condition(rest)?),
         VALUE => Test::Value(take_value(rest)?),
         OTHER_VALUE => Test::OtherValue(take_value(rest)?),
+        BEFORE => Test::Before(take_value(rest)?),
+        AFTER => Test::After(take_value(rest)?),
         _ => return Err(MalformedCommand("unknown test of a choice")),
     };
     Ok((key, test))

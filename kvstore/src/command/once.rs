@@ -20,7 +20,10 @@ pub struct Once<'a> {
 }
 
 /// What precedes a command that carries the time and is executed once.
-pub(crate) const TIMED_ONCE_BYTES: usize = TIME_BYTES + 1 + 8 + 16 + 16;
+pub(crate) const TIMED_ONCE_BYTES: usize = TIME_BYTES + ONCE_BYTES;
+
+/// What precedes a command that is executed once, without the time.
+pub(super) const ONCE_BYTES: usize = 1 + 8 + 16 + 16;
 
 /// Begins a command that is executed once; the command follows. It carries the time, which precedes this. `key` is a digest of
 /// the user and the request's key, `request` one of all that is asked for.

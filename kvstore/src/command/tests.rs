@@ -98,10 +98,12 @@ proptest! {
         condition in condition(),
         counts in (0usize..3, 0usize..3),
     ) {
-        let test = |number: usize| match number % 3 {
+        let test = |number: usize| match number % 5 {
             0 => Test::Condition(condition.clone()),
             1 => Test::Value(&value),
-            _ => Test::OtherValue(&value),
+            2 => Test::OtherValue(&value),
+            3 => Test::Before(&value),
+            _ => Test::After(&value),
         };
         let tests: Vec<_> = keys.iter().enumerate().map(|(number, key)| (key.as_slice(), test(number))).collect();
         let mut look = Vec::new();

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use niagara_engine::{Config, Durability, Pinning, ServerId, Threads};
+use niagara_engine::{Config, Durability, KNOWN_LEVEL, Pinning, ServerId, Threads};
 
 use crate::{Failover, FrontEndConfig, Secret};
 
@@ -134,6 +134,10 @@ server = {server}
 # each link. Default: one for each address of the first member.
 groups = {groups}
 
+# The level that the cluster begins at, the same in all files: which commands, entries and formats it may use. It counts at
+# the first start only; `niagara level raise` raises it later (docs/levels.md). Default: 1, for servers of earlier releases.
+first_level = {first_level}
+
 # Where the logs and snapshots are, relative to this file. Only one server can use a directory; a lock file guards it.
 data_dir = "{data_dir}"
 
@@ -165,6 +169,7 @@ redis = "{redis}"
 # rescue_password = ""
 "#,
             data_dir = data_dir.display(),
+            first_level = KNOWN_LEVEL,
             requirepass = match &self.protection.password {
                 Some(secret) => format!("requirepass = \"{}\"", secret.digest()),
                 None => "# requirepass = \"\"".to_owned(),
@@ -209,6 +214,10 @@ fn engine_section() -> String {
     };
     format!(
         r#"[engine]
+# The highest level that this server says that it knows. With a lower one, it behaves as a server of the release that knows
+# no more: to rehearse an upgrade, or to make sure that nobody raises the level before this server may take part.
+# known_level = {known_level}
+
 # The engine's clock step, in milliseconds: small enough to notice a failure in half a second, large enough to let an
 # idle server sleep.
 # tick_ms = {tick_ms}
@@ -295,6 +304,7 @@ fn engine_section() -> String {
 # leaders = {leaders:?}
 "#,
         leaders = defaults.leaders,
+        known_level = defaults.known_level,
         tick_ms = defaults.tick.as_millis(),
         heartbeat_ticks = defaults.heartbeat_ticks,
         election_ticks = defaults.election_ticks,

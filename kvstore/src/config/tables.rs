@@ -21,6 +21,7 @@ pub(super) struct File {
     #[serde(default)]
     pub insecure: bool,
     pub groups: Option<u16>,
+    pub first_level: Option<u32>,
     pub members: Vec<MemberTable>,
     #[serde(default)]
     pub engine: EngineTable,
@@ -50,6 +51,7 @@ pub(super) struct MemberTable {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EngineTable {
+    pub known_level: Option<u32>,
     pub tick_ms: Option<u32>,
     pub heartbeat_ticks: Option<u32>,
     pub election_ticks: Option<u32>,

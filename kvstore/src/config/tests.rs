@@ -62,6 +62,7 @@ fn a_minimal_file_means_the_defaults() {
     let engine = &file.server.engine;
     let mut expected = Config::new(0xc1, 1, engine.members.clone());
     expected.notes = engine.notes.clone();
+    expected.first_level = 1;
     expected.data_dir = "/base/data".into();
     assert_eq!(format!("{engine:?}"), format!("{expected:?}"));
     let front = &file.server.front;
@@ -168,6 +169,7 @@ fn every_documented_default_is_the_default_of_the_code() {
     let file: File = toml::from_str(&spelled_out).unwrap();
     // Nothing is left out of the documentation ...
     let EngineTable {
+        known_level: Some(_),
         tick_ms: Some(_),
         heartbeat_ticks: Some(_),
         election_ticks: Some(_),
@@ -224,6 +226,7 @@ fn every_key_reaches_its_field_in_its_unit() {
     let text = format!(
         r#"{MINIMAL}
 [engine]
+known_level = 1
 tick_ms = 20
 heartbeat_ticks = 3
 election_ticks = 16
@@ -256,6 +259,7 @@ bind_device = "lo"
     );
     let file = parse(&text).unwrap();
     let engine = file.server.engine;
+    assert_eq!((engine.first_level, engine.known_level), (1, 1));
     assert_eq!(engine.tick, Duration::from_millis(20));
     assert_eq!((engine.heartbeat_ticks, engine.election_ticks, engine.window), (3, 16, 7));
     assert_eq!((engine.entry_bytes, engine.lane_commands, engine.lane_bytes), (8 << 10, 9, 40 << 20));

@@ -285,6 +285,7 @@ impl Protocol for HttpConnection {
                         What::Page { .. }
                         | What::ChangeLeaders { .. }
                         | What::ChangeGroups { .. }
+                        | What::ChangeLevel { .. }
                         | What::ChangeMembers { .. }
                         | What::Snapshot { .. }
                         | What::Options(_)
@@ -461,6 +462,11 @@ impl Protocol for HttpConnection {
                 let body = std::mem::take(&mut self.command);
                 let by = &self.entrance;
                 pages::change_groups(&self.site, (&preconditions, by), &body, framing, engine, output)
+            }
+            What::ChangeLevel { preconditions } => {
+                let body = std::mem::take(&mut self.command);
+                let by = &self.entrance;
+                pages::change_level(&self.site, (&preconditions, by), &body, framing, engine, output)
             }
             What::ChangeMembers { preconditions } => {
                 let body = std::mem::take(&mut self.command);

@@ -228,6 +228,9 @@ impl Fault {
             Refused::NoLeader => {
                 (503, "no_leader", "retry later; see /status for the groups without a leader")
             }
+            Refused::Level { .. } => {
+                (409, "needs_level", "GET /level shows the level, and which servers know more")
+            }
             Refused::TooLarge { .. } => (413, "too_large", "split the value over several keys"),
             Refused::ReadOnly => (
                 507,

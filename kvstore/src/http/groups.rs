@@ -56,7 +56,7 @@ impl Fault {
         Fault::of_change(why, "GET /members shows the epoch and its members")
     }
 
-    fn of_change(why: &NotChanged, hint: &'static str) -> Fault {
+    pub(super) fn of_change(why: &NotChanged, hint: &'static str) -> Fault {
         let (status, error) = match why {
             NotChanged::Groups { .. }
             | NotChanged::NotAMember { .. }
@@ -67,6 +67,9 @@ impl Fault {
             NotChanged::LeadsNothing { .. } => (409, "not_leading"),
             NotChanged::UnderWay => (409, "under_way"),
             NotChanged::TooFewUp { .. } => (409, "too_few_up"),
+            NotChanged::LowerLevel { .. } => (400, "lower_level"),
+            NotChanged::UnknownLevel { .. } => (400, "level_unknown"),
+            NotChanged::Away { .. } => (409, "away"),
             NotChanged::Same => (409, "same"),
             NotChanged::Stopping => (503, "stopping"),
             _ => (409, "not_changed"),

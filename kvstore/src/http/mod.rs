@@ -21,6 +21,7 @@ mod idempotency;
 mod json;
 mod lasting;
 mod leaders;
+mod level;
 mod list;
 mod listing;
 mod media_type;

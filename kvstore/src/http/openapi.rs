@@ -120,6 +120,9 @@ fn schemas() -> Value {
     put["ttl"] = text.clone();
     let mut compare = value;
     compare["version"] = text.clone();
+    for bound in ["before", "before_base64", "after", "after_base64"] {
+        compare[bound] = text.clone();
+    }
     compare["exists"] = json!({ "type": "boolean" });
     let operation = json!({
         "type": "object",

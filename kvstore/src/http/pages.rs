@@ -10,6 +10,7 @@ use super::exposition::prometheus_text;
 use super::fault::{Context, Fault};
 use super::groups::{GroupsChange, GroupsPage};
 use super::leaders::LeadersChange;
+use super::level::LevelChange;
 use super::media_type::Exposition;
 use super::members::{self, MembersPage};
 use super::openapi;
@@ -111,6 +112,7 @@ pub(super) fn page<E: Engine>(
         Page::OpenApi => head.end_with("application/json", openapi::document()),
         Page::Leaders => end_with_json(head, &engine.leaders()),
         Page::Groups => end_with_json(head, &GroupsPage::of(engine.epoch())),
+        Page::Level => end_with_json(head, &engine.level()),
         Page::Members => end_with_json(head, &MembersPage::of(engine)),
         Page::Metrics(exposition) => {
             let mut body = String::new();
@@ -171,6 +173,25 @@ pub(super) fn change_groups<E: Engine>(
         audited(act, engine.ask_for_groups(groups)).map_err(|why| Fault::not_changed(&why))
     });
     answer_change(site, asked, || GroupsPage::of(engine.epoch()), framing, output)
+}
+
+/// Asks for a higher level, and prints the present one. Later requests show when the next one is in force.
+pub(super) fn change_level<E: Engine>(
+    site: &Site,
+    (preconditions, by): (&Preconditions, &Entrance),
+    body: &[u8],
+    framing: Framing,
+    engine: &E,
+    output: &mut Output,
+) -> Served {
+    if !passes(site, preconditions, Current::Absent, framing, output) {
+        return Served::Answered;
+    }
+    let asked = LevelChange::parse(body).and_then(|LevelChange { level }| {
+        let act = by.begin(format!("ask for level {level}"));
+        audited(act, engine.ask_for_level(level)).map_err(|why| Fault::level_not_changed(&why))
+    });
+    answer_change(site, asked, || engine.level(), framing, output)
 }
 
 /// Asks for other members, and prints those that there are. Later requests show what becomes of it.

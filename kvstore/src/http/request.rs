@@ -17,7 +17,7 @@ use super::respond::Framing;
 use super::target::{Target, target};
 use super::transaction::{self, Timed};
 use super::watch::WatchRequest;
-use super::{groups, leaders, members};
+use super::{groups, leaders, level, members};
 use crate::command::{Condition, MAX_VALUE_BYTES};
 
 /// A valid request, apart from its body.
@@ -70,6 +70,10 @@ pub(super) enum What {
     ChangeGroups {
         preconditions: Preconditions,
     },
+    /// A higher level was requested, in the body.
+    ChangeLevel {
+        preconditions: Preconditions,
+    },
     /// Other members were requested, in the body.
     ChangeMembers {
         preconditions: Preconditions,
@@ -96,6 +100,8 @@ pub(super) enum Page {
     Status,
     Leaders,
     Groups,
+    /// The level, and those that the members know.
+    Level,
     /// The epoch and its members.
     Members,
     Healthz,
@@ -194,6 +200,7 @@ impl What {
             What::Page { page, .. } => *page == Page::Readyz,
             What::ChangeLeaders { .. }
             | What::ChangeGroups { .. }
+            | What::ChangeLevel { .. }
             | What::ChangeMembers { .. }
             | What::Snapshot { .. }
             | What::Options(_)
@@ -263,6 +270,16 @@ fn understand(head: &Head<'_>) -> Result<What, Fault> {
                 _ => Err(Fault::method_not_allowed(LEADERS_METHODS)),
             };
         }
+        "/level" => {
+            return match head.method {
+                "POST" => Ok(What::ChangeLevel { preconditions: Preconditions::of(head)? }),
+                "GET" | "HEAD" => {
+                    Ok(What::Page { page: Page::Level, preconditions: Preconditions::of(head)? })
+                }
+                "OPTIONS" => Ok(What::Options(LEADERS_METHODS)),
+                _ => Err(Fault::method_not_allowed(LEADERS_METHODS)),
+            };
+        }
         "/members" => {
             return match head.method {
                 "POST" => Ok(What::ChangeMembers { preconditions: Preconditions::of(head)? }),
@@ -292,7 +309,7 @@ fn understand(head: &Head<'_>) -> Result<What, Fault> {
             };
         }
         _ => {
-            let hint = "there are /kv, /kv/{key}, /txn, /watch, /status, /leaders, /groups, /members, /healthz, /readyz, /metrics, /snapshot and /openapi.json";
+            let hint = "there are /kv, /kv/{key}, /txn, /watch, /status, /leaders, /groups, /level, /members, /healthz, /readyz, /metrics, /snapshot and /openapi.json";
             return Err(Fault::new(404, "not_found", "the resource does not exist", hint));
         }
     };
@@ -365,6 +382,14 @@ fn check_body(what: &What, body: Body) -> Result<(), Fault> {
             let hint = "send a JSON object with Content-Length";
             (groups::MAX_BYTES, Fault::groups_change_too_large, absent("a change of groups has a body", hint))
         }
+        What::ChangeLevel { .. } => {
+            let hint = "send a JSON object with Content-Length";
+            (
+                level::MAX_BYTES,
+                Fault::level_change_too_large,
+                absent("a change of the level has a body", hint),
+            )
+        }
         What::ChangeMembers { .. } => {
             let hint = "send a JSON object with Content-Length";
             (
@@ -382,7 +407,7 @@ fn check_body(what: &What, body: Body) -> Result<(), Fault> {
                 Body::Absent | Body::Length(0) => Ok(()),
                 _ => {
                     let message =
-                        "only a PUT, and a POST to /txn, /leaders, /groups and /members, has a body";
+                        "only a PUT, and a POST to /txn, /leaders, /groups, /level and /members, has a body";
                     Err(Fault::bad_request(message, "leave it out"))
                 }
             };
@@ -549,6 +574,7 @@ mod tests {
             ("/status", PAGE_METHODS),
             ("/leaders", LEADERS_METHODS),
             ("/groups", LEADERS_METHODS),
+            ("/level", LEADERS_METHODS),
             ("/members", LEADERS_METHODS),
             ("/snapshot", SNAPSHOT_METHODS),
             ("/txn", TRANSACTION_METHODS),

@@ -131,7 +131,7 @@ const KEY_REUSED: Answer = answer(422, "Another request has had this Idempotency
 const UNCHANGED: Answer = answer(304, "Not modified.", None, &["ETag"]);
 
 /// All of them, in the order of the documentation.
-pub(super) static RESOURCES: [Resource; 13] = [
+pub(super) static RESOURCES: [Resource; 14] = [
     Resource {
         path: "/kv/{key}",
         operations: &[
@@ -302,6 +302,45 @@ pub(super) static RESOURCES: [Resource; 13] = [
                     answer(
                         409,
                         "This server leads no group, or the epoch is about to end already.",
+                        ERROR,
+                        &[],
+                    ),
+                ],
+            },
+        ],
+    },
+    Resource {
+        path: "/level",
+        operations: &[
+            Operation {
+                method: "GET",
+                id: "level",
+                summary: "Returns the cluster's level, and the highest that each member knows.",
+                parameters: &[],
+                body: None,
+                replies: &[answer(200, "The level.", JSON, &[])],
+            },
+            Operation {
+                method: "POST",
+                id: "raiseLevel",
+                summary: "Asks for a higher level.",
+                parameters: &[],
+                body: Some(Content {
+                    media_type: "application/json",
+                    schema: r#"{"type":"object","required":["level"],"properties":{"level":{"type":"integer","minimum":1}}}"#,
+                    example: r#"{"level":2}"#,
+                }),
+                replies: &[
+                    answer(202, "The epoch is about to end, and the next one has the level.", JSON, &[]),
+                    answer(
+                        400,
+                        "A member does not know the level, or the cluster is at a higher one.",
+                        ERROR,
+                        &[],
+                    ),
+                    answer(
+                        409,
+                        "A member is not connected, this server leads no group, or the epoch is about to end already.",
                         ERROR,
                         &[],
                     ),

@@ -17,11 +17,12 @@ pub(super) fn wanted(what: &What) -> Option<Wanted<'_>> {
         // What it does is known when its body has come.
         What::Transaction { .. } => Some(Wanted::named("EXEC", None)),
         What::Page {
-            page: Page::Status | Page::Leaders | Page::Groups | Page::Members | Page::Metrics(_),
+            page: Page::Status | Page::Leaders | Page::Groups | Page::Level | Page::Members | Page::Metrics(_),
             ..
         } => Some(Wanted::named("INFO", None)),
         What::ChangeLeaders { .. }
         | What::ChangeGroups { .. }
+        | What::ChangeLevel { .. }
         | What::ChangeMembers { .. }
         | What::Snapshot { .. } => Some(Wanted::named("CONFIG", Some("GET"))),
         What::Page { page: Page::Healthz | Page::Readyz | Page::OpenApi, .. }

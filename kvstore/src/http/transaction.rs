@@ -36,7 +36,7 @@ struct Body {
     otherwise: Vec<Operation>,
 }
 
-/// What a key must hold: exactly one of version, value and exists.
+/// What a key must hold: exactly one of version, value, before, after and exists.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Compare {
@@ -45,6 +45,10 @@ struct Compare {
     version: Option<String>,
     value: Option<String>,
     value_base64: Option<String>,
+    before: Option<String>,
+    before_base64: Option<String>,
+    after: Option<String>,
+    after_base64: Option<String>,
     exists: Option<bool>,
 }
 
@@ -95,10 +99,10 @@ pub(super) fn encode(body: &[u8], user: Option<&[u8]>, out: &mut Vec<u8>) -> Res
     let mut timed = Timed::No;
     let keys: Vec<Vec<u8>> =
         each("compare", &body.compare, |compare| key(&compare.key, &compare.key_base64))?;
-    let values = each("compare", &body.compare, |compare| bytes(&compare.value, &compare.value_base64))?;
+    let values = each("compare", &body.compare, Compared::of)?;
     let mut tests = Vec::with_capacity(keys.len());
     for (number, ((compare, key), value)) in body.compare.iter().zip(&keys).zip(&values).enumerate() {
-        let test = test(compare, value.as_deref()).map_err(|wrong| at("compare", number, wrong))?;
+        let test = test(compare, value).map_err(|wrong| at("compare", number, wrong))?;
         tests.push((key.as_slice(), test));
     }
     let then = each("then", &body.then, |operation| encode_operation(operation, &mut timed))?;
@@ -135,7 +139,39 @@ fn at(list: &str, number: usize, (what, hint): Wrong) -> Fault {
     Fault::bad_request(format!("{list}[{number}]: {what}"), hint)
 }
 
-fn test<'v>(compare: &Compare, value: Option<&'v [u8]>) -> Result<Test<'v>, Wrong> {
+/// The values that a key's is compared with.
+struct Compared {
+    value: Option<Vec<u8>>,
+    before: Option<Vec<u8>>,
+    after: Option<Vec<u8>>,
+}
+
+impl Compared {
+    fn of(compare: &Compare) -> Result<Compared, Wrong> {
+        Ok(Compared {
+            value: bytes(&compare.value, &compare.value_base64)?,
+            before: bytes(&compare.before, &compare.before_base64)?,
+            after: bytes(&compare.after, &compare.after_base64)?,
+        })
+    }
+
+    /// The test of a value; `None` if there is not exactly one.
+    fn test(&self) -> Option<Test<'_>> {
+        match (&self.value, &self.before, &self.after) {
+            (Some(value), None, None) => Some(Test::Value(value)),
+            (None, Some(value), None) => Some(Test::Before(value)),
+            (None, None, Some(value)) => Some(Test::After(value)),
+            _ => None,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.value.is_none() && self.before.is_none() && self.after.is_none()
+    }
+}
+
+fn test<'v>(compare: &Compare, values: &'v Compared) -> Result<Test<'v>, Wrong> {
+    let value = if values.is_empty() { None } else { Some(values.test()) };
     match (&compare.version, value, compare.exists) {
         (Some(version), None, None) => {
             let tag = version.trim_matches('"').parse::<Tag>();
@@ -146,11 +182,12 @@ fn test<'v>(compare: &Compare, value: Option<&'v [u8]>) -> Result<Test<'v>, Wron
             })?;
             Ok(Test::Condition(Condition::IfAnyTag(vec![tag])))
         }
-        (None, Some(value), None) => Ok(Test::Value(value)),
+        (None, Some(Some(test)), None) => Ok(test),
         (None, None, Some(true)) => Ok(Test::Condition(Condition::IfPresent)),
         (None, None, Some(false)) => Ok(Test::Condition(Condition::IfAbsent)),
         _ => {
-            let hint = "give exactly one of \"version\", \"value\" (or \"value_base64\") and \"exists\"";
+            let hint = "give exactly one of \"version\", \"value\", \"before\", \"after\" (or these with _base64) and \
+                        \"exists\"";
             Err(("it compares with nothing, or with several things".into(), hint))
         }
     }
@@ -294,7 +331,7 @@ mod tests {
     #[test]
     fn a_body_is_one_command() {
         let body = r#"{"compare": [{"key": "a", "version": "\"000000000000feed-3.1\""}, {"key_base64": "/w==", "exists": false},
-            {"key": "b", "value": ""}], "then": [{"put": {"key": "a", "value_base64": "/wA=", "content_type": "text/plain"}},
+            {"key": "b", "value": ""}, {"key": "b", "before": "7"}, {"key": "b", "after_base64": "/w=="}], "then": [{"put": {"key": "a", "value_base64": "/wA=", "content_type": "text/plain"}},
             {"put": {"key": "t", "value": "x", "ttl": "1500ms"}}, {"delete": {"key": "b"}}], "else": [{"get": {"key": "a"}}]}"#;
         let mut bytes = Vec::new();
         assert_eq!(encode(body.as_bytes(), None, &mut bytes).ok(), Some(Timed::Yes));
@@ -303,6 +340,7 @@ mod tests {
         let tests: Vec<_> = choice.tests().collect();
         assert_eq!(tests[1], (&b"\xff"[..], Test::Condition(Condition::IfAbsent)));
         assert_eq!(tests[2], (&b"b"[..], Test::Value(b"")));
+        assert_eq!(tests[3..], [(&b"b"[..], Test::Before(b"7")), (&b"b"[..], Test::After(b"\xff"))]);
         let then: Vec<_> = choice.commands(true).collect();
         assert!(matches!(then[0], Command::Set { key: b"a", value: b"\xff\0", lasts: None, .. }), "{then:?}");
         assert!(
@@ -331,6 +369,7 @@ mod tests {
             ),
             (r#"{"compare":[{"key":"a"}]}"#, "compare[0]: it compares with nothing"),
             (r#"{"compare":[{"key":"a","value":"","exists":true}]}"#, "or with several things"),
+            (r#"{"compare":[{"key":"a","before":"1","after":"0"}]}"#, "or with several things"),
             (r#"{"compare":[{"key":"a","version":"7"}]}"#, "compare[0]: \"7\" is no version"),
             (r#"{"compare":[{"key":"a","key_base64":"YQ==","exists":true}]}"#, "as text and in base64"),
             (r#"{"compare":[{"key_base64":"*","exists":true}]}"#, "compare[0]: invalid base64"),

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use niagara_engine::{
-    Completion, Consistency, EpochView, GlobalPosition, LaneId, Leaders, MembersChange, NotAttached,
-    NotChanged, NotMoved, Port, Reads, Refused, StateMachine, Status,
+    Completion, Consistency, EpochView, GlobalPosition, LaneId, Leaders, LevelView, MembersChange,
+    NotAttached, NotChanged, NotMoved, Port, Reads, Refused, StateMachine, Status,
 };
 
 use crate::{KvReader, Reply};
@@ -66,6 +66,14 @@ pub(crate) trait Engine {
     }
     /// Asks for another number of groups.
     fn ask_for_groups(&self, _groups: u16) -> Result<(), NotChanged> {
+        Err(NotChanged::Stopping)
+    }
+    /// The level, and those that the members know.
+    fn level(&self) -> LevelView {
+        LevelView::default()
+    }
+    /// Asks for a higher level.
+    fn ask_for_level(&self, _level: u32) -> Result<(), NotChanged> {
         Err(NotChanged::Stopping)
     }
     /// Asks for other members, when those that come can be reached.
@@ -178,6 +186,14 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> Engine for Port<S> {
 
     fn ask_for_groups(&self, groups: u16) -> Result<(), NotChanged> {
         self.client().ask_for_groups(groups)
+    }
+
+    fn level(&self) -> LevelView {
+        self.client().level()
+    }
+
+    fn ask_for_level(&self, level: u32) -> Result<(), NotChanged> {
+        self.client().ask_for_level(level)
     }
 
     fn start_to_change_members(&self, change: MembersChange) -> Result<(), NotChanged> {

@@ -170,6 +170,10 @@ impl StateMachine for Kv {
         command::decode(command).map(drop).map_err(|malformed| NotACommand(malformed.0))
     }
 
+    fn needed_level(command: &[u8]) -> u32 {
+        command::needed_level(command)
+    }
+
     fn unexecutable(&self) -> Option<NotACommand> {
         self.unexecutable.map(|malformed| NotACommand(malformed.0))
     }

@@ -101,6 +101,8 @@ fn holds(writer: &mut Writer<'_, Together<'_>>, key: &[u8], test: &Test<'_>) -> 
         Test::Condition(condition) => condition.holds(entry.map(|entry| entry.version), life),
         Test::Value(value) => entry.is_some_and(|entry| entry.value == *value),
         Test::OtherValue(value) => entry.is_none_or(|entry| entry.value != *value),
+        Test::Before(value) => entry.is_some_and(|entry| entry.value[..] < **value),
+        Test::After(value) => entry.is_some_and(|entry| entry.value[..] > **value),
     }
 }
 

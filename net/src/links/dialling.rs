@@ -65,7 +65,9 @@ impl Links {
         let connected = connection.connected();
         connection.phase = Phase::AwaitHello { peer };
         connection.deadline = now + self.config.hello_timeout;
-        let hello = Greeting::Hello(self.config.hello.clone());
+        let own = &self.config.hello;
+        let hello = if self.peers[peer].knows_no_levels { own.without_levels() } else { own.clone() };
+        let hello = Greeting::Hello(hello);
         if let Err(error) = connected.and_then(|()| connection.greet(&hello)) {
             self.abandon(token, &error, now);
         }

@@ -6,7 +6,7 @@ use super::Links;
 use crate::admission::{check_dialled, check_dialler};
 use crate::connection::Phase;
 use crate::event::{DownReason, Event};
-use crate::hello::{Greeting, GreetingError, Hello, VERSION};
+use crate::hello::{Greeting, GreetingError, Hello, LEVELS_VERSION, VERSION};
 use crate::refusal::Refusal;
 
 impl Links {
@@ -16,6 +16,10 @@ impl Links {
         match (phase, Greeting::decode(body)) {
             (Phase::AwaitHello { peer }, Ok(Greeting::Hello(hello))) => {
                 self.on_dialled(token, peer, &hello, now);
+            }
+            (Phase::AwaitHello { peer }, Ok(Greeting::Refusal(refusal))) if of_levels(&refusal) => {
+                self.abandon(token, &"it knows of no levels", now);
+                self.peers[peer].knows_no_levels = true;
             }
             (Phase::AwaitHello { peer } | Phase::AwaitWelcome { peer }, Ok(Greeting::Refusal(refusal))) => {
                 self.counters.refusals_received += 1;
@@ -40,16 +44,13 @@ impl Links {
     /// An accepted connection has sent its hello.
     pub(super) fn on_dialler(&mut self, token: usize, hello: &Hello, now: Instant) {
         let peer = self.peers.iter().position(|peer| peer.server == hello.server);
-        let checked = check_dialler(&self.config.hello, hello, peer);
+        let own = &self.config.hello;
+        let checked = check_version(own, hello).and_then(|()| check_dialler(own, hello, peer));
         let admitted = checked.and_then(|peer| self.admission.admit(hello).map(|()| peer));
         match admitted {
             Ok(peer) => {
-                self.answer(
-                    token,
-                    &Greeting::Hello(self.config.hello.clone()),
-                    Phase::AwaitWelcome { peer },
-                    now,
-                );
+                let own = if hello.levels.is_some() { own.clone() } else { own.without_levels() };
+                self.answer(token, &Greeting::Hello(own), Phase::AwaitWelcome { peer }, now);
             }
             Err(refusal) => self.refuse(token, Some(hello.server), refusal, now),
         }
@@ -110,4 +111,17 @@ impl Links {
             _ => None,
         }
     }
+}
+
+/// Whether the other end has refused a hello because it had levels.
+fn of_levels(refusal: &Refusal) -> bool {
+    *refusal == Refusal::WrongVersion { refuser: VERSION, refused: LEVELS_VERSION }
+}
+
+/// A server that knows the first level only refuses what the releases before levels refuse.
+fn check_version(own: &Hello, hello: &Hello) -> Result<(), Refusal> {
+    if own.levels.is_none() && hello.levels.is_some() {
+        return Err(Refusal::WrongVersion { refuser: VERSION, refused: LEVELS_VERSION });
+    }
+    Ok(())
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use niagara_net::{Admission, AdmitAll, Event, Greeting, Hello, LinkConfig, Refusal, VERSION};
+use niagara_net::{
+    Admission, AdmitAll, Event, Greeting, Hello, LEVELS_VERSION, Levels, LinkConfig, Refusal, VERSION,
+};
 
 use crate::rig::{DEADLINE, Node, Raw, config, drive, hello, nowhere, wire};
 
@@ -134,6 +136,69 @@ fn a_listener_of_another_version_is_told_so() {
     let refusal = Refusal::WrongVersion { refuser: VERSION, refused: 9 };
     assert_eq!(raw.greeting(&mut two), Greeting::Refusal(refusal.clone()));
     assert_eq!(two.events, [Event::Refused { peer: Some(1), refusal, by_us: true }]);
+}
+
+const LEVELS: Levels = Levels { in_force: 1, known: 2 };
+
+fn with_levels(mut config: LinkConfig) -> LinkConfig {
+    config.hello.levels = Some(LEVELS);
+    config
+}
+
+#[test]
+fn who_knows_of_no_levels_is_greeted_without_them() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut two = Node::open(with_levels(config(2, &[(1, listener.local_addr().unwrap())])));
+    let with = Greeting::Hello(Hello { levels: Some(LEVELS), ..hello(2) });
+    for _ in 0..2 {
+        let mut raw = Raw::accept(&listener, &mut two);
+        assert_eq!(raw.greeting(&mut two), with);
+        let refusal = Refusal::WrongVersion { refuser: VERSION, refused: LEVELS_VERSION };
+        raw.write(&wire(&Greeting::Refusal(refusal).encode()));
+        raw.await_end(&mut two);
+        let mut raw = Raw::accept(&listener, &mut two);
+        assert_eq!(raw.greeting(&mut two), Greeting::Hello(hello(2)));
+        raw.write(&wire(&Greeting::Hello(hello(1)).encode()));
+        assert_eq!(raw.greeting(&mut two), Greeting::Welcome);
+        drive([&mut two], "the connection is up", |[two]| two.is_connected(1));
+        drop(raw);
+        // It may be of a newer release when it is back.
+        drive([&mut two], "the connection is down", |[two]| !two.is_connected(1));
+    }
+    assert!(two.refusals().is_empty(), "nothing is wrong: {:?}", two.events);
+}
+
+#[test]
+fn a_listener_answers_as_it_was_greeted() {
+    for greeted in [None, Some(LEVELS)] {
+        let mut one = Node::open(with_levels(config(1, &[(2, nowhere())])));
+        let mut raw = Raw::connect(one.address());
+        raw.write(&wire(&Greeting::Hello(Hello { levels: greeted, ..hello(2) }).encode()));
+        assert_eq!(raw.greeting(&mut one), Greeting::Hello(Hello { levels: greeted, ..hello(1) }));
+    }
+}
+
+#[test]
+fn a_listener_of_the_first_level_refuses_as_one_of_an_earlier_release() {
+    let mut one = Node::open(config(1, &[(2, nowhere())]));
+    let mut two = Node::open(with_levels(config(2, &[(1, one.address())])));
+    drive([&mut one, &mut two], "both are connected", |[one, two]| {
+        one.is_connected(2) && two.is_connected(1)
+    });
+    let refusal = Refusal::WrongVersion { refuser: VERSION, refused: LEVELS_VERSION };
+    assert_eq!((one.refusals(), two.refusals()), (vec![(refusal, true)], Vec::new()));
+}
+
+#[test]
+fn a_server_of_the_first_level_is_told_that_the_cluster_is_beyond() {
+    let above = Levels { in_force: 2, known: 2 };
+    let mut one = config(1, &[(2, nowhere())]);
+    one.hello.levels = Some(above);
+    let mut one = Node::open(one);
+    let mut raw = Raw::connect(one.address());
+    raw.write(&wire(&Greeting::Hello(hello(2)).encode()));
+    let Greeting::Refusal(Refusal::Level(why)) = raw.greeting(&mut one) else { panic!("it is refused") };
+    assert!(why.contains("at level 2, and server 2 runs a release that knows levels up to 1"), "{why}");
 }
 
 #[test]

@@ -22,6 +22,8 @@ pub struct ClusterPlan {
     groups: u16,
     durability: Durability,
     reads: Reads,
+    /// The level that the cluster begins at, unless it is the newest.
+    first_level: Option<u32>,
     network: Option<Arc<Namespaces>>,
     /// Lines of the files' section `[engine]`.
     engine: BTreeMap<&'static str, u64>,
@@ -42,6 +44,7 @@ impl ClusterPlan {
             groups,
             durability: Durability::Fsync,
             reads: Reads::default(),
+            first_level: None,
             network: None,
             engine,
             front: BTreeMap::new(),
@@ -69,6 +72,12 @@ impl ClusterPlan {
     /// With another way to make sure that strong reads are fresh.
     pub fn reads(mut self, reads: Reads) -> ClusterPlan {
         self.reads = reads;
+        self
+    }
+
+    /// Beginning at this level.
+    pub fn first_level(mut self, level: u32) -> ClusterPlan {
+        self.first_level = Some(level);
         self
     }
 
@@ -121,6 +130,9 @@ impl ClusterPlan {
         cluster.configure("[front]\n", &self.front);
         for server in cluster.servers() {
             cluster.configure_reads(server, self.reads);
+            if let Some(level) = self.first_level {
+                cluster.set(server, "first_level", level);
+            }
         }
         cluster.give_certificates();
         cluster.move_into_network();
@@ -158,11 +170,20 @@ impl Cluster {
 
     /// Sets in a server's file how strong reads are made sure to be fresh.
     pub fn configure_reads(&self, server: u64, reads: Reads) {
+        self.set(server, "reads", format!("\"{reads}\""));
+    }
+
+    /// Sets what a server's file says of a key, the first of that name, as TOML writes it.
+    ///
+    /// # Panics
+    /// When the file does not mention the key.
+    pub fn set(&self, server: u64, key: &str, value: impl Display) {
         let path = self.config(server);
         let text = fs::read_to_string(&path).expect("new-cluster has written this file");
-        let is_reads = |line: &&str| line.trim_start_matches("# ").starts_with("reads = ");
-        let before = text.lines().find(is_reads).expect("the file explains `reads`");
-        fs::write(&path, text.replacen(before, &format!("reads = \"{reads}\""), 1))
+        let begin = format!("{key} = ");
+        let is_it = |line: &&str| line.trim_start_matches("# ").starts_with(&begin);
+        let before = text.lines().find(is_it).unwrap_or_else(|| panic!("the file explains `{key}`"));
+        fs::write(&path, text.replacen(before, &format!("{begin}{value}"), 1))
             .expect("the file can be written");
     }
 

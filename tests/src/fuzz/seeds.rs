@@ -14,7 +14,7 @@ use niagara_group::wire::Wire;
 use niagara_kvstore::command::{self, Condition, Test, Watch};
 use niagara_kvstore::{Database, Description, Life, Op, Tag, Version, resp};
 use niagara_log::{self, HardState, LogEntry};
-use niagara_net::{Greeting, Hello, Refusal};
+use niagara_net::{Greeting, Hello, Levels, Refusal};
 use niagara_sequencer::epoch::{Contact, Epoch, EpochEnd, Terms};
 use raft::eraftpb::{Entry, Message, MessageType};
 
@@ -61,6 +61,7 @@ pub fn frame() -> Seeds {
 /// Every greeting there is, and what is none.
 pub fn greeting() -> Seeds {
     let hello = Hello { cluster: 0xc1, server: 2, channel: 1, channels: 4, store: 0x57, ..Hello::default() };
+    let levels = Some(Levels { in_force: 1, known: 2 });
     let refusals = [
         ("cluster", Refusal::WrongCluster),
         ("version", Refusal::WrongVersion { refuser: 2, refused: 1 }),
@@ -76,7 +77,8 @@ pub fn greeting() -> Seeds {
         ("other", Refusal::Other { code: 999, text: "déjà vu".into() }),
     ];
     let mut seeds = named([
-        ("hello", Greeting::Hello(hello).encode().to_vec()),
+        ("hello", Greeting::Hello(hello.clone()).encode().to_vec()),
+        ("hello-with-levels", Greeting::Hello(Hello { levels, ..hello }).encode().to_vec()),
         ("welcome", Greeting::Welcome.encode().to_vec()),
         ("of-the-future", b"NIAGARA\0\x07\0\x01fields of the future".to_vec()),
         ("http", b"GET / HTTP/1.1\r\nHost: h\r\n\r\n".to_vec()),

@@ -131,6 +131,7 @@ pub const EXPECTED: &[(&str, &[&str])] = &[
         "epochs",
         &[
             "number of groups asked for",
+            "level asked for",
             "epoch begun",
             "server in another epoch",
             "leap to another epoch by a snapshot",

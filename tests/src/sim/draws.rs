@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use niagara_engine::Durability;
+use niagara_engine::{Durability, KNOWN_LEVEL};
 
 use super::aim::{Aim, Kind, Step};
 use super::disk::Loss;
@@ -80,6 +80,7 @@ impl Plan {
             servers,
             groups,
             places: groups,
+            first_level: *Chance::new(seed).fork(0x1e_7e).pick(&[1, KNOWN_LEVEL]),
             group_threads: draw_group_threads(groups, Chance::new(seed).fork(0x7_4ead)),
             clients: 2 * chance.between(2, 4),
             weather: Weather { delay: (50, *chance.pick(&[200, 1000, 5000])), ..weather },
@@ -134,6 +135,7 @@ impl Plan {
         }
         let (mut of_ends, mut of_resets) = (apart(0xe_4d5), apart(0x2e_5e7));
         let (mut of_drains, mut of_epochs) = (apart(0xd2_a1), apart(0xe9_0c));
+        let mut of_levels = apart(0x1e_5e);
         if of_ends.one_in(12) {
             let server = of_ends.between(1, self.servers);
             return self.nothing_but_an_end(server, &mut of_ends);
@@ -179,7 +181,23 @@ impl Plan {
         }
         if of_epochs.one_in(3) {
             self.draw_epochs(&mut of_epochs);
+            self.draw_level(&mut of_levels);
         }
+    }
+
+    /// A cluster that begins below the newest level is asked for that once.
+    fn draw_level(&mut self, chance: &mut Chance) {
+        let groups = |planned: &Planned| match planned.fault {
+            Fault::Groups { groups, .. } => groups,
+            _ => 0,
+        };
+        let most = self.faults.iter().map(groups).chain([self.groups]).max().unwrap_or(0);
+        if self.first_level == KNOWN_LEVEL || self.places + most > MOST_PLACES {
+            return;
+        }
+        self.places += most;
+        let server = chance.between(1, self.servers);
+        self.plan(chance, Fault::Level { server });
     }
 
     /// The number of groups changes, several times in most plans. Now and then two numbers are asked for at once.

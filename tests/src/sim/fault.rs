@@ -85,6 +85,8 @@ pub enum Fault {
     LoseMessages { from: Option<u64>, kind: MessageKind, lasts: Micros },
     /// Somebody asks for another number of groups, through this server or, if it does not take it, another one.
     Groups { server: u64, groups: u16 },
+    /// Somebody asks for the newest level, likewise.
+    Level { server: u64 },
 }
 
 /// What the power does when a process has ended, or a sync has failed.
@@ -115,7 +117,8 @@ impl Fault {
             | Fault::ThinLinks { .. }
             | Fault::Flapping { .. }
             | Fault::LoseMessages { .. }
-            | Fault::Groups { .. } => false,
+            | Fault::Groups { .. }
+            | Fault::Level { .. } => false,
             Fault::Kill { .. }
             | Fault::Stop { .. }
             | Fault::PowerLoss { .. }

@@ -22,6 +22,8 @@ pub struct Plan {
     pub groups: u16,
     /// Number of groups that there can be in all epochs together.
     pub places: u16,
+    /// The level that the cluster begins at.
+    pub first_level: u32,
     /// Number of threads that drive the groups.
     pub group_threads: u16,
     /// Number of clients.

@@ -75,6 +75,10 @@ impl StateMachine for Recorder {
         self.look_in(false);
     }
 
+    fn needed_level(command: &[u8]) -> u32 {
+        Kv::needed_level(command)
+    }
+
     fn check(command: &[u8]) -> Result<(), NotACommand> {
         Kv::check(command)
     }

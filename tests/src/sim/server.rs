@@ -166,6 +166,7 @@ impl Server {
         let mut config = Config::new(0xc1, id, members);
         config.data_dir = format!("server-{id}").into();
         config.durability = plan.durability;
+        config.first_level = plan.first_level;
         config.reads = if plan.leases { Reads::Lease } else { Reads::Quorum };
         config.tick = TICK;
         config.deadline = Duration::from_micros(plan.deadline);

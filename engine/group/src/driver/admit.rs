@@ -221,7 +221,9 @@ impl Driver {
                 return Err(Wrong("it holds commands that this server never sent"));
             }
             if is_end(&entry.context) && !self.may_end_with(&entry.data) {
-                return Err(Wrong("it ends the epoch for another release"));
+                return Err(Wrong(
+                    "it ends the epoch for a level that this server's release does not know: install a newer release",
+                ));
             }
             if let Some(place) = fill.place()
                 && first_new != 0
@@ -239,7 +241,7 @@ impl Driver {
     /// Whether an entry may ask for what it asks for: not for what this release does not know.
     fn may_end_with(&self, data: &[u8]) -> bool {
         // Whether the terms follow from the epochs so far is decided where the entry is merged, alike on all servers.
-        decode_end(data).is_some_and(|EpochEnd { next, .. }| next.level == self.config.level)
+        decode_end(data).is_some_and(|EpochEnd { next, .. }| next.level <= self.config.known_level)
     }
 
     /// Place that the entry at `index` must exceed. Entries that raft-rs holds but has not handed over are

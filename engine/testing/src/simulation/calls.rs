@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use niagara_engine::{
-    Applied, Completion, Consistency, EpochView, GlobalPosition, NotChanged, Refused, StateMachine, Unknown,
+    Applied, Completion, Consistency, EpochView, GlobalPosition, KNOWN_LEVEL, NotChanged, Refused,
+    StateMachine, Unknown,
 };
 
 use super::Simulation;
@@ -107,6 +108,29 @@ impl<S: Observable> Simulation<S> {
     pub fn ask_for_groups(&mut self, server: u64, groups: u16) -> Result<(), NotChanged> {
         let running = self.server(server).running.as_ref();
         running.expect("the server runs").machine.client().ask_for_groups(groups)
+    }
+
+    /// Asks for a higher level, through a server that leads a group.
+    ///
+    /// # Errors
+    /// If the server refuses. Nothing has changed then.
+    ///
+    /// # Panics
+    /// If the server does not run.
+    pub fn ask_for_level(&mut self, server: u64, level: u32) -> Result<(), NotChanged> {
+        let running = self.server(server).running.as_ref();
+        running.expect("the server runs").machine.client().ask_for_level(level)
+    }
+
+    /// From its next start on, a server runs a program that knows levels up to this one. The cluster begins at the level that the
+    /// [settings](super::Settings::config) say.
+    ///
+    /// # Panics
+    /// If it would not know the level that the cluster begins at, or more than there are.
+    pub fn set_known_level(&mut self, server: u64, level: u32) {
+        let first = self.settings.config.first_level;
+        assert!((first..=KNOWN_LEVEL).contains(&level), "it knows levels {first} to {KNOWN_LEVEL}");
+        self.server_mut(server).set_known_level(level);
     }
 
     /// The epoch that a server's global log is in; `None` if it does not run.

@@ -127,6 +127,11 @@ impl<S: Observable> Server<S> {
         self.is_out = false;
     }
 
+    /// The highest level that its next process knows.
+    pub fn set_known_level(&mut self, level: u32) {
+        self.config.known_level = level;
+    }
+
     pub fn look_at_clock(&mut self, now: Micros) {
         let (then, shown) = self.looked;
         self.looked = (now, shown + (now - then) * self.rate);

@@ -5,6 +5,7 @@ mod cluster;
 mod demo;
 mod exit_statuses;
 mod groups;
+mod levels;
 mod log_sinks;
 mod members;
 mod new_cluster;

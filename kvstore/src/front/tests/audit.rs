@@ -147,6 +147,8 @@ fn acts_over_http_are_told() {
     assert!(lines[0].contains("group 9 over to server 2 outcome=refused: "), "{lines:#?}");
     let (lines, _) = post("/groups", "{\"groups\":4}");
     assert!(lines[0].contains("act=ask for 4 groups outcome=done"), "{lines:#?}");
+    let (lines, _) = post("/level", "{\"level\":2}");
+    assert!(lines[0].contains("act=ask for level 2 outcome=done"), "{lines:#?}");
     let (lines, _) = post("/members", "{\"leave\":[3]}");
     assert!(lines[0].contains("act=ask for other members: [3] leave, [] come outcome=done"), "{lines:#?}");
     assert!(lines.iter().all(|line| line.contains("user=default from=127.0.0.1")), "{lines:#?}");

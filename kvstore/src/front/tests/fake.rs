@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use niagara_engine::{
-    Completion, Consistency, Detached, DetachedRead, Durability, GlobalPosition, MembersChange, NotAttached,
-    NotChanged, Refused, StateMachine, Status, Unknown,
+    Completion, Consistency, Detached, DetachedRead, Durability, GlobalPosition, LevelView, MemberLevel,
+    MembersChange, NotAttached, NotChanged, Refused, StateMachine, Status, Unknown,
 };
 use parking_lot::Mutex;
 
@@ -307,6 +307,18 @@ impl Engine for FakeEngine {
     }
 
     fn ask_for_groups(&self, _groups: u16) -> Result<(), NotChanged> {
+        Ok(())
+    }
+
+    fn level(&self) -> LevelView {
+        let mut view = LevelView::default();
+        (view.server, view.epoch, view.level) = (1, 1, 1);
+        view.members =
+            vec![MemberLevel { server: 1, known: Some(2) }, MemberLevel { server: 2, known: None }];
+        view
+    }
+
+    fn ask_for_level(&self, _level: u32) -> Result<(), NotChanged> {
         Ok(())
     }
 

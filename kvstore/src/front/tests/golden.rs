@@ -206,6 +206,7 @@ impl<P: Protocol> Stage<P> {
             ["unknown"] => Mood::Unknown,
             ["no-quorum"] => Mood::NoQuorum,
             ["overloaded"] => Mood::Refuse(Refused::Overloaded),
+            ["level-1"] => Mood::Refuse(Refused::Level { needed: 2, now: 1 }),
             ["no-leader"] => Mood::Refuse(Refused::NoLeader),
             ["stopping"] => Mood::Refuse(Refused::Stopping),
             ["user", name, ref rules @ ..] => {

@@ -13,7 +13,7 @@ use crate::http::request_line::request_line;
 use crate::http::respond::Framing;
 use crate::http::rights;
 use crate::http::transaction::{self, Timed};
-use crate::http::{groups, leaders, members};
+use crate::http::{groups, leaders, level, members};
 use crate::protocol::{Foreign, Input};
 use crate::table::Op;
 use crate::users::Context;
@@ -107,6 +107,7 @@ impl HttpConnection {
             What::Put { .. } => MAX_VALUE_BYTES,
             What::ChangeLeaders { .. } => leaders::MAX_BYTES,
             What::ChangeGroups { .. } => groups::MAX_BYTES,
+            What::ChangeLevel { .. } => level::MAX_BYTES,
             What::ChangeMembers { .. } => members::MAX_BYTES,
             What::Transaction { .. } => transaction::MAX_BYTES,
             _ => {
@@ -146,6 +147,7 @@ impl HttpConnection {
             What::Put { .. } => Fault::too_large,
             What::Transaction { .. } => Fault::transaction_too_large,
             What::ChangeGroups { .. } => Fault::groups_change_too_large,
+            What::ChangeLevel { .. } => Fault::level_change_too_large,
             What::ChangeMembers { .. } => Fault::members_change_too_large,
             _ => Fault::change_too_large,
         };

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use niagara_engine::{IdentityError, StartError};
+use niagara_engine::{Client, IdentityError, KNOWN_LEVEL, NotChanged, StartError};
 use niagara_log::{Files, LogError};
 use niagara_net::{DownReason, Event as NetEvent};
 
@@ -10,6 +10,7 @@ use super::script::BEGINS;
 use super::{Event, MS, World};
 use crate::invariants::{Broken, log_directory};
 use crate::sim::network::Micros;
+use crate::sim::recorder::Recorder;
 
 /// Who is refused asks again after this time.
 const ASK_AGAIN: Micros = 20 * MS;
@@ -17,14 +18,7 @@ const ASK_AGAIN: Micros = 20 * MS;
 impl World {
     /// Asks for another number of groups: through this server, or the next one that takes it.
     pub(crate) fn ask_for_groups(&mut self, number: usize, server: u64, groups: u16) {
-        let servers = self.plan.servers;
-        let is_taken = |id: &u64| {
-            let running = self.servers[*id as usize - 1].running.as_ref();
-            let running = running.filter(|_| self.paused_until(*id).is_none());
-            running.is_some_and(|running| running.machine.client().ask_for_groups(groups).is_ok())
-        };
-        let taken = (0..servers).map(|step| (server - 1 + step) % servers + 1).find(is_taken);
-        match taken {
+        match self.ask(server, |client| client.ask_for_groups(groups)) {
             Some(id) => {
                 self.trace.line(|| format!("server {id} is asked for {groups} groups"));
                 self.coverage.count("number of groups asked for");
@@ -33,6 +27,30 @@ impl World {
             None if self.now < BEGINS => self.after(ASK_AGAIN, Event::Fault(number)),
             None => self.coverage.count("number of groups not taken"),
         }
+    }
+
+    /// Asks for the newest level, likewise.
+    pub(crate) fn ask_for_level(&mut self, number: usize, server: u64) {
+        match self.ask(server, |client| client.ask_for_level(KNOWN_LEVEL)) {
+            Some(id) => {
+                self.trace.line(|| format!("server {id} is asked for level {KNOWN_LEVEL}"));
+                self.coverage.count("level asked for");
+                self.follow(id);
+            }
+            None if self.now < BEGINS => self.after(ASK_AGAIN, Event::Fault(number)),
+            None => self.coverage.count("level not taken"),
+        }
+    }
+
+    /// The server that takes a request: this one, or the next one that does.
+    fn ask(&self, server: u64, request: impl Fn(&Client<Recorder>) -> Result<(), NotChanged>) -> Option<u64> {
+        let servers = self.plan.servers;
+        let is_taken = |id: &u64| {
+            let running = self.servers[*id as usize - 1].running.as_ref();
+            let running = running.filter(|_| self.paused_until(*id).is_none());
+            running.is_some_and(|running| request(&running.machine.client()).is_ok())
+        };
+        (0..servers).map(|step| (server - 1 + step) % servers + 1).find(is_taken)
     }
 
     /// The groups that a server has found at its start.

@@ -105,6 +105,7 @@ impl World {
             }
             Fault::LoseMessages { from, kind, .. } => self.network.lose(from, kind, true),
             Fault::Groups { server, groups } => self.ask_for_groups(number, server, groups),
+            Fault::Level { server } => self.ask_for_level(number, server),
             Fault::Reset { server, .. } => {
                 self.close_connections(server);
                 let (what, directions) = self.directions_of(&fault);
