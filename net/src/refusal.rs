@@ -98,6 +98,14 @@ pub enum Refusal {
     /// The refused server's certificate is not that of the server that it says it is, or it has none.
     #[error("{0}")]
     Certificate(String),
+    /// The refusing server has as many guests as it takes.
+    #[error(
+        "the refusing server has {most} guests already, which is the most that it takes: ask another one"
+    )]
+    Full {
+        /// The most guests.
+        most: u64,
+    },
     /// A reason that only a newer release knows.
     #[error("refused with code {code}: {text}")]
     Other {
@@ -134,6 +142,7 @@ impl Refusal {
             Refusal::Reads(text) => (12, 0, 0, text.as_str()),
             Refusal::NotOpen { channel } => (13, 0, u64::from(*channel), "the channel is not open"),
             Refusal::Certificate(text) => (20, 0, 0, text.as_str()),
+            Refusal::Full { most } => (21, *most, 0, "the server has as many guests as it takes"),
             Refusal::Other { code, text } => (*code, 0, 0, text.as_str()),
         };
         Coded { code, refuser, refused, text: &text[..text.floor_char_boundary(MAX_REFUSAL_TEXT_BYTES)] }
@@ -164,6 +173,7 @@ impl Refusal {
             12 => Refusal::Reads(text.to_owned()),
             13 => Refusal::NotOpen { channel: refused.try_into().ok()? },
             20 => Refusal::Certificate(text.to_owned()),
+            21 => Refusal::Full { most: refuser },
             code => Refusal::Other { code, text: text.to_owned() },
         })
     }

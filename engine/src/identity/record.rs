@@ -29,6 +29,8 @@ pub(super) struct Record {
     pub members: Option<Vec<u64>>,
     /// Whether the server joins a cluster that runs, and has not started there: it must not begin a first epoch.
     pub joins: bool,
+    /// Whether the server is a follower: it has no logs, and must never vote.
+    pub follows: bool,
     /// The epoch from which on the server is no member, if it knows.
     pub removed: Option<u32>,
     /// Whether another server has refused this one since it had met it in a later state.
@@ -81,6 +83,9 @@ impl Record {
         }
         if self.joins {
             text.push_str("joins = true\n");
+        }
+        if self.follows {
+            text.push_str("follows = true\n");
         }
         if let Some(epoch) = self.removed {
             writeln!(text, "removed = {epoch}")?;
@@ -154,6 +159,7 @@ impl Record {
             clean: field("clean")? == "true",
             members: numbers("members")?,
             joins: fields.get("joins") == Some(&"true"),
+            follows: fields.get("follows") == Some(&"true"),
             removed: match fields.get("removed") {
                 Some(epoch) => Some(epoch.parse().map_err(|_| "`removed` is not a number")?),
                 None => None,
@@ -224,6 +230,7 @@ mod tests {
             clean: false,
             members: Some(vec![1, 2, 3]),
             joins: true,
+            follows: true,
             removed: Some(9),
             old_copy: true,
             received: vec![0xf1, 0xf2],
@@ -238,6 +245,7 @@ mod tests {
         let plain = Record {
             members: None,
             joins: false,
+            follows: false,
             removed: None,
             old_copy: false,
             received: Vec::new(),
@@ -260,6 +268,7 @@ mod tests {
             lives: [0; LIVES],
             members: None,
             joins: false,
+            follows: false,
             removed: None,
             old_copy: false,
             received: Vec::new(),

@@ -146,7 +146,7 @@ impl Joining<'_> {
         }
         let Config { cluster, .. } = self.config;
         let mark = |id| self.identity.received(id);
-        match self.receiver.load((*cluster, self.config.groups()), None, &mut self.store, mark) {
+        match self.receiver.load((*cluster, self.config.known_groups()), None, &mut self.store, mark) {
             Ok(Some(received)) => {
                 let position = received.header.position();
                 tracing::info!(%position, from = received.header.server, "the cluster's state has been received");
@@ -177,7 +177,7 @@ impl Joining<'_> {
 }
 
 /// The state is checked now, and read when the server starts.
-struct Unread;
+pub(super) struct Unread;
 
 impl Restoring for Unread {
     fn add_chunk(&mut self, _: &Bytes) -> Result<(), MalformedState> {
