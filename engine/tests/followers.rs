@@ -281,6 +281,62 @@ fn the_member_that_a_follower_follows_may_die() {
     agree(&[&followers[0], &followers[1], members[0], members[1], members[2]]);
 }
 
+/// Members and a follower restart at random moments, with or without their snapshots, while groups change and clients write.
+#[test]
+fn whatever_restarts_a_follower_ends_with_the_members_state() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut configs = configs(Durability::Os, dir.path());
+    configs.iter_mut().for_each(|config| config.snapshot_entries = 50);
+    let mut nine = follower(9, &configs[0], dir.path());
+    nine.snapshot_entries = 30;
+    let mut members: Vec<_> = configs.iter().map(|config| Some(start(config))).collect();
+    eventually("a quorum", || members.iter().flatten().all(|member| member.client().has_quorum()));
+    write(members[0].as_ref().unwrap(), 1);
+    let mut engine = Some(start(&nine));
+    let mut draws = 0x9e37_79b9_u64;
+    let mut draw = |most: u64| {
+        draws = draws.wrapping_mul(0xbf58_476d_1ce4_e5b9).wrapping_add(0x94d0_49bb_1331_11eb) ^ (draws >> 31);
+        (draws >> 33) % most
+    };
+    for _ in 0..40 {
+        let at = draw(3) as usize;
+        match draw(6) {
+            0 => {
+                members[at].take().unwrap().stop();
+                let other = members.iter().flatten().next().unwrap();
+                let _ = other.client().propose(Bytes::from_static(b"count")).map(Ticket::wait);
+                members[at] = Some(start(&configs[at]));
+            }
+            1 => {
+                engine.take().unwrap().stop();
+                (0..draw(80)).for_each(|_| {
+                    let _ = members[at].as_ref().unwrap().client().propose(Bytes::from_static(b"count"));
+                });
+                engine = Some(start(&nine));
+            }
+            2 => {
+                engine.take().unwrap().stop();
+                std::fs::remove_dir_all(nine.data_dir.join("snapshots")).unwrap();
+                engine = Some(start(&nine));
+            }
+            3 => drop(members[at].as_ref().unwrap().client().ask_for_groups(1 + draw(3) as u16)),
+            4 => drop(engine.as_ref().unwrap().client().snapshot()),
+            _ => {}
+        }
+        let client = members[at].as_ref().unwrap().client();
+        let proposed = (0..draw(20)).filter_map(|_| client.propose(Bytes::from_static(b"count")).ok());
+        let tickets: Vec<_> = proposed.collect();
+        tickets.into_iter().for_each(|ticket| {
+            let _ = ticket.wait();
+        });
+    }
+    let members: Vec<_> = members.iter().flatten().collect();
+    eventually("a quorum", || members.iter().all(|member| member.client().has_quorum()));
+    let count = strong(members[0]);
+    assert_eq!(strong(engine.as_ref().unwrap()), count);
+    agree(&[engine.as_ref().unwrap(), members[0], members[1], members[2]]);
+}
+
 /// What a follower has not merged is bounded, so it asks for more only when it has room.
 #[test]
 fn a_follower_with_little_room_takes_entries_that_are_longer_than_that() {

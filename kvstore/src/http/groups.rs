@@ -68,6 +68,7 @@ impl Fault {
             NotChanged::UnderWay => (409, "under_way"),
             NotChanged::TooFewUp { .. } => (409, "too_few_up"),
             NotChanged::Same => (409, "same"),
+            NotChanged::Follower => (409, "follower"),
             NotChanged::Stopping => (503, "stopping"),
             _ => (409, "not_changed"),
         };

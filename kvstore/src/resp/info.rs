@@ -31,7 +31,7 @@ const SECTIONS: [Section; 7] = [
     ("server", server),
     ("clients", clients),
     ("memory", memory),
-    ("replication", |told, out| replication::describe(told.topology, told.status.applied, out)),
+    ("replication", |told, out| replication::describe(told.topology, told.status, out)),
     ("cluster", cluster),
     ("niagara", niagara),
     ("keyspace", keyspace),

@@ -207,6 +207,7 @@ impl<P: Protocol> Stage<P> {
             ["no-quorum"] => Mood::NoQuorum,
             ["overloaded"] => Mood::Refuse(Refused::Overloaded),
             ["no-leader"] => Mood::Refuse(Refused::NoLeader),
+            ["follower"] => Mood::Refuse(Refused::Follower),
             ["stopping"] => Mood::Refuse(Refused::Stopping),
             ["user", name, ref rules @ ..] => {
                 self.engine.set_user_elsewhere(name, rules);
