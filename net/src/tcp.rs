@@ -10,7 +10,7 @@ use mio::{Events, Poll, Token};
 
 use crate::admission::Admission;
 use crate::channel::Channel;
-use crate::config::{LinkConfig, OpenError};
+use crate::config::{Dialling, LinkConfig, OpenError};
 use crate::counters::Counters;
 use crate::event::Event;
 use crate::frame::Frame;
@@ -186,6 +186,7 @@ impl Transport for TcpTransport {
         }
         socket::probe_binding(&config)?;
         let lobby = match listener {
+            _ if config.dialling == Dialling::Guest => None,
             Some(listener) => Some(socket::listen_on(listener, &config)?),
             None if self.board.listens(config.listen) => None,
             None => Some(socket::listen(&config)?),
@@ -217,7 +218,7 @@ impl Transport for TcpTransport {
     }
 
     fn local_addr(&self, channel: u32) -> Option<SocketAddr> {
-        self.channel(channel).map(|channel| channel.local)
+        self.channel(channel).filter(|channel| channel.links.listens()).map(|channel| channel.local)
     }
 
     fn waker(&self) -> Waker {

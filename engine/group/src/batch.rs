@@ -162,7 +162,7 @@ pub fn data_sum(context: &[u8]) -> Option<u32> {
 
 /// Checks an entry from another server, down to the lengths of its commands, and calls `visit` with the span
 /// of each sub-batch. An entry that passes can be executed.
-pub(crate) fn check_entry(
+pub fn check_entry(
     context: &[u8],
     data: &Bytes,
     mut visit: impl FnMut(&Span),

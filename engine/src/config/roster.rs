@@ -18,6 +18,19 @@ impl Config {
         others.filter(|server| *server != self.server && !self.alone).collect()
     }
 
+    /// Where this follower finds members: those of an epoch, as the chain says, or the configuration where that says nothing.
+    /// If `by_configuration`, the other way round, which helps if all have moved while this server was down.
+    pub(crate) fn followed(&self, record: &Record, by_configuration: bool) -> Vec<Member> {
+        let configured = self.members.iter().filter(|_| by_configuration || record.terms.contacts.is_empty());
+        let mut members: Vec<Member> = configured.cloned().collect();
+        for member in self.others(record) {
+            if !member.transfer.is_empty() && members.iter().all(|known| known.server != member.server) {
+                members.push(member);
+            }
+        }
+        members
+    }
+
     fn member_of(&self, record: &Record, server: ServerId) -> Member {
         let told = record.contact(server).map(Member::from);
         let configured = || self.members.iter().find(|member| member.server == server).cloned();

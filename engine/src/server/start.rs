@@ -46,7 +46,7 @@ pub(super) fn open_snapshots<S: StateMachine>(
     held: GlobalPosition,
 ) -> Result<RestoredSnapshot<S>, StartError> {
     let mut store = SnapshotStore::open(Arc::clone(&files), config.data_dir.join("snapshots"))?;
-    let restored = store.restore_newest(config.cluster, config.groups(), |file| {
+    let restored = store.restore_newest(config.cluster, config.known_groups(), |file| {
         if file.header().position() <= held {
             return Ok(None);
         }

@@ -243,7 +243,7 @@ impl<P: Protocol, L: Copy> Session<P, L> {
             }
             _ => false,
         };
-        is_due && self.slots.len() < MAX_IN_FLIGHT && self.protocol.may_attach(input)
+        is_due && !engine.follows() && self.slots.len() < MAX_IN_FLIGHT && self.protocol.may_attach(input)
     }
 
     fn is_amid_writes(&self, input: &Input) -> bool {

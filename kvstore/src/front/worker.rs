@@ -201,7 +201,7 @@ impl<E: Engine> Worker<E> {
         let redis = RedisSite::new(engine.server(), common.config.redis, failover);
         let wake: Arc<dyn Wake> = Arc::<Mailbox>::clone(&common.mailboxes[number]);
         let audience = Audience::new(Arc::clone(engine.reader().hub()), wake);
-        let timekeeping = (number == 0).then(|| {
+        let timekeeping = (number == 0 && !engine.follows()).then(|| {
             let wake: Arc<dyn Wake> = Arc::<Mailbox>::clone(&common.mailboxes[0]);
             Timekeeping::new(&common.time, &engine, wake, Life::random().get(), Instant::now())
         });

@@ -5,7 +5,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use niagara_engine::{
     Completion, Consistency, EpochView, GlobalPosition, LaneId, Leaders, LevelView, MembersChange,
-    NotAttached, NotChanged, NotMoved, Port, Reads, Refused, StateMachine, Status,
+    NotAttached, NotChanged, NotMoved, Port, Reads, Refused, ServerRole, StateMachine, Status,
 };
 
 use crate::{KvReader, Reply};
@@ -86,6 +86,10 @@ pub(crate) trait Engine {
     }
     /// Hands all over that this server leads, or claims again what it should lead.
     fn drain(&self, _begins: bool) {}
+    /// Whether the server follows its cluster, and takes no commands.
+    fn follows(&self) -> bool {
+        false
+    }
     /// Whether the server is about to stop, so that no request may begin.
     fn is_retiring(&self) -> bool {
         false
@@ -206,6 +210,10 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> Engine for Port<S> {
 
     fn drain(&self, begins: bool) {
         if begins { self.client().drain() } else { self.client().balance() }
+    }
+
+    fn follows(&self) -> bool {
+        self.client().role() == ServerRole::Follower
     }
 
     fn is_retiring(&self) -> bool {

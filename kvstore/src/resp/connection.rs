@@ -803,7 +803,8 @@ fn refusal(refused: Refused) -> String {
         Refused::Overloaded => "OVERLOADED",
         Refused::NoLeader => "NOQUORUM",
         Refused::Diverged => "DIVERGED",
-        Refused::ReadOnly => "READONLY",
+        // Clients of Redis know this word, too, and turn to a master.
+        Refused::ReadOnly | Refused::Follower => "READONLY",
         // Clients of Redis know this word: the server executes nothing, so the command may be sent again, and
         // many go to another server by themselves.
         Refused::Stopping => "LOADING",

@@ -33,7 +33,7 @@ const SECTIONS: [Section; 8] = [
     ("clients", clients),
     ("memory", memory),
     ("stats", stats),
-    ("replication", |told, out| replication::describe(told.topology, told.status.applied, out)),
+    ("replication", |told, out| replication::describe(told.topology, told.status, out)),
     ("cluster", cluster),
     ("niagara", niagara),
     ("keyspace", keyspace),

@@ -120,6 +120,14 @@ impl Kv {
         Ok(Kv { map: Arc::new(Map::keyed(cluster)), core, unexecutable: None })
     }
 
+    /// The same, whose changes are kept for those who watch them, whether or not anybody has said in the log that he does: for a
+    /// server that can say nothing there.
+    #[must_use]
+    pub fn keeping_changes(mut self) -> Kv {
+        self.core.ledger.changes.keep_always(&self.map.changes);
+        self
+    }
+
     /// An empty state whose scans visit keys in the same order as this one's.
     pub(crate) fn emptied(&self) -> Kv {
         Kv { map: Arc::new(self.map.emptied()), ..Kv::default() }
