@@ -9,7 +9,7 @@ use std::thread;
 use bytes::Bytes;
 use eventually::eventually;
 use niagara_engine::internals::example::Counter;
-use niagara_engine::{Config, Consistency, Durability, Engine, NotChanged};
+use niagara_engine::{Config, Consistency, Durability, Engine, NotChanged, Threads};
 
 type Engines = Vec<Engine<Counter>>;
 
@@ -150,4 +150,27 @@ fn a_request_that_cannot_be_met_is_refused() {
     let engine = start(&configs(2, Durability::Memory, dir.path())[0]);
     assert_eq!(engine.client().ask_for_groups(0), Err(NotChanged::Groups { groups: 0 }));
     assert_eq!(engine.client().ask_for_groups(3), Err(NotChanged::LeadsNothing { leader: 0 }));
+}
+
+/// A thread for each group, up to four: more groups get more threads, and fewer leave some of them asleep.
+#[test]
+fn threads_follow_the_groups() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut configs = configs(1, Durability::Memory, dir.path());
+    configs.iter_mut().for_each(|config| config.threads = Threads::Count(4));
+    let engines: Engines = configs.iter().map(start).collect();
+    eventually("a quorum", || engines.iter().all(|engine| engine.client().has_quorum()));
+    let threads =
+        || -> Vec<u16> { engines.iter().map(|engine| engine.client().status().group_threads).collect() };
+    assert_eq!(threads(), [1; 3]);
+    for (groups, expected) in [(3, 3), (8, 4), (2, 2), (8, 4)] {
+        change(&engines, groups);
+        eventually("a quorum", || engines.iter().all(|engine| engine.client().has_quorum()));
+        assert_eq!(threads(), [expected; 3], "{groups} groups");
+        let client = engines[1].client();
+        let before = count(&engines[2]);
+        client.propose(Bytes::from_static(b"count")).unwrap().wait().unwrap();
+        assert_eq!(count(&engines[2]), before + 1);
+    }
+    engines.into_iter().for_each(Engine::stop);
 }

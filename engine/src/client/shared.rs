@@ -58,7 +58,6 @@ pub(crate) struct Shared<S: StateMachine> {
     /// This server's lanes. Those of the epoch that is merged may be fewer.
     pub lanes: Arc<Growing<Lane<S::Reply>>>,
     /// Number of threads that drive the groups.
-    pub group_threads: u16,
     pub progress: Arc<SharedProgress>,
     pub reads: Arc<ReadGate>,
     pub executed: Arc<Executed>,
@@ -157,7 +156,7 @@ impl<S: StateMachine> Shared<S> {
             traffic.servers = epoch.members().len();
             (leader(group), traffic)
         };
-        let side_by_side = self.group_threads >= epoch.layout.groups();
+        let side_by_side = self.progress.group_threads.load(SeqCst) >= usize::from(epoch.layout.groups());
         let working = if side_by_side { Groups::Parallel } else { Groups::TakingTurns };
         choose((0..epoch.lanes.into()).map(traffic), anchor, working)
     }
@@ -354,7 +353,7 @@ impl<S: StateMachine> Shared<S> {
             known_level: self.known_level,
             other_epochs: others.filter(|other| *other != epoch.number).map(Epoch::get).collect(),
             groups: epoch.groups.len() as u16,
-            group_threads: self.group_threads,
+            group_threads: progress.group_threads.load(SeqCst).min(epoch.groups.len()) as u16,
             voters: self.members(),
             diverged: progress.divergence.told(),
             durability: self.durability,

@@ -43,7 +43,7 @@ mod waits;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 
 use niagara_group::Taking;
 use niagara_log::Held;
@@ -106,6 +106,8 @@ pub(crate) struct SharedProgress {
     pub divergence: Divergence,
     /// Bytes that wait behind something slow.
     pub bounds: Bounds,
+    /// How many threads drive groups; 0 on a follower.
+    pub group_threads: AtomicUsize,
     /// Room on the disk.
     pub room: Room,
     /// The followers of a member.
@@ -120,6 +122,7 @@ impl SharedProgress {
         let epoch = Arc::new(epoch);
         SharedProgress {
             bounds: Bounds::new(limits, epoch.groups.len()),
+            group_threads: AtomicUsize::new(0),
             made: Mutex::new(vec![Arc::clone(&epoch)]),
             first_epoch: epoch,
             succession: Succession::default(),

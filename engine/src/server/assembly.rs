@@ -7,18 +7,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread::JoinHandle;
 
-use crossbeam_channel::{Receiver, unbounded};
 use niagara_log::Durability;
 use niagara_log::thread::spawn;
-use niagara_net::{Transport, Waker};
+use niagara_net::Transport;
 
 use super::application::Application;
 use super::channels::{Listening, open_group};
 use super::environment::Environment;
 use super::followers::{FollowThread, FollowerParts, Hosting, follow_first_state, open_as_guest};
 use super::group_parts::GroupParts;
-use super::group_thread::{GroupThread, Joining};
-use super::group_threads::{GroupThreads, ThreadEntrance, drive};
+use super::group_threads::{Beginning, GroupThreads, RunningThreads, drive};
 use super::join::fetch_first_state;
 use super::parts::ServerParts;
 use super::sequencer::{STRETCHES_WAITING, Sequencer};
@@ -96,9 +94,7 @@ pub struct Engine<S: StateMachine> {
     listening: Listening,
     stop: Arc<AtomicBool>,
     bell: Arc<Bell>,
-    groups: Vec<JoinHandle<()>>,
-    stop_groups: Arc<AtomicBool>,
-    group_wakers: Vec<Waker>,
+    groups: Arc<RunningThreads>,
     sequencer: Option<JoinHandle<()>>,
     application: Option<JoinHandle<()>>,
     snapshots: Option<JoinHandle<()>>,
@@ -164,13 +160,26 @@ impl<S: StateMachine> Engine<S> {
         transport: &MakeTransport,
         state: S,
     ) -> Result<Engine<S>, StartError> {
-        let layout = thread_layout::parts(config, &core_affinity::get_core_ids().unwrap_or_default())?;
+        let cores = core_affinity::get_core_ids().unwrap_or_default();
+        let layout = thread_layout::parts(config, &cores)?;
+        let as_configured = config.clone();
         config.threads = Threads::Count(layout.len() as u16);
         let opened = open(config, environment, transport, &layout, state)?;
         let mut engine = Engine::without_threads(&opened.parts.shared, &opened.parts.identity);
         engine.own = Some(config.own().clone());
         engine.listening = opened.listening.clone();
-        engine.start_threads(config, opened, &layout).map_err(StartError::Thread)?;
+        let threads = GroupThreads {
+            config: as_configured,
+            identity: Arc::clone(&engine.identity),
+            progress: Arc::clone(&engine.shared.progress),
+            listening: opened.listening.clone(),
+            clock: environment.clock.clone(),
+            cores,
+            make_transport: Arc::clone(transport),
+            layout: layout.clone(),
+            running: Arc::clone(&engine.groups),
+        };
+        engine.start_threads(config, opened, &layout, threads).map_err(StartError::Thread)?;
         tracing::info!(
             server = config.server,
             groups = config.groups(),
@@ -225,9 +234,7 @@ impl<S: StateMachine> Engine<S> {
             _lock: None,
             stop: Arc::default(),
             bell: Arc::clone(&shared.sequencer),
-            groups: Vec::new(),
-            stop_groups: Arc::default(),
-            group_wakers: Vec::new(),
+            groups: Arc::default(),
             sequencer: None,
             application: None,
             snapshots: None,
@@ -266,24 +273,23 @@ impl<S: StateMachine> Engine<S> {
         Ok(())
     }
 
-    fn start_threads(&mut self, config: &Config, opened: Opened<S>, layout: &[ThreadPart]) -> io::Result<()> {
-        let Opened { parts, transports, transfer: (transfer, transfers, followers), listening } = opened;
-        let ServerParts {
-            shared, groups, sequencer, application, manager, opener, room, bell, identity, ..
-        } = parts;
-        let entrances: Vec<_> = transports.iter().map(|transport| (unbounded(), transport.waker())).collect();
-        let threads = entrances
-            .iter()
-            .map(|((joining, _), waker)| ThreadEntrance { joining: joining.clone(), waker: waker.clone() });
-        let threads = GroupThreads {
-            config: config.clone(),
-            identity,
-            progress: Arc::clone(&shared.progress),
-            listening,
-            threads: threads.collect(),
-        };
-        self.group_wakers = entrances.iter().map(|(_, waker)| waker.clone()).collect();
+    fn start_threads(
+        &mut self,
+        config: &Config,
+        opened: Opened<S>,
+        layout: &[ThreadPart],
+        threads: GroupThreads,
+    ) -> io::Result<()> {
+        let Opened { parts, transports, transfer: (transfer, transfers, followers), .. } = opened;
+        let ServerParts { shared, groups, sequencer, application, manager, opener, room, bell, .. } = parts;
         self.start_core(config, sequencer, application, room)?;
+        let mut parts: Vec<Vec<GroupParts>> = layout.iter().map(|_| Vec::new()).collect();
+        for group in groups {
+            parts[thread_of(&group, layout.len())].push(group);
+        }
+        for ((part, transport), groups) in layout.iter().zip(transports).zip(parts) {
+            start_groups(config, &shared, part, transport, groups, &self.groups)?;
+        }
         let keeping = SnapshotThread {
             manager,
             opener,
@@ -298,15 +304,6 @@ impl<S: StateMachine> Engine<S> {
             let _snapshots = NoWaiting::inside("the thread that writes and reads snapshots");
             keeping.run();
         })?);
-        let mut parts: Vec<Vec<GroupParts>> = layout.iter().map(|_| Vec::new()).collect();
-        for group in groups {
-            parts[thread_of(&group, layout.len())].push(group);
-        }
-        let threads = layout.iter().zip(transports).zip(parts).zip(entrances);
-        for (((part, transport), groups), ((_, joining), _)) in threads {
-            let ends = (joining, &self.stop_groups);
-            self.groups.push(start_groups(config, &shared, part, transport, groups, ends)?);
-        }
         Ok(())
     }
 
@@ -341,11 +338,9 @@ impl<S: StateMachine> Engine<S> {
         // First the thread that makes groups, so that none come later.
         self.shared.progress.snapshots.stop();
         self.snapshots.take().into_iter().for_each(join);
-        self.stop_groups.store(true, SeqCst);
         self.shared.progress.tell_groups(&Mail::Stop);
-        self.group_wakers.iter().for_each(Waker::wake);
-        let threads = self.groups.drain(..);
-        threads.for_each(join);
+        self.groups.end();
+        self.groups.join();
         self.stop.store(true, SeqCst);
         self.bell.ring();
         let others = [self.sequencer.take(), self.application.take()];
@@ -432,21 +427,15 @@ fn start_groups<S: StateMachine>(
     part: &ThreadPart,
     transport: Box<dyn Transport>,
     groups: Vec<GroupParts>,
-    (joining, stop): (Receiver<Joining>, &Arc<AtomicBool>),
-) -> io::Result<JoinHandle<()>> {
+    running: &RunningThreads,
+) -> io::Result<()> {
     let numbers = match (part.groups.start + 1, part.groups.end) {
         (first, last) if first == last => first.to_string(),
         (first, last) => format!("{first}-{last}"),
     };
     let (groups, logs) = drive(config, &shared.progress, format!("log-{numbers}"), groups.into_iter())?;
     let ticks = Ticks::new(shared.clock.clone(), config.tick);
-    let logs = logs.into_iter().collect();
-    let thread =
-        GroupThread { ticks, core: part.core, transport, groups, logs, joining, stop: Arc::clone(stop) };
-    spawn(format!("group-{numbers}"), move || {
-        let _group = NoWaiting::inside("a call from a group's thread");
-        thread.run();
-    })
+    running.start(Beginning { name: numbers, ticks, core: part.core, transport, groups, logs })
 }
 
 fn join(thread: JoinHandle<()>) {

@@ -59,7 +59,7 @@ impl EngineBuilder {
         // Groups on different threads may have the same address.
         let board = Arc::<Switchboard>::default();
         let transport = move || Ok(Box::new(TcpTransport::sharing(&board)?) as Box<dyn Transport>);
-        EngineBuilder { config, files: None, clock: Clock::System, transport: Box::new(transport) }
+        EngineBuilder { config, files: None, clock: Clock::System, transport: Arc::new(transport) }
     }
 
     /// Keeps logs, snapshots and identity in these files, such as encrypted ones, or in a file system of the
@@ -72,17 +72,17 @@ impl EngineBuilder {
     }
 
     /// Connects servers by a network of the program's own: encrypted, in one process, over another protocol.
-    /// `make` is called once for each thread that drives groups, and once for the thread that sends and
-    /// receives snapshots. [`Transport`] says what it has to promise.
+    /// `make` is called once for each thread that drives groups, also for those that are added when groups are, and once
+    /// for the thread that sends and receives snapshots. [`Transport`] says what it has to promise.
     ///
     /// The members' addresses have to be `host:port` all the same: they are what the transport dials, and where
     /// it listens. Groups may share an address, on different threads, too.
     #[must_use]
     pub fn transport(
         mut self,
-        make: impl Fn() -> Result<Box<dyn Transport>, OpenError> + 'static,
+        make: impl Fn() -> Result<Box<dyn Transport>, OpenError> + Send + Sync + 'static,
     ) -> EngineBuilder {
-        self.transport = Box::new(make);
+        self.transport = Arc::new(make);
         self
     }
 

@@ -2,6 +2,7 @@
 //! which is fed with the members'.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 
 use niagara_log::{Durability, Files, LogStore, SyncMethod};
 use niagara_sequencer::GlobalPosition;
@@ -239,6 +240,7 @@ fn share<S: StateMachine>(
     bell: &Arc<Bell>,
 ) -> Shared<S> {
     let layout = progress.epoch().layout;
+    progress.group_threads.store(config.group_threads().into(), SeqCst);
     let limits = LaneLimits {
         commands: config.lane_commands,
         bytes: config.lane_bytes,
@@ -266,7 +268,6 @@ fn share<S: StateMachine>(
         deadline: config.deadline,
         clock: clock.clone(),
         leaderless_ticks,
-        group_threads: config.group_threads(),
         incarnation: identity.incarnation(),
         known_level: config.known_level,
         peer_levels: identity.peer_levels(),

@@ -8,7 +8,7 @@ use niagara_net::{OpenError, Transport};
 use crate::clock::Clock;
 
 /// Makes the transport of a thread.
-pub(super) type MakeTransport = Box<dyn Fn() -> Result<Box<dyn Transport>, OpenError>>;
+pub(super) type MakeTransport = Arc<dyn Fn() -> Result<Box<dyn Transport>, OpenError> + Send + Sync>;
 
 /// What an engine with threads is started on: the system's, or the embedding program's own.
 pub(super) struct Surroundings {

@@ -28,15 +28,30 @@ const OTHERS: usize = 3;
 /// different threads.
 pub(crate) fn parts(config: &Config, cores: &[CoreId]) -> Result<Vec<ThreadPart>, ConfigError> {
     let groups = usize::from(config.groups());
-    let threads = match (config.threads, &config.pinning) {
-        (Threads::Count(count), _) => usize::from(count).min(groups),
-        (Threads::Auto, Pinning::Cores(wanted)) => wanted.len().clamp(1, groups),
-        (Threads::Auto, _) => cores.len().saturating_sub(OTHERS).clamp(1, groups),
-    };
+    let threads = threads_of(config, groups, cores);
     let cores = pinned(&config.pinning, threads, groups, cores)?;
     Ok((0..threads)
         .map(|at| ThreadPart { groups: groups_of(at, threads, groups), core: cores[at] })
         .collect())
+}
+
+/// How many threads drive so many groups.
+pub(super) fn threads_of(config: &Config, groups: usize, cores: &[CoreId]) -> usize {
+    match (config.threads, &config.pinning) {
+        (Threads::Count(count), _) => usize::from(count).min(groups),
+        (Threads::Auto, Pinning::Cores(wanted)) => wanted.len().clamp(1, groups),
+        (Threads::Auto, _) => cores.len().saturating_sub(OTHERS).clamp(1, groups),
+    }
+}
+
+/// The core of one more thread, which comes with more groups: one of its own, if those before it have that and there is another.
+pub(super) fn core_of_another(threads: &[ThreadPart], cores: &[CoreId]) -> Option<CoreId> {
+    let taken = |core: &CoreId| threads.iter().any(|part| part.core == Some(*core));
+    let all_have = threads.iter().all(|part| part.core.is_some());
+    let mut free = cores.iter().filter(|core| all_have && !taken(core));
+    // The last one is left to the threads beside them.
+    let core = free.next()?;
+    free.next().map(|_| *core)
 }
 
 /// Groups of one of several threads, all given by zero-based indexes.
@@ -138,6 +153,14 @@ mod tests {
         assert_eq!(layout(&config, 2), (vec![0..2, 2..4], true));
         config.threads = Threads::Auto;
         assert_eq!(layout(&config, 2), (vec![0..2, 2..4], true), "a thread for each core named");
+    }
+
+    #[test]
+    fn one_more_thread_gets_a_core_of_its_own_if_all_have_one() {
+        let part = |core: Option<usize>| ThreadPart { groups: 0..1, core: core.map(|id| CoreId { id }) };
+        assert_eq!(core_of_another(&[part(Some(0)), part(Some(1))], &cores(4)), Some(CoreId { id: 2 }));
+        assert_eq!(core_of_another(&[part(Some(0))], &cores(2)), None, "the last one is for other threads");
+        assert_eq!(core_of_another(&[part(None)], &cores(4)), None);
     }
 
     #[test]
