@@ -63,7 +63,8 @@
 //! Leaders should be spread over the servers, so that each one sends on its own links (the Niagara paper). So
 //! after a failure the wanted server claims its group back, once its links are steady and its merge has
 //! caught up (`placement.rs`, `contact.rs`), and the current leader transfers leadership to it (Raft thesis,
-//! section 3.10). A leader with a bad disk or a merge that lags transfers it away.
+//! section 3.10). A leader with a bad disk or a merge that lags transfers it away, and so does one whose group commits late while others
+//! do not (`pace.rs`).
 //!
 //! ## Files
 //!
@@ -97,6 +98,7 @@
 //! | `behind.rs` | followers that need a snapshot, and what their leader keeps for them |
 //! | `contact.rs` | which servers are heard without a break |
 //! | `placement.rs` | which server should lead, and how it gets to |
+//! | `pace.rs` | which groups commit late, compared with the others |
 //! | `failover.rs` | how a leader whose process has ended is replaced at once |
 //! | `store.rs`, `raft_log.rs` | the local log as raft-rs sees it, and raft-rs's log records |
 
@@ -118,6 +120,7 @@ mod lease;
 mod notices;
 mod outgoing;
 mod own_lane;
+pub mod pace;
 mod placement;
 mod raft_log;
 mod reads;

@@ -19,6 +19,8 @@ const STEADY: u64 = 2;
 /// The same if one is down: a server that does not answer for that long has most likely crashed. If only this
 /// server cannot reach it, this server must not lead, since it would cut that one off from the group.
 const STEADY_WITHOUT_ALL: u64 = 20;
+/// Election timeouts before a leader leaves a slow group again.
+const LEAVES_AGAIN: u64 = 8;
 /// A leadership was worth its wait if it lasted this many times as long.
 const WORTHWHILE: u64 = 8;
 /// The longest wait between two claims, in election timeouts: a minute.
@@ -41,6 +43,9 @@ pub struct Placement {
     transferred: u64,
     /// Whether it has made way since its server lacks room.
     has_made_way: bool,
+    /// When it has left the group last since that was slow here, and how long it waits before it does so again.
+    left_slow: Option<u64>,
+    slow_patience: u64,
     /// Whom a leader has asked to take over since it gives its leaderships away.
     drained_to: BTreeSet<u64>,
     /// Whether this server leaves the group to others, although it should lead it.
@@ -71,6 +76,8 @@ impl Placement {
             led_since: None,
             transferred: 0,
             has_made_way: false,
+            left_slow: None,
+            slow_patience: LEAVES_AGAIN * u64::from(config.election_ticks),
             drained_to: BTreeSet::new(),
             is_left: false,
             is_later: config.lanes_before > 0,
@@ -171,6 +178,21 @@ impl Placement {
         lacks_room && may
     }
 
+    /// Whether a leader whose group is slow here, or not, leaves it to another server now. If it comes back and is slow again,
+    /// it waits twice as long: perhaps the group is slow wherever it is led.
+    pub fn leaves_what_is_slow(&mut self, is_slow: bool, ticks: u64) -> bool {
+        let may = self.left_slow.is_none_or(|left| ticks >= left + self.slow_patience);
+        if !is_slow || !may || !self.may_transfer(ticks) {
+            return false;
+        }
+        let least = LEAVES_AGAIN * self.election_ticks;
+        let is_soon = self.left_slow.is_some_and(|left| ticks < left + WORTHWHILE * self.slow_patience);
+        self.slow_patience =
+            if is_soon { (2 * self.slow_patience).min(MOST_PATIENCE * self.election_ticks) } else { least };
+        self.left_slow = Some(ticks);
+        true
+    }
+
     /// Reports that a transfer has started.
     pub fn transferred(&mut self, ticks: u64) {
         self.transferred = ticks;
@@ -223,6 +245,18 @@ impl Placement {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_group_that_is_slow_wherever_it_is_led_is_left_ever_more_rarely() {
+        let mut placement = placement();
+        let left: Vec<u64> = (100..5000).filter(|tick| placement.leaves_what_is_slow(true, *tick)).collect();
+        let waits: Vec<u64> = left.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert!(waits.is_sorted() && waits[0] == 80 && *waits.last().unwrap() == 1280, "{waits:?}");
+        assert!(!placement.leaves_what_is_slow(false, 9000));
+        let long_after = 5000 + 8 * 1280;
+        assert!(placement.leaves_what_is_slow(true, long_after));
+        assert!(placement.leaves_what_is_slow(true, long_after + 80), "it was worth it");
+    }
 
     #[test]
     fn the_group_of_a_new_epoch_gets_a_leader_as_soon_as_a_quorum_is_connected() {

@@ -60,6 +60,8 @@ pub(crate) struct GroupProgress {
     pub surplus: AtomicU64,
     /// What the group's thread waits for.
     pub waits: Waits,
+    /// How soon the group has committed lately, packed.
+    pub pace: AtomicU64,
     /// Raft index up to which entries are durable here.
     pub persisted: AtomicU64,
     /// What the log holds when the group's thread ends.

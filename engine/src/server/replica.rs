@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use niagara_group::batch::SubBatch;
 use niagara_group::encoder::Encoder;
+use niagara_group::pace::Pace;
 use niagara_group::wire::Wire;
 use niagara_group::{Driver, LaneSource, NotMoved, Output, View};
 use niagara_log::Held;
@@ -346,6 +347,7 @@ impl Replica {
             level: self.epoch.level(),
             anchor: self.epoch.anchor.load(SeqCst) as usize == self.group,
             merged: self.mine().waits.merged(),
+            is_slow: false,
             execution_halted_for: if has_ended { 0 } else { bounds.halted_ticks() },
             may_claim: !(lags || read_only || drains || stuck || has_ended),
             stand_back: drains || (lags || stuck) && !self.epoch.awaits(self.group),
@@ -365,7 +367,9 @@ impl Replica {
             self.mine().leaderless_ticks.fetch_add(1, SeqCst);
             return;
         }
+        self.view.is_slow = self.driver.leads() && !self.epoch.has_ended() && self.is_slow();
         self.driver.tick(&self.view);
+        self.mine().pace.store(self.driver.pace().to_bits(), SeqCst);
         if self.exchange.tick() && !self.epoch.has_ended() {
             self.tell_digests();
         }
@@ -380,6 +384,12 @@ impl Replica {
         } else {
             leaderless.store(0, SeqCst);
         }
+    }
+
+    /// Whether this group commits late here, compared with the others of its epoch.
+    fn is_slow(&self) -> bool {
+        let others = self.epoch.groups.iter().enumerate().filter(|(group, _)| *group != self.group);
+        self.driver.pace().is_slow_beside(others.map(|(_, other)| Pace::of_bits(other.pace.load(SeqCst))))
     }
 
     /// Updates what is shown of the group with this number: that of the epoch that is merged.

@@ -35,7 +35,14 @@ impl Driver {
             }
             let unfit = view.stand_back && !view.drains || self.disk_is_stuck();
             let makes_way = self.placement.makes_way(view.read_only, self.ticks);
+            let flees = self.placement.leaves_what_is_slow(view.is_slow, self.ticks);
             if unfit && self.placement.may_transfer(self.ticks) || makes_way {
+                self.hand_leadership_over(None);
+            } else if flees {
+                tracing::warn!(
+                    group = self.config.group + 1,
+                    "the group commits late here, and others do not: leaving it to another server"
+                );
                 self.hand_leadership_over(None);
             }
         } else if view.may_claim && self.placement.wants_to_claim(self.ticks, self.leader()) {

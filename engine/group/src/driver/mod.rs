@@ -41,6 +41,7 @@ use crate::lane_source::LaneSource;
 use crate::notices::Notices;
 use crate::outgoing::Outgoing;
 use crate::own_lane::OwnLane;
+use crate::pace::{Pace, PaceMeter};
 use crate::placement::Placement;
 use crate::planted::{self, Bug};
 use crate::reads::{KnownLeader, PendingReads};
@@ -96,6 +97,8 @@ pub struct Driver {
     pacing: Pacing,
     lag: Lag,
     lagging: bool,
+    pace_meter: PaceMeter,
+    pace: Pace,
     /// What is to end the epoch, once this replica leads and proposes.
     end: Option<EpochEnd>,
     /// Whether this server gives its leaderships away.
@@ -186,6 +189,8 @@ impl Driver {
             untaken: 0,
             asks_for_more: false,
             lagging: false,
+            pace_meter: PaceMeter::default(),
+            pace: Pace::default(),
             end: None,
             drains: false,
             stood_back: 0,
@@ -273,6 +278,11 @@ impl Driver {
         self.lagging
     }
 
+    /// How soon what enters this group's log has been committed lately.
+    pub fn pace(&self) -> Pace {
+        self.pace
+    }
+
     /// Bytes of entries that the merge has not passed, including those that are about to enter the log.
     pub fn behind_bytes(&self) -> u64 {
         self.slots.unmerged_bytes() + self.unpersisted.arriving()
@@ -322,6 +332,7 @@ impl Driver {
         // Half an election timeout will do: it is no failover that the merge waits for, the reason is here.
         let execution_halts = view.execution_halted_for >= u64::from(self.config.election_ticks / 2);
         self.lagging = self.lag.observe_tick(committed, merged, execution_halts);
+        self.pace = self.pace_meter.observe_tick(self.term(), self.last_index(), self.commit());
         if let Some(after) = self.config.campaign_after(self.term()) {
             self.raft.raft.set_randomized_election_timeout(after as usize);
         }

@@ -22,6 +22,8 @@ pub struct View {
     /// Whether this server leaves leadership to others: its merge lags or is too far behind, or its disk is stuck, and
     /// the merge awaits another group than this one.
     pub stand_back: bool,
+    /// Whether this group commits late here, compared with the other groups.
+    pub is_slow: bool,
     /// Whether this server gives its leaderships away.
     pub drains: bool,
     /// Whether this server's disk has no room for more commands.
