@@ -6,7 +6,7 @@ mod local;
 mod open_files;
 mod roster;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,9 +19,10 @@ use niagara_tls::Mutual;
 
 use crate::members::EpochView;
 use crate::reads::Reads;
+use crate::role::ServerRole;
 
 pub use listeners::Listeners;
-pub(crate) use open_files::MOST_PENDING;
+pub(crate) use open_files::{MOST_FOLLOWERS, MOST_PENDING};
 
 /// The most bytes of a snapshot to request at once.
 pub(crate) const TRANSFER_PIECE_BYTES: u32 = 256 << 10;
@@ -45,9 +46,12 @@ pub type ServerId = u64;
 pub struct Config {
     /// The cluster's id, the same on all servers. Servers of other clusters are refused.
     pub cluster: u128,
-    /// This server's id, one of `members`.
+    /// This server's id: that of one of `members`, or of none of them if it is a follower.
     pub server: ServerId,
-    /// All servers of the cluster, including this one.
+    /// Whether this server is a member, or follows the members.
+    pub role: ServerRole,
+    /// All members of the cluster. Of those that a follower follows, only the addresses for snapshots are used; where they
+    /// are later, it learns from them.
     pub members: Vec<Member>,
     /// Number of Raft groups, R, the same on all servers. `None` for one for each address of the first member.
     pub groups: Option<u16>,
@@ -268,6 +272,7 @@ impl Config {
         Config {
             cluster,
             server,
+            role: ServerRole::Member,
             members,
             groups: None,
             application: 0,
@@ -311,6 +316,31 @@ impl Config {
             keep_history: false,
             alone: false,
         }
+    }
+
+    /// The default configuration for a server that follows a cluster of these members. Its id must be that of no other server,
+    /// nor ever have been one of a member.
+    ///
+    /// ```
+    /// use niagara_engine::{Config, Member};
+    ///
+    /// let members = Config::local(3, 1)?.remove(0).members;
+    /// let config = Config::follower(0xc1, 9, members);
+    /// config.check().unwrap();
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn follower(cluster: u128, server: ServerId, members: Vec<Member>) -> Self {
+        Config { role: ServerRole::Follower, ..Config::new(cluster, server, members) }
+    }
+
+    /// Whether this server is a follower.
+    pub(crate) fn follows(&self) -> bool {
+        self.role == ServerRole::Follower
+    }
+
+    /// Number of groups of the first epoch; `None` for a follower, who learns it from a snapshot.
+    pub(crate) fn known_groups(&self) -> Option<u16> {
+        (!self.follows()).then(|| self.groups())
     }
 
     /// Number of groups, R.
@@ -359,6 +389,10 @@ impl Config {
 
     /// Checks that the values are consistent, and says what to change if not.
     pub fn check(&self) -> Result<(), ConfigError> {
+        if self.follows() {
+            self.check_follower()?;
+            return self.check_limits();
+        }
         let groups = usize::from(self.groups());
         let fail = |text: String| Err(ConfigError::Unfit(text));
         if groups == 0 || groups > usize::from(niagara_sequencer::MAX_GROUPS) {
@@ -417,5 +451,29 @@ impl Config {
             return fail(format!("leaders: server {stranger} is not among the members"));
         }
         self.check_limits()
+    }
+
+    fn check_follower(&self) -> Result<(), ConfigError> {
+        let fail = |text: String| Err(ConfigError::Unfit(text));
+        if self.server == 0 {
+            return fail("server ids start at 1".into());
+        }
+        if self.members.iter().any(|member| member.server == self.server) {
+            return fail(format!(
+                "this server, {}, is a follower and must not be among the members: give it an id that no member has or had",
+                self.server
+            ));
+        }
+        let mut ids = BTreeSet::new();
+        if let Some(again) = self.members.iter().find(|member| !ids.insert(member.server)) {
+            return fail(format!("server {} is listed twice among the members", again.server));
+        }
+        if let Some(lost) = self.members.iter().find(|member| member.transfer.is_empty()) {
+            return fail(format!(
+                "server {} has no address for snapshots, which is the one that followers use",
+                lost.server
+            ));
+        }
+        Ok(())
     }
 }

@@ -87,6 +87,7 @@ mod promise;
 mod read_gate;
 mod reads;
 mod recovery;
+mod role;
 mod server;
 mod snapshot;
 mod state_machine;
@@ -147,10 +148,11 @@ pub use outcome::{
 };
 pub use reads::{Reads, UnknownReads};
 pub use recovery::{Found, FoundDirectory, FoundGroup, FoundSnapshot, Recovery, RecoveryError};
+pub use role::{ServerRole, UnknownRole};
 pub use server::{Engine, EngineBuilder, StartError, has_started};
 pub use snapshot::{SnapshotFailed, SnapshotTicket, TakenSnapshot};
 pub use state_machine::{ForeignState, NotACommand, NotAQuery, StateMachine};
-pub use status::{Digest, GroupStatus, LeaseStatus, Role, SnapshotStatus, Status, Waiting};
+pub use status::{Digest, FollowedStatus, GroupStatus, LeaseStatus, Role, SnapshotStatus, Status, Waiting};
 pub use subscription::{Compacted, Executed, NextExecuted, Subscription, SubscriptionEnd};
 pub use watch::{Changed, EngineState, EngineView, Leadership, Watch};
 

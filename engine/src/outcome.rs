@@ -95,6 +95,9 @@ pub enum Refused {
          another server"
     )]
     ReadOnly,
+    /// This server follows the cluster and is no member of it: retry at a member.
+    #[error("this server is a follower, which executes what the members order: send commands to a member")]
+    Follower,
     /// This server is shutting down: retry at another one.
     #[error("this server is stopping: retry at another server")]
     Stopping,
@@ -106,7 +109,7 @@ impl Refused {
         match self {
             Refused::TooLarge { .. } | Refused::NotACommand(_) | Refused::Level { .. } => Retry::Never,
             Refused::Overloaded | Refused::NoLeader => Retry::Later,
-            Refused::Diverged | Refused::ReadOnly | Refused::Stopping => Retry::Elsewhere,
+            Refused::Diverged | Refused::ReadOnly | Refused::Follower | Refused::Stopping => Retry::Elsewhere,
         }
     }
 }

@@ -6,6 +6,7 @@ use niagara_log::Durability;
 use serde::{Deserialize, Serialize};
 
 use crate::reads::Reads;
+use crate::role::ServerRole;
 
 /// A server's state at one moment. Counts start at the first position of the global log, not at the start of
 /// the process.
@@ -16,6 +17,15 @@ pub struct Status {
     pub server: u64,
     /// Id of the cluster, in hexadecimal.
     pub cluster: String,
+    /// Whether it is a member of the cluster, or follows it.
+    #[serde(default, skip_serializing_if = "ServerRole::is_member")]
+    pub role: ServerRole,
+    /// Whom it follows, if it is a follower.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<FollowedStatus>,
+    /// Ids of the followers that are connected to it and may receive the log from it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub followers: Vec<u64>,
     /// Number of the epoch that the global log is in; 0 if the server runs an older version.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub epoch: u32,
@@ -59,7 +69,7 @@ pub struct Status {
     pub waiting: Waiting,
     /// State of this server's snapshots.
     pub snapshot: SnapshotStatus,
-    /// Ids of all servers of the cluster, as this one knows them; empty if it runs an older version.
+    /// Ids of all members of the cluster, as this one knows them; empty if it runs an older version.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub voters: Vec<u64>,
     /// Why this server knows that it has diverged from others. It then refuses commands,
@@ -78,6 +88,17 @@ pub struct Status {
 /// What a field is that an older version does not have.
 fn is_zero(number: &u32) -> bool {
     *number == 0
+}
+
+/// Whom a follower follows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct FollowedStatus {
+    /// The member that it receives the log from at the moment; 0 if it is connected to none.
+    pub member: u64,
+    /// The latest position that a member is known to have executed. The follower is behind by the positions from `applied`
+    /// to here, and by what it has not heard of.
+    pub position: u64,
 }
 
 /// Digests of log and state up to a position, inclusive.

@@ -19,9 +19,10 @@ pub enum EngineState {
     /// It has not yet known a leader of every group at once since its start, or is catching up for the first
     /// time.
     Joining,
-    /// It accepts commands and answers reads.
+    /// It accepts commands and answers reads; a follower answers reads.
     Serving,
-    /// Some group has had no leader for so long that commands are refused: a majority cannot be reached.
+    /// Some group has had no leader for so long that commands are refused: a majority cannot be reached. A follower is
+    /// connected to no member.
     LostQuorum,
     /// It takes no part, since another member refuses it.
     Refused {

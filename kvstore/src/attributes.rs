@@ -53,12 +53,6 @@ impl Attributes {
         }
         Attributes::new(self.description(), deadline)
     }
-
-    /// Approximate memory, in bytes. HTTP headers count in full, although they may be shared.
-    pub(crate) fn bytes(&self) -> usize {
-        let expiring = if self.deadline().is_some() { size_of::<Extra>() } else { 0 };
-        self.description().len() + expiring
-    }
 }
 
 /// Makes attributes of HTTP headers, and shares the latest ones with following values that have the same.

@@ -29,7 +29,8 @@
 //! 21 keep changes
 //! 22 in       database u8 | a command of a client other than 9, 16, 22 and 23
 //! 23 once     until u64 | key 16 u8 | request 16 u8 | a command of a client other than 9, 17, 18 and 23
-//! commands     count varint | count x (length varint | a command other than 9, 11 to 14, 16 to 19, 21, and 23)
+//! 24 used     count varint | count x (database u8 | key)
+//! commands     count varint | count x (length varint | a command other than 9, 11 to 14, 16 to 19, 21, 23 and 24)
 //! test         kind u8: 0 condition, 1 its value is: value, 2 its value is not: value; from level 2 on 3 its value sorts before:
 //!              value, 4 its value sorts after: value
 //! condition    kind u8: 0 always, 1 if absent, 2 if present, 3 if any version: count varint | count x (u64, u32),
@@ -49,7 +50,8 @@
 //! servers compare their clocks; they change nothing.
 //!
 //! A *choice* executes the first commands if all tests hold, and the second ones otherwise. A *look* changes nothing, and
-//! neither does the request to *keep changes* for whoever watches them.
+//! neither does the request to *keep changes* for whoever watches them. *Used* reports which keys a server has read lately, which
+//! decides what is evicted.
 //!
 //! What a level adds is marked with it ([`needed_level`]), and stays out of the log until the cluster is at that level.
 //!
@@ -63,6 +65,7 @@ mod database;
 mod fields;
 mod level;
 mod once;
+mod used;
 mod user;
 
 pub use call::{Block, Call, MAX_BLOCK_COMMANDS, Watch, Watches, encode_block, encode_call};
@@ -79,6 +82,8 @@ pub use level::needed_level;
 use once::decode_once;
 pub use once::{Once, encode_once};
 pub(crate) use once::{TIMED_ONCE_BYTES, set_request, set_times};
+use used::decode_used;
+pub use used::{Used, encode_used};
 pub(crate) use user::MAX_USER_NAME_BYTES;
 pub use user::{Called, encode_by, encode_remove_users, encode_set_user};
 use user::{decode_by, decode_remove_users, decode_set_user};
@@ -116,12 +121,13 @@ const LOOK: u8 = 20;
 const KEEP_CHANGES: u8 = 21;
 const IN: u8 = 22;
 const ONCE: u8 = 23;
+const USED: u8 = 24;
 /// The highest opcode of level 1.
-const LAST_OPCODE: u8 = ONCE;
+const LAST_OPCODE: u8 = USED;
 
-/// Raised when a release executes an existing command with another result. What a level adds does not count: a command that
-/// needs it is not executed before all servers know it.
-const RESULTS: u8 = 5;
+/// Raised when a release executes an existing command with another result, or knows more calls. What a level adds does not
+/// count: a command that needs it is not executed before all servers know it.
+const RESULTS: u8 = 6;
 
 /// Names everything that decides what commands do, for
 /// [`Config::application`](niagara_engine::Config::application): servers that differ in any of it refuse each
@@ -248,6 +254,8 @@ pub enum Command<'a> {
     },
     /// Somebody watches changes: every server keeps the next ones, up to a number of bytes.
     KeepChanges,
+    /// Reports that a server has read keys lately.
+    Used(Used<'a>),
     /// Asks all servers what their clocks show.
     AskClocks {
         /// The server that asks.
@@ -529,6 +537,7 @@ pub fn decode(bytes: &[u8]) -> Result<Command<'_>, MalformedCommand> {
         BLOCK => decode_block(&mut rest)?,
         CHOICE => decode_choice(&mut rest)?,
         KEEP_CHANGES => Command::KeepChanges,
+        USED => decode_used(&mut rest)?,
         LOOK => Command::Look { key: take_key(&mut rest)? },
         ADVANCE => Command::Advance { time: take_u64(&mut rest)? },
         ASK_CLOCKS => Command::AskClocks { server: take_u64(&mut rest)?, round: take_u64(&mut rest)? },

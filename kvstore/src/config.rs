@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use niagara_engine::niagara_net::Plain;
-use niagara_engine::{Config, Durability, Link, Member, Pinning, Reads, ServerId};
+use niagara_engine::{Config, Durability, Link, Member, Pinning, Reads, ServerId, UnknownRole};
 use niagara_tls::{MutualFiles, ServerFiles};
 use tables::{EngineTable, File, FrontTable, LinkTable, MemberTable, PinningValue, ThreadsValue, TlsTable};
 
@@ -173,6 +173,12 @@ fn engine_config(file: File, base: &Path) -> Result<Config, ConfigFileError> {
         })
         .collect();
     let mut config = Config::new(cluster, file.server, members);
+    if let Some(name) = file.role {
+        config.role = name.parse().map_err(|unknown: UnknownRole| ConfigFileError::Value {
+            key: "role".into(),
+            reason: unknown.to_string(),
+        })?;
+    }
     config.groups = file.groups;
     // Files of releases that know no levels may be of a cluster whose other servers run such a release.
     config.first_level = file.first_level.unwrap_or(1);

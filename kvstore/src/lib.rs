@@ -12,6 +12,7 @@
 //! | `script` | scripts in Lua, alike on all servers | |
 //! | `pubsub` | messages from clients to clients | |
 //! | `changes` | changes of keys, for whoever watches them | |
+//! | `memory` | how much memory keys and values may take, and who goes beyond it | |
 //! | `receipts` | which requests with keys of their own were executed lately | replies |
 //! | `state` | what they do to the map, and reads from other threads | commands, queries, the table, messages, changes |
 //! | `time` | the time of the cluster, by which keys expire | commands, the state |
@@ -51,6 +52,7 @@ mod front;
 mod glob;
 pub mod http;
 mod machine_memory;
+mod memory;
 mod notices;
 pub mod open_files;
 mod peers;
@@ -63,6 +65,7 @@ mod reply;
 pub mod resp;
 mod script;
 pub mod server;
+mod settings;
 mod state;
 mod stored;
 mod table;

@@ -14,6 +14,8 @@ pub(crate) enum About {
     String = b'$' as isize,
     /// Keys that have expired.
     Expired = b'x' as isize,
+    /// Keys that were evicted.
+    Evicted = b'e' as isize,
     /// Keys that are new.
     New = b'n' as isize,
 }

@@ -175,7 +175,20 @@ pub enum CommandError {
     /// The value would become longer than [`MAX_VALUE_BYTES`](crate::command::MAX_VALUE_BYTES).
     #[error("string exceeds maximum allowed size (16 MiB)")]
     TooLarge,
+    /// Keys and values take more than they may, and the command needs more.
+    #[error("command not allowed when used memory > 'maxmemory'.")]
+    OutOfMemory,
     /// The log holds bytes that this version cannot decode as a command.
     #[error(transparent)]
     Malformed(MalformedCommand),
+}
+
+impl CommandError {
+    /// The word that it begins with in the Redis protocol.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            CommandError::OutOfMemory => "OOM",
+            _ => "ERR",
+        }
+    }
 }

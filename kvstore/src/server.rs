@@ -102,6 +102,7 @@ impl Server {
         front.peer_certificates = engine.tls.clone();
         front.max_connections = open_files::share_out(&engine, &front)?;
         let state = Kv::of_cluster(engine.cluster).map_err(ServerError::State)?;
+        let state = if engine.role.is_member() { state } else { state.keeping_changes() };
         let engine = Engine::start(engine, state)?;
         let client = engine.client();
         let http = [front.http].into_iter().chain(front.http_too.iter().copied());

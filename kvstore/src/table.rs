@@ -74,6 +74,7 @@ pub(crate) enum Local {
     Exec,
     Hello,
     Info,
+    Latency,
     Multi,
     PSubscribe,
     PUnsubscribe,
@@ -191,6 +192,46 @@ impl Spec {
         matches!(self.does, Does::Read(_))
     }
 
+    /// Whether it is refused when keys and values take more than they may.
+    pub(crate) fn needs_memory(&self) -> bool {
+        self.op().is_some_and(|op| {
+            matches!(
+                op,
+                Op::Append
+                    | Op::BitField
+                    | Op::BitOp
+                    | Op::Copy
+                    | Op::Decr
+                    | Op::DecrBy
+                    | Op::GetSet
+                    | Op::Incr
+                    | Op::IncrBy
+                    | Op::IncrByFloat
+                    | Op::MSet
+                    | Op::MSetNx
+                    | Op::PSetEx
+                    | Op::Put
+                    | Op::Restore
+                    | Op::Set
+                    | Op::SetBit
+                    | Op::SetEx
+                    | Op::SetNx
+                    | Op::SetRange
+            )
+        })
+    }
+
+    /// Whether it changes keys, so that a script that has called it cannot be stopped without a trace.
+    pub(crate) fn changes_keys(&self) -> bool {
+        self.flags().contains(&"write")
+    }
+
+    /// Whether a read of its keys is a use of them; it is none if somebody only asks what there is.
+    pub(crate) fn uses_keys(&self) -> bool {
+        let looks = ["EXISTS", "TYPE", "TTL", "PTTL", "EXPIRETIME", "PEXPIRETIME", "MEMORY", "OBJECT"];
+        self.is_read() && !looks.contains(&self.name)
+    }
+
     /// Whether so many words, with the name, can be this command.
     pub(crate) fn takes(&self, words: usize) -> bool {
         let least = usize::from(self.arity.unsigned_abs());
@@ -212,7 +253,10 @@ impl Spec {
             Does::TimedWrite(Op::Eval | Op::EvalRo | Op::EvalSha | Op::EvalShaRo) => {
                 &["noscript", "stale", "no_mandatory_keys", "movablekeys"]
             }
-            Does::Compact(_) | Does::Write(_) | Does::TimedWrite(_) => &["write", "denyoom"],
+            Does::Compact(_) | Does::Write(_) | Does::TimedWrite(_) if self.needs_memory() => {
+                &["write", "denyoom"]
+            }
+            Does::Compact(_) | Does::Write(_) | Does::TimedWrite(_) => &["write"],
             Does::Read(_) => &["readonly"],
             Does::Local(Local::Auth | Local::Hello | Local::Quit | Local::Reset) => {
                 &["noscript", "loading", "stale", "fast", "no_auth"]

@@ -461,6 +461,76 @@ fn random_commands_get_the_replies_of_redis() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
+/// What of an error does not depend on the implementation's own line numbers.
+fn told(value: Value) -> Value {
+    match value {
+        Value::Error(text) => Value::Error(text.split(" script:").next().unwrap_or_default().into()),
+        value => value,
+    }
+}
+
+/// Without eviction, and with more memory taken than may be, each says the same to everything.
+#[test]
+fn a_full_store_answers_as_redis_does() {
+    let Some(redis) = Redis::start() else {
+        eprintln!("redis-server is not installed: nothing is compared");
+        return;
+    };
+    let store = Store::start();
+    let mut pairs = [
+        [store.connect(), store.connect()],
+        [Connection::open(redis.address), Connection::open(redis.address)],
+    ];
+    const FIRST: usize = 0;
+    const SECOND: usize = 1;
+    let steps: &[(usize, &[&str])] = &[
+        (FIRST, &["SET", "k", "v"]),
+        (FIRST, &["SET", "n", "1"]),
+        (FIRST, &["MULTI"]),
+        (FIRST, &["GET", "k"]),
+        (FIRST, &["APPEND", "k", "x"]),
+        (SECOND, &["CONFIG", "SET", "maxmemory", "1b"]),
+        (FIRST, &["EXEC"]),
+        (FIRST, &["CONFIG", "GET", "maxmemory"]),
+        (FIRST, &["SET", "k", "w"]),
+        (FIRST, &["INCR", "n"]),
+        (FIRST, &["SETRANGE", "k", "5", "x"]),
+        (FIRST, &["BITOP", "NOT", "l", "k"]),
+        (FIRST, &["COPY", "k", "l"]),
+        (FIRST, &["GETSET", "k", "w"]),
+        (FIRST, &["MSETNX", "k", "w"]),
+        (FIRST, &["GETEX", "k", "EX", "100"]),
+        (FIRST, &["EXPIRE", "k", "1000"]),
+        (FIRST, &["PERSIST", "k"]),
+        (FIRST, &["RENAME", "k", "l"]),
+        (FIRST, &["GETDEL", "l"]),
+        (FIRST, &["EVAL", "return redis.call('set', 'k', 'v')", "0"]),
+        (FIRST, &["EVAL", "redis.call('del', 'none') redis.call('set', 'k', 'v') return 7", "0"]),
+        (FIRST, &["EVAL", "return redis.call('get', 'k')", "0"]),
+        (FIRST, &["EVAL", "#!lua\nreturn redis.call('get', 'k')", "0"]),
+        (FIRST, &["EVAL", "#!lua flags=allow-oom\nreturn redis.call('append', 'k', 'x')", "0"]),
+        (FIRST, &["EVAL", "#!lua flags=no-writes\nreturn redis.call('get', 'k')", "0"]),
+        (FIRST, &["DEL", "k", "n"]),
+        (FIRST, &["DBSIZE"]),
+        (FIRST, &["CONFIG", "SET", "maxmemory", "much"]),
+        (FIRST, &["CONFIG", "SET", "maxmemory-samples", "0x"]),
+        (FIRST, &["CONFIG", "SET", "maxmemory", "0", "maxmemory-policy", "ALLKEYS-LRU"]),
+        (FIRST, &["CONFIG", "GET", "maxmemory-policy"]),
+        (FIRST, &["SET", "k", "w"]),
+        (FIRST, &["CONFIG", "SET", "maxmemory", "3mb"]),
+        (FIRST, &["CONFIG", "GET", "maxmemory"]),
+    ];
+    for (which, words) in steps {
+        let [ours, theirs] = pairs.each_mut().map(|pair| told(pair[*which].ask(words)));
+        let both_refuse = matches!((&ours, &theirs), (Value::Error(_), Value::Error(_)));
+        // Numbers are asked for in other words.
+        assert!(
+            ours == theirs || words.contains(&"0x") && both_refuse,
+            "{words:?}: ours {ours:?}, theirs {theirs:?}"
+        );
+    }
+}
+
 #[test]
 fn a_key_expires_in_an_idle_store() {
     let store = Store::start();

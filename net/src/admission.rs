@@ -55,6 +55,15 @@ pub(crate) fn check_dialler(own: &Hello, hello: &Hello, peer: Option<usize>) -> 
     Ok(peer)
 }
 
+/// A host's checks of a guest. Any server of the cluster that runs it alike is welcome, but not the host itself.
+pub(crate) fn check_guest(own: &Hello, hello: &Hello) -> Result<(), Refusal> {
+    check_cluster(own, hello)?;
+    match hello.server == own.server || hello.server == 0 {
+        true => Err(Refusal::UnknownServer { server: hello.server }),
+        false => Ok(()),
+    }
+}
+
 /// The dialler's checks of the listener.
 pub(crate) fn check_dialled(own: &Hello, hello: &Hello, dialled: u64) -> Result<(), Refusal> {
     check_cluster(own, hello)?;
@@ -207,6 +216,16 @@ mod tests {
             refused(|hello| hello.server = 1, Some(5)),
             Refusal::NotYourTurn { refuser: 2, refused: 1 }
         );
+    }
+
+    #[test]
+    fn a_guest_is_any_other_server_of_the_cluster() {
+        for server in [1, 3] {
+            assert_eq!(check_guest(&OWN, &Hello { server, store: 8, ..OWN }), Ok(()));
+        }
+        assert_eq!(check_guest(&OWN, &OWN), Err(Refusal::UnknownServer { server: 2 }), "ourselves");
+        let stranger = Hello { server: 3, cluster: 8, ..OWN };
+        assert_eq!(check_guest(&OWN, &stranger), Err(Refusal::WrongCluster));
     }
 
     #[test]

@@ -59,6 +59,21 @@ pub struct Peer {
     pub address: String,
 }
 
+/// Which end of a channel's connections dials.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Dialling {
+    /// Of two servers, the one with the higher id.
+    #[default]
+    HigherId,
+    /// This server, which is a guest of its peers. It does not listen.
+    Guest,
+    /// The others, which are guests, whatever their ids. This server needs not know them before: it has no peers.
+    Host {
+        /// The most guests at a time.
+        most: usize,
+    },
+}
+
 /// The settings of one channel of a [`Transport`](crate::Transport). [`LinkConfig::new`] fills in the defaults.
 #[derive(Debug, Clone)]
 pub struct LinkConfig {
@@ -67,9 +82,11 @@ pub struct LinkConfig {
     /// Where to listen. With port 0 the system chooses one. Channels of one [`Switchboard`](crate::Switchboard)
     /// may have the same address.
     pub listen: SocketAddr,
-    /// The other servers. The transport dials those with a lower id, and is dialled by those with a higher
-    /// one.
+    /// The other servers. Unless `dialling` says otherwise, the transport dials those with a lower id, and is dialled by
+    /// those with a higher one.
     pub peers: Vec<Peer>,
+    /// Which end dials.
+    pub dialling: Dialling,
     /// The local address that dialled connections start from, so that the channel uses this address's link.
     pub bind_address: Option<IpAddr>,
     /// The network device that dialled connections are bound to (`SO_BINDTODEVICE`).
@@ -111,6 +128,7 @@ impl LinkConfig {
             hello,
             listen,
             peers,
+            dialling: Dialling::default(),
             bind_address: None,
             bind_device: None,
             tls: None,
@@ -144,6 +162,10 @@ impl LinkConfig {
             (self.reconnect_min <= self.reconnect_max, "reconnect_min must not be above reconnect_max"),
             (!self.hello_timeout.is_zero(), "hello_timeout must be above zero"),
             (self.max_pending_connections > 0, "max_pending_connections must be above zero"),
+            (
+                self.peers.is_empty() || !matches!(self.dialling, Dialling::Host { .. }),
+                "a host of guests has no peers: it does not know its guests before they come",
+            ),
         ];
         match rules.iter().find(|(holds, _)| !holds) {
             Some((_, rule)) => Err(OpenError::Setting { rule }),
@@ -253,7 +275,7 @@ mod tests {
     #[test]
     fn settings_out_of_range_are_named() {
         type Change = fn(&mut LinkConfig);
-        let cases: [(&str, Change); 7] = [
+        let cases: [(&str, Change); 8] = [
             ("read_buffer_bytes", |config| config.read_buffer_bytes = 100),
             ("max_frame_bytes", |config| config.max_frame_bytes = 0),
             ("max_frame_bytes", |config| config.max_frame_bytes = 1 << 33),
@@ -261,6 +283,7 @@ mod tests {
             ("reconnect_max", |config| config.reconnect_max = Duration::from_millis(1)),
             ("hello_timeout", |config| config.hello_timeout = Duration::ZERO),
             ("max_pending_connections", |config| config.max_pending_connections = 0),
+            ("guests", |config| config.dialling = Dialling::Host { most: 1 }),
         ];
         for (setting, change) in cases {
             let mut config = config();

@@ -310,6 +310,7 @@ mod tests {
             any::<u64>().prop_map(|server| Refusal::UnknownServer { server }),
             any::<(u64, u64)>().prop_map(|(refuser, refused)| Refusal::NotYourTurn { refuser, refused }),
             any::<u32>().prop_map(|channel| Refusal::NotOpen { channel }),
+            any::<u64>().prop_map(|most| Refusal::Full { most }),
             ".{0,60}".prop_map(Refusal::Store),
             ".{0,60}".prop_map(Refusal::Members),
             ".{0,60}".prop_map(Refusal::Application),

@@ -18,7 +18,8 @@
 //!    its cluster ([`peer_name`]).
 //! 3. [`TcpTransport`] keeps one connection per channel and peer: of two servers the one with the higher id dials, and
 //!    retries with growing, jittered delays. What cannot be sent is dropped in whole messages and counted,
-//!    never queued without bound. [`Transport`] is what it promises, for networks of
+//!    never queued without bound. On a channel for [guests](Dialling), servers come that nobody has listed.
+//!    [`Transport`] is what it promises, for networks of
 //!    your own.
 //!    Channels can share an address: a lobby accepts for all of them, and a [`Switchboard`] knows on which transport each
 //!    is.
@@ -62,7 +63,7 @@ pub use admission::{Admission, AdmitAll, check_cluster};
 pub use config::{
     DEFAULT_HELLO_TIMEOUT, DEFAULT_MAX_FRAME_BYTES, DEFAULT_MAX_PENDING_CONNECTIONS,
     DEFAULT_READ_BUFFER_BYTES, DEFAULT_RECONNECT_MAX, DEFAULT_RECONNECT_MIN, DEFAULT_SEND_QUEUE_BYTES,
-    LinkConfig, MIN_MAX_FRAME_BYTES, MIN_READ_BUFFER_BYTES, OpenError, Peer,
+    Dialling, LinkConfig, MIN_MAX_FRAME_BYTES, MIN_READ_BUFFER_BYTES, OpenError, Peer,
 };
 pub use counters::Counters;
 pub use event::{DownReason, Event};

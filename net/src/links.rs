@@ -12,7 +12,7 @@ use mio::event::Source;
 use mio::{Interest, Registry, Token};
 
 use crate::admission::Admission;
-use crate::config::LinkConfig;
+use crate::config::{Dialling, LinkConfig};
 use crate::connection::{Connection, Phase, Received};
 use crate::counters::Counters;
 use crate::event::{DownReason, Event};
@@ -74,6 +74,11 @@ impl Links {
             events: Vec::new(),
             counters: Counters::default(),
         }
+    }
+
+    /// Whether others may dial this server here.
+    pub(crate) fn listens(&self) -> bool {
+        self.config.dialling != Dialling::Guest
     }
 
     pub(crate) fn send(&mut self, to: u64, frame: Frame) -> Sent {

@@ -1,4 +1,7 @@
-//! A listening address: accepts connections, and keeps them until they have said which channel they are for.
+//! A listening address: accepts connections, and keeps them until they have said which channel they are for, and it is open.
+//!
+//! A server opens channels in rising order, each a moment earlier or later than the others. Who dials a channel above all that are
+//! open here is only early: the connection waits for the channel, as long as it might have waited with its greeting.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Display;
@@ -25,6 +28,7 @@ use crate::refusal::Refusal;
 use crate::slot::{FIRST_CONNECTION, LISTENER, Slot};
 use crate::socket;
 use crate::switchboard::{Arrival, Listening, Misdirected, Switchboard};
+use crate::waker::Waker;
 
 /// Connections accepted per turn, so that a flood of them leaves time for messages.
 const ACCEPTS_PER_TURN: usize = 64;
@@ -46,6 +50,8 @@ pub(crate) struct Lobby {
     _listening: Listening,
     /// By token. Tokens are never reused, so an event for a closed connection finds nothing.
     strangers: BTreeMap<usize, Connection>,
+    /// Those who have come for a channel that this server is about to open, and what they have said.
+    early: BTreeMap<usize, Hello>,
     next_token: usize,
     /// Tokens of connections whose socket may hold bytes.
     readable: VecDeque<usize>,
@@ -59,6 +65,7 @@ impl Lobby {
         config: &LinkConfig,
         registry: Registry,
         board: &Arc<Switchboard>,
+        waker: Waker,
     ) -> io::Result<Lobby> {
         let local = listener.local_addr()?;
         registry.register(&mut listener, slot.token(LISTENER), Interest::READABLE)?;
@@ -74,8 +81,9 @@ impl Lobby {
             listener: Listener::new(listener),
             registry,
             board: Arc::clone(board),
-            _listening: board.enter(local),
+            _listening: board.enter(local, waker),
             strangers: BTreeMap::new(),
+            early: BTreeMap::new(),
             next_token: slot.token(FIRST_CONNECTION).0,
             readable: VecDeque::new(),
             events: Vec::new(),
@@ -118,11 +126,25 @@ impl Lobby {
             let Some(token) = self.readable.pop_front() else { break };
             self.read(token);
         }
+        while let Some(token) = self.next_awaited() {
+            let hello = self.early.remove(&token).expect("it was just seen");
+            self.direct(token, hello);
+        }
         // Only now, since the bytes just read may complete a greeting in time.
         self.expire(now);
         let channel = self.channel();
         events.extend(self.events.drain(..).map(|event| (channel, event)));
         self.counters.accept_errors = self.listener.errors;
+    }
+
+    /// Whether somebody waits for a channel that has been opened since.
+    pub(crate) fn has_news(&self) -> bool {
+        self.next_awaited().is_some()
+    }
+
+    fn next_awaited(&self) -> Option<usize> {
+        let mut early = self.early.iter();
+        early.find(|(_, hello)| self.board.is_open(hello.channel)).map(|(token, _)| *token)
     }
 
     /// Adds an accepted connection, unless too many others are here.
@@ -178,7 +200,7 @@ impl Lobby {
 
     fn on_greeting(&mut self, token: usize, body: &[u8]) {
         match Greeting::decode(body) {
-            Ok(Greeting::Hello(hello)) => self.on_hello(token, hello),
+            Ok(Greeting::Hello(hello)) if !self.early.contains_key(&token) => self.on_hello(token, hello),
             Err(GreetingError::Version(refused)) => {
                 self.refuse(token, None, Refusal::WrongVersion { refuser: VERSION, refused });
             }
@@ -192,7 +214,9 @@ impl Lobby {
     /// Directs a server that has proved that it is the one that it says.
     fn on_hello(&mut self, token: usize, hello: Hello) {
         let Some(connection) = self.strangers.get(&token) else { return };
+        let is_early = || self.board.is_ahead(hello.channel) && hello.cluster == self.hello.cluster;
         match proof::check(&connection.stream, &hello) {
+            Ok(()) if is_early() => drop(self.early.insert(token, hello)),
             Ok(()) => self.direct(token, hello),
             Err(refusal) => self.refuse(token, Some(hello.server), refusal),
         }
@@ -212,13 +236,15 @@ impl Lobby {
                 self.counters.strangers_turned_away += 1;
                 return;
             }
-            // Another cluster, say, explains it better than the channel.
-            Misdirected::NotOpen | Misdirected::OtherAddress => check_cluster(&self.hello, &hello)
-                .err()
-                .unwrap_or(Refusal::NotOpen { channel: hello.channel }),
+            Misdirected::NotOpen | Misdirected::OtherAddress => self.not_here(&hello),
         };
         self.strangers.insert(token, connection);
         self.refuse(token, Some(hello.server), refusal);
+    }
+
+    /// Why a server has no business here. Another cluster, say, explains it better than the channel.
+    fn not_here(&self, hello: &Hello) -> Refusal {
+        check_cluster(&self.hello, hello).err().unwrap_or(Refusal::NotOpen { channel: hello.channel })
     }
 
     /// Refuses, with the reason. The few bytes reach the kernel before the socket is closed. If the other end
@@ -232,17 +258,22 @@ impl Lobby {
         self.events.push(Event::Refused { peer, refusal, by_us: true });
     }
 
-    /// Closes connections that have not said hello in time.
+    /// Closes connections that have not said hello in time, and those whose channel has not been opened in time.
     fn expire(&mut self, now: Instant) {
         let late = self.strangers.iter().filter(|(_, connection)| connection.deadline <= now);
         let late: Vec<usize> = late.map(|(token, _)| *token).collect();
         for token in late {
+            if let Some(hello) = self.early.remove(&token) {
+                self.refuse(token, Some(hello.server), self.not_here(&hello));
+                continue;
+            }
             self.counters.greeting_timeouts += 1;
             self.dismiss(token, &"no answer in time");
         }
     }
 
     fn dismiss(&mut self, token: usize, why: &dyn Display) {
+        self.early.remove(&token);
         let Some(connection) = self.strangers.remove(&token) else { return };
         let address = connection.stream.socket().peer_addr().ok();
         tracing::debug!(?address, %why, "an accepted connection was closed");

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::backoff::Backoff;
-use crate::config::{LinkConfig, Peer};
+use crate::config::{Dialling, LinkConfig, Peer};
 
 /// One other server. A connection is identified by its token.
 #[derive(Debug)]
@@ -49,11 +49,16 @@ struct Link {
 impl PeerState {
     pub(crate) fn new(peer: &Peer, config: &LinkConfig, now: Instant) -> PeerState {
         let seed = config.seed ^ peer.server;
+        // In one direction only, so that two servers never connect to each other twice.
+        let dials = match config.dialling {
+            Dialling::HigherId => config.hello.server > peer.server,
+            Dialling::Guest => true,
+            Dialling::Host { .. } => false,
+        };
         PeerState {
             server: peer.server,
             address: peer.address.clone(),
-            // In one direction only, so that two servers never connect to each other twice.
-            dial: if config.hello.server > peer.server { Dial::At(now) } else { Dial::Theirs },
+            dial: if dials { Dial::At(now) } else { Dial::Theirs },
             link: None,
             backoff: Backoff::new(config.reconnect_min, config.reconnect_max, seed),
             steady: config.reconnect_max,
@@ -159,6 +164,19 @@ mod tests {
         let now = Instant::now();
         assert_eq!(peer(&config(2), 1, now).due(), Some(now));
         assert_eq!(peer(&config(1), 2, now).due(), None);
+    }
+
+    #[test]
+    fn a_guest_dials_whatever_the_ids_and_a_host_never_does() {
+        let now = Instant::now();
+        let dials = |dialling, server, other| {
+            let config = LinkConfig { dialling, ..config(server) };
+            peer(&config, other, now).due().is_some()
+        };
+        for (server, other) in [(1, 2), (2, 1)] {
+            assert!(dials(Dialling::Guest, server, other));
+            assert!(!dials(Dialling::Host { most: 3 }, server, other));
+        }
     }
 
     #[test]

@@ -101,6 +101,14 @@ pub enum Refusal {
     /// One of the servers does not know the level that the cluster is at, or they began at different ones.
     #[error("{0}")]
     Level(String),
+    /// The refusing server has as many guests as it takes.
+    #[error(
+        "the refusing server has {most} guests already, which is the most that it takes: ask another one"
+    )]
+    Full {
+        /// The most guests.
+        most: u64,
+    },
     /// A reason that only a newer release knows.
     #[error("refused with code {code}: {text}")]
     Other {
@@ -138,6 +146,7 @@ impl Refusal {
             Refusal::NotOpen { channel } => (13, 0, u64::from(*channel), "the channel is not open"),
             Refusal::Certificate(text) => (20, 0, 0, text.as_str()),
             Refusal::Level(text) => (21, 0, 0, text.as_str()),
+            Refusal::Full { most } => (22, *most, 0, "the server has as many guests as it takes"),
             Refusal::Other { code, text } => (*code, 0, 0, text.as_str()),
         };
         Coded { code, refuser, refused, text: &text[..text.floor_char_boundary(MAX_REFUSAL_TEXT_BYTES)] }
@@ -169,6 +178,7 @@ impl Refusal {
             13 => Refusal::NotOpen { channel: refused.try_into().ok()? },
             20 => Refusal::Certificate(text.to_owned()),
             21 => Refusal::Level(text.to_owned()),
+            22 => Refusal::Full { most: refuser },
             code => Refusal::Other { code, text: text.to_owned() },
         })
     }

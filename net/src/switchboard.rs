@@ -1,6 +1,6 @@
 //! Which channel an accepted connection belongs to, when several channels share an address.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -37,7 +37,8 @@ use crate::waker::Waker;
 #[derive(Debug, Default)]
 pub struct Switchboard {
     channels: Mutex<BTreeMap<u32, Line>>,
-    listening: Mutex<BTreeSet<SocketAddr>>,
+    /// Where transports listen, and who wakes the one that does.
+    listening: Mutex<BTreeMap<SocketAddr, Waker>>,
 }
 
 /// Where the connections of a channel go.
@@ -70,7 +71,7 @@ pub(crate) enum Misdirected {
 impl Switchboard {
     /// Whether one of the transports listens at this address.
     pub(crate) fn listens(&self, address: SocketAddr) -> bool {
-        self.listening.lock().contains(&address)
+        self.listening.lock().contains_key(&address)
     }
 
     /// Whether a channel's connections come in at this address.
@@ -78,9 +79,19 @@ impl Switchboard {
         self.channels.lock().values().any(|line| line.address == address)
     }
 
+    /// Whether a channel is open.
+    pub(crate) fn is_open(&self, channel: u32) -> bool {
+        self.channels.lock().contains_key(&channel)
+    }
+
+    /// Whether a channel is above all that are open, so that it may be opened yet.
+    pub(crate) fn is_ahead(&self, channel: u32) -> bool {
+        self.channels.lock().keys().next_back().is_some_and(|last| *last < channel)
+    }
+
     /// Enters a listener.
-    pub(crate) fn enter(self: &Arc<Self>, local: SocketAddr) -> Listening {
-        self.listening.lock().insert(local);
+    pub(crate) fn enter(self: &Arc<Self>, local: SocketAddr, waker: Waker) -> Listening {
+        self.listening.lock().insert(local, waker);
         Listening { board: Arc::clone(self), local }
     }
 
@@ -98,6 +109,11 @@ impl Switchboard {
         }
         let (sender, arrivals) = sync_channel(most);
         channels.insert(channel, Line { address, arrivals: sender, waker });
+        drop(channels);
+        // Somebody may be waiting there for this channel.
+        if let Some(waker) = self.listening.lock().get(&address) {
+            waker.wake();
+        }
         Some(Arrivals { board: Arc::clone(self), channel, arrivals })
     }
 

@@ -10,7 +10,7 @@ use mio::{Events, Poll, Token};
 
 use crate::admission::Admission;
 use crate::channel::Channel;
-use crate::config::{LinkConfig, OpenError};
+use crate::config::{Dialling, LinkConfig, OpenError};
 use crate::counters::Counters;
 use crate::event::Event;
 use crate::frame::Frame;
@@ -147,13 +147,15 @@ impl TcpTransport {
         may_sleep: &mut dyn FnMut() -> bool,
     ) -> io::Result<Instant> {
         let (mut timeout, channels, waker) = (timeout, &mut self.channels, &self.waker);
+        let lobbies = &self.lobbies;
         let polled = if timeout == Some(Duration::ZERO) {
             self.poll.poll(&mut self.ready, timeout)
         } else {
             // Other threads fill all these queues, so they are checked after the announcement.
             let has_news =
                 |Channel { links, .. }: &mut Channel| links.dial_resolved(now) || links.welcome_arrivals(now);
-            let may_sleep = || !channels.iter_mut().any(has_news) && may_sleep();
+            let may_sleep =
+                || !channels.iter_mut().any(has_news) && !lobbies.iter().any(Lobby::has_news) && may_sleep();
             waker.sleep(may_sleep, |may_sleep| {
                 if !may_sleep {
                     timeout = Some(Duration::ZERO);
@@ -184,14 +186,16 @@ impl Transport for TcpTransport {
         }
         socket::probe_binding(&config)?;
         let lobby = match listener {
+            _ if config.dialling == Dialling::Guest => None,
             Some(listener) => Some(socket::listen_on(listener, &config)?),
             None if self.board.listens(config.listen) => None,
             None => Some(socket::listen(&config)?),
         };
         let lobby = lobby.map(|listener| {
             let (slot, registry) = (self.take_slot()?, self.poll.registry().try_clone());
-            let lobby =
-                registry.and_then(|registry| Lobby::new(slot, listener, &config, registry, &self.board));
+            let lobby = registry.and_then(|registry| {
+                Lobby::new(slot, listener, &config, registry, &self.board, self.waker.clone())
+            });
             lobby.map_err(|source| OpenError::Poll { source })
         });
         let lobby = lobby.transpose()?;
@@ -214,7 +218,7 @@ impl Transport for TcpTransport {
     }
 
     fn local_addr(&self, channel: u32) -> Option<SocketAddr> {
-        self.channel(channel).map(|channel| channel.local)
+        self.channel(channel).filter(|channel| channel.links.listens()).map(|channel| channel.local)
     }
 
     fn waker(&self) -> Waker {

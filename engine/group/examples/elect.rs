@@ -46,6 +46,7 @@ fn replica(server: u64) -> Driver {
         known_level: 1,
         voters: vec![1, 2, 3],
         wanted_leader: 1,
+        first_leader: 1,
         boot: server,
         heartbeat_ticks: 2,
         election_ticks: 10,

@@ -162,7 +162,7 @@ pub fn data_sum(context: &[u8]) -> Option<u32> {
 
 /// Checks an entry from another server, down to the lengths of its commands, and calls `visit` with the span
 /// of each sub-batch. An entry that passes can be executed.
-pub(crate) fn check_entry(
+pub fn check_entry(
     context: &[u8],
     data: &Bytes,
     mut visit: impl FnMut(&Span),
@@ -173,12 +173,7 @@ pub(crate) fn check_entry(
         return Err(MalformedBatch("an entry's data has another sum than its context says"));
     }
     match fill {
-        EntryFill::Commands { .. } if is_end(context) => {
-            if context.len() > CONTEXT_HEAD {
-                return Err(MalformedBatch("context has a broken length"));
-            }
-            decode_end(data).ok_or(MalformedBatch("the end of an epoch has a broken length"))?;
-        }
+        EntryFill::Commands { .. } if is_end(context) => check_end(context, data)?,
         EntryFill::Commands { .. } => {
             let mut bodies = Ok(());
             walk_heads(context, data.len(), |span, lone, body| {
@@ -197,10 +192,19 @@ pub(crate) fn check_entry(
     Ok(fill)
 }
 
+/// Checks an entry that ends an epoch.
+fn check_end(context: &[u8], data: &[u8]) -> Result<(), MalformedBatch> {
+    if context.len() != CONTEXT_HEAD {
+        return Err(MalformedBatch("context has a broken length"));
+    }
+    decode_end(data).map(drop).ok_or(MalformedBatch("the end of an epoch is broken"))
+}
+
 /// Sub-batches of an entry with commands; none if it ends an epoch. Their bodies share `data`'s buffer.
 pub fn decode_commands(context: &[u8], data: &Bytes) -> Result<Vec<SubBatch>, MalformedBatch> {
     let mut batches = Vec::with_capacity(context.len() / SUB_BATCH_HEAD);
     if is_end(context) {
+        check_end(context, data)?;
         return Ok(batches);
     }
     walk_heads(context, data.len(), |span, lone, body| {

@@ -22,6 +22,8 @@ pub struct DriverConfig {
     pub known_level: u32,
     /// Server that should lead this group.
     pub wanted_leader: u64,
+    /// Server that should lead it at first: another one, if the wanted one has yet to receive the state.
+    pub first_leader: u64,
     /// Differs between any two starts of a server, so that contexts of reads never repeat.
     pub boot: u64,
     /// Ticks between heartbeats.
@@ -82,6 +84,7 @@ impl DriverConfig {
             voters: vec![1, 2, 3],
             known_level: 1,
             wanted_leader: 1,
+            first_leader: 1,
             boot: 1,
             heartbeat_ticks: 2,
             election_ticks: 10,

@@ -51,8 +51,9 @@ pub fn decode_end(mut data: &[u8]) -> Option<EpochEnd> {
         return None;
     }
     let members = (0..count).map(|_| data.get_u64_le()).collect();
-    let contacts = if data.is_empty() { Vec::new() } else { get_contacts(&mut data)? };
-    if !data.is_empty() {
+    let says_contacts = !data.is_empty();
+    let contacts = if says_contacts { get_contacts(&mut data)? } else { Vec::new() };
+    if !data.is_empty() || says_contacts == contacts.is_empty() {
         return None;
     }
     Some(EpochEnd { epoch: Epoch::new(epoch), next: Terms { groups, members, level, contacts }, request })
@@ -99,6 +100,8 @@ mod tests {
             for cut in (0..data.len()).filter(|cut| *cut != without_contacts) {
                 prop_assert!(decode_end(&data[..cut]).is_none());
             }
+            prop_assert_eq!(decode_commands(&[&context[..], b"1"].concat(), &data).ok(), None);
+            prop_assert!(decode_commands(&context, &data.slice(1..)).is_err());
         }
 
         #[test]

@@ -45,13 +45,20 @@ pub struct Placement {
     drained_to: BTreeSet<u64>,
     /// Whether this server leaves the group to others, although it should lead it.
     is_left: bool,
-    /// Whether the group is of a later epoch, and this replica has yet to campaign in it.
+    /// Whether the group is of a later epoch.
+    is_later: bool,
+    /// Whether it is, and this replica has yet to campaign in it.
     is_new: bool,
+    /// How many voters campaign before this one in the group of a later epoch.
+    turn: u64,
 }
 
 impl Placement {
     /// Placement for the replica with this configuration.
     pub fn new(config: &DriverConfig) -> Self {
+        let place = |server| config.voters.iter().position(|voter| *voter == server).unwrap_or(0);
+        let voters = config.voters.len().max(1);
+        let turn = (place(config.server) + voters - place(config.first_leader)) % voters;
         Placement {
             wanted: config.wanted_leader == config.server,
             server: config.server,
@@ -66,7 +73,9 @@ impl Placement {
             has_made_way: false,
             drained_to: BTreeSet::new(),
             is_left: false,
+            is_later: config.lanes_before > 0,
             is_new: config.lanes_before > 0,
+            turn: turn as u64,
         }
     }
 
@@ -75,19 +84,19 @@ impl Placement {
     pub fn begins(&mut self, term: u64) -> bool {
         let voters = self.peers + 1;
         let quorum = voters / 2 + 1;
-        let now = self.is_new && term == 0 && self.wanted && self.connected.len() + 1 >= quorum;
+        let now = self.is_new && term == 0 && self.turn == 0 && self.connected.len() + 1 >= quorum;
         self.is_new &= !now && term == 0;
         now
     }
 
     /// Whether to campaign now, before the election timeout: only soon after the start, and if no leader is
-    /// known.
-    pub fn wants_to_campaign(&self, ticks: u64, leader: u64) -> bool {
-        self.wanted
-            && !self.is_left
-            && leader == 0
-            && (FIRST_CAMPAIGN_TICK..=self.election_ticks).contains(&ticks)
-            && ticks.is_multiple_of(2)
+    /// known. In the group of a later epoch, the others do so in turn if the first one is not there.
+    pub fn wants_to_campaign(&self, ticks: u64, leader: u64, term: u64) -> bool {
+        let is_soon = (FIRST_CAMPAIGN_TICK..=self.election_ticks).contains(&ticks);
+        let is_first = self.wanted && ticks.is_multiple_of(2);
+        let voters = self.peers as u64 + 1;
+        let is_my_turn = (ticks - FIRST_CAMPAIGN_TICK.min(ticks)) % voters == self.turn;
+        is_soon && !self.is_left && leader == 0 && (is_first || self.is_later && term == 0 && is_my_turn)
     }
 
     /// Reports that a link is up or has broken.
@@ -226,9 +235,28 @@ mod tests {
         assert!(!late.begins(1), "somebody has campaigned");
         late.link(2, true, 0);
         assert!(!late.begins(0));
-        let mut other = Placement::new(&DriverConfig { wanted_leader: 2, ..config });
+        let mut other = Placement::new(&DriverConfig { first_leader: 2, ..config.clone() });
         other.link(2, true, 0);
         assert!(!other.begins(0), "another server should lead");
+    }
+
+    #[test]
+    fn if_the_first_one_is_not_there_the_others_campaign_in_turn() {
+        let ticks = |server, term| {
+            let config = DriverConfig {
+                server,
+                wanted_leader: 2,
+                first_leader: 2,
+                lanes_before: 1,
+                ..DriverConfig::small()
+            };
+            let placement = Placement::new(&config);
+            (0..11).filter(|tick| placement.wants_to_campaign(*tick, 0, term)).collect::<Vec<u64>>()
+        };
+        assert_eq!(ticks(2, 0), [2, 4, 5, 6, 8, 10]);
+        assert_eq!(ticks(3, 0), [3, 6, 9]);
+        assert_eq!(ticks(1, 0), [4, 7, 10]);
+        assert_eq!(ticks(3, 1), [0; 0], "somebody has led");
     }
 
     fn placement() -> Placement {

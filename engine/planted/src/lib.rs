@@ -201,6 +201,8 @@ pub enum Bug {
     OnceForgotten,
     /// A snapshot takes the space of a key for its database, though databases have been exchanged.
     SpaceForDatabase,
+    /// Which key is evicted follows from a number that each server draws for itself.
+    EvictedByChance,
     /// A server puts the time of its own clock into commands.
     OwnClockTrusted,
     /// An at-least read is answered one position too early, and claims that it is not.
@@ -406,6 +408,7 @@ impl Bug {
         Bug::RightsAtIntakeOnly,
         Bug::OnceForgotten,
         Bug::SpaceForDatabase,
+        Bug::EvictedByChance,
         Bug::OwnClockTrusted,
         Bug::AtLeastSaysItsWish,
         Bug::LooseReadBelowPosition,

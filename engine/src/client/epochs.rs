@@ -105,6 +105,9 @@ pub enum NotChanged {
     /// The epoch is about to end already.
     #[error("another change is under way: try again in a moment")]
     UnderWay,
+    /// This server is a follower.
+    #[error("this server is a follower, and cannot ask for that: ask a member")]
+    Follower,
     /// This server stops.
     #[error("this server is being stopped")]
     Stopping,
@@ -157,6 +160,9 @@ impl<S: StateMachine> Client<S> {
         let progress = &self.shared.progress;
         if progress.is_stopping.load(SeqCst) {
             return Err(NotChanged::Stopping);
+        }
+        if progress.follows.is_some() {
+            return Err(NotChanged::Follower);
         }
         let epoch = progress.epoch();
         if epoch.has_ended() { Err(NotChanged::UnderWay) } else { Ok(epoch) }

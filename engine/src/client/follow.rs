@@ -57,14 +57,20 @@ impl<S: StateMachine> Shared<S> {
     /// may be lost again before the next tick.
     fn has_joined(&self) -> bool {
         let watchers = &self.progress.watchers;
-        if !watchers.has_joined() && self.knows_all_leaders() && !self.progress.epoch().lags() {
+        if !watchers.has_joined() && self.progress.is_in_touch() && self.has_caught_up() {
             watchers.joined();
         }
         watchers.has_joined()
     }
 
-    fn knows_all_leaders(&self) -> bool {
-        self.progress.epoch().groups.iter().all(|group| group.leader.load(SeqCst) != 0)
+    fn has_caught_up(&self) -> bool {
+        match &self.progress.follows {
+            None => !self.progress.epoch().lags(),
+            Some(followed) => {
+                let known = followed.position();
+                known > 0 && known <= self.progress.applied.load(SeqCst)
+            }
+        }
     }
 
     fn state(&self) -> EngineState {
@@ -81,16 +87,17 @@ impl<S: StateMachine> Shared<S> {
         if let Some(why) = progress.divergence.told().filter(|_| progress.divergence.is_diverged()) {
             return EngineState::Diverged { why };
         }
-        let has_leaders = self.knows_all_leaders();
+        let is_in_touch = progress.is_in_touch();
         let refusal =
             || progress.refusals.between(&self.members()).into_iter().find(|refusal| !refusal.by_us);
-        if !has_leaders && let Some(PeerRefusal { peer: Some(by), why, .. }) = refusal() {
+        if !is_in_touch && let Some(PeerRefusal { peer: Some(by), why, .. }) = refusal() {
             return EngineState::Refused { by, why };
         }
         if !self.has_joined() {
             return EngineState::Joining;
         }
-        if progress.epoch().is_leaderless(self.leaderless_ticks) {
+        let is_alone = progress.follows.is_some() && !is_in_touch;
+        if is_alone || progress.epoch().is_leaderless(self.leaderless_ticks) {
             return EngineState::LostQuorum;
         }
         if progress.room.is_lacking() { EngineState::ReadOnly } else { EngineState::Serving }

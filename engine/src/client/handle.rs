@@ -18,6 +18,7 @@ use crate::metrics::MetricsCollector;
 use crate::outcome::{Consistency, Refused};
 use crate::read_gate::ReadSink;
 use crate::reads::Reads;
+use crate::role::ServerRole;
 use crate::state_machine::StateMachine;
 use crate::status::Status;
 
@@ -128,10 +129,15 @@ impl<S: StateMachine> Client<S> {
         self.shared.mode
     }
 
-    /// Whether this server knows a leader of every group, and does not stop.
+    /// Whether this server knows a leader of every group, or is connected to a member if it is a follower; and does not
+    /// stop.
     pub fn has_quorum(&self) -> bool {
-        !self.shared.progress.is_stopping.load(SeqCst)
-            && self.shared.progress.epoch().groups.iter().all(|group| group.leader.load(SeqCst) != 0)
+        !self.shared.progress.is_stopping.load(SeqCst) && self.shared.progress.is_in_touch()
+    }
+
+    /// Whether this server is a member of the cluster, or follows it.
+    pub fn role(&self) -> ServerRole {
+        if self.shared.progress.follows.is_some() { ServerRole::Follower } else { ServerRole::Member }
     }
 
     /// The other servers that this one is connected to at the moment, in order. A process that ends is missing at

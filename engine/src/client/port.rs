@@ -4,6 +4,7 @@ use std::fmt;
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use niagara_group::batch::{LONE_COMMAND_BYTES, MOST_PIECE_BYTES, put_command};
@@ -210,6 +211,13 @@ impl<S: StateMachine> Port<S> {
             }
             Consistency::Weak => true,
         }
+    }
+
+    /// Like [`read`](Self::read), for a caller that has waited since that time already: its deadline counts from there.
+    pub fn read_since(&mut self, token: u64, consistency: Consistency, since: Instant) -> bool {
+        let patience = (since + self.client.deadline).saturating_duration_since(self.shared.clock.now());
+        let sink: Arc<dyn ReadSink> = Arc::<Inbox<S::Reply>>::clone(&self.inbox);
+        self.shared.read(consistency, sink, vec![token], patience)
     }
 
     /// Whether a command is staged for this lane in this turn, so that a read can be [attached](Self::attach).

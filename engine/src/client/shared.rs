@@ -26,9 +26,10 @@ use crate::planted::{self, Bug};
 use crate::progress::{Bell, EpochProgress, Executed, GroupProgress, ROLES, SharedProgress, alarms, waiting};
 use crate::read_gate::{AtLeastBatch, ReadBatch, ReadGate, ReadSink};
 use crate::reads::Reads;
+use crate::role::ServerRole;
 use crate::snapshot::SnapshotTicket;
 use crate::state_machine::StateMachine;
-use crate::status::{Digest, GroupStatus, LeaseStatus, Status};
+use crate::status::{Digest, FollowedStatus, GroupStatus, LeaseStatus, Status};
 use crate::subscription::Feed;
 
 /// The part of a server that its clients use.
@@ -106,6 +107,9 @@ impl<S: StateMachine> Shared<S> {
     /// Refuses commands unless this server runs, agrees with the others, has room for commands, and all groups have
     /// leaders, so that commands can be executed and reads confirmed.
     pub fn check_ready(&self) -> Result<(), Refused> {
+        if self.progress.follows.is_some() {
+            return Err(Refused::Follower);
+        }
         let leaves = self.progress.removal.next().is_some();
         if self.progress.is_stopping.load(SeqCst) || self.progress.drain.is_retiring() || leaves {
             return Err(Refused::Stopping);
@@ -262,6 +266,10 @@ impl<S: StateMachine> Shared<S> {
 
     /// Starts strong reads that are not fresh yet.
     pub fn read_when_fresh(&self, sink: Arc<dyn ReadSink>, tokens: Vec<u64>, patience: Duration) {
+        if self.progress.follows.is_some() && !self.progress.divergence.is_diverged() {
+            self.reads.read_abroad(self.batch(sink, tokens, patience));
+            return self.progress.snapshots.wake();
+        }
         if self.progress.epoch().is_leaderless(self.leaderless_ticks)
             || self.progress.divergence.is_diverged()
         {
@@ -335,6 +343,12 @@ impl<S: StateMachine> Shared<S> {
         Status {
             server: self.server,
             cluster: format!("{:032x}", self.cluster),
+            role: if progress.follows.is_some() { ServerRole::Follower } else { ServerRole::Member },
+            follows: progress
+                .follows
+                .as_ref()
+                .map(|followed| FollowedStatus { member: followed.member(), position: followed.position() }),
+            followers: progress.followers.connected(),
             epoch: epoch.number.get(),
             level: epoch.record.terms.level,
             known_level: self.known_level,

@@ -150,7 +150,8 @@ impl Config {
             ),
             bytes("subscription_bytes", self.subscription_bytes, KIB, 64 * GIB),
             count("snapshot_pin_bytes", "bytes", self.snapshot_pin_bytes, 0, 1024 * tib),
-            count("members", "servers", self.members.len() as u64, 1, 1024),
+            // A follower may be told of them later.
+            count("members", "servers", self.members.len() as u64, u64::from(!self.follows()), 1024),
         ]
     }
 }

@@ -18,6 +18,19 @@ impl Config {
         others.filter(|server| *server != self.server && !self.alone).collect()
     }
 
+    /// Where this follower finds members: those of an epoch, as the chain says, or the configuration where that says nothing.
+    /// If `by_configuration`, the other way round, which helps if all have moved while this server was down.
+    pub(crate) fn followed(&self, record: &Record, by_configuration: bool) -> Vec<Member> {
+        let configured = self.members.iter().filter(|_| by_configuration || record.terms.contacts.is_empty());
+        let mut members: Vec<Member> = configured.cloned().collect();
+        for member in self.others(record) {
+            if !member.transfer.is_empty() && members.iter().all(|known| known.server != member.server) {
+                members.push(member);
+            }
+        }
+        members
+    }
+
     fn member_of(&self, record: &Record, server: ServerId) -> Member {
         let told = record.contact(server).map(Member::from);
         let configured = || self.members.iter().find(|member| member.server == server).cloned();
@@ -45,14 +58,22 @@ impl Config {
         let configured = self.leaders.get(usize::from(group)).copied();
         let fits = self.leaders.len() == usize::from(record.terms.groups);
         let configured = configured.filter(|server| fits && record.is_member(*server));
-        configured.unwrap_or_else(|| leader_in_turn(record, group))
+        configured.unwrap_or_else(|| leader_in_turn(record, record.terms.members.clone(), group))
+    }
+
+    /// The server that should lead a group at first: one that comes with this epoch has yet to receive the state.
+    pub(crate) fn first_leader(&self, record: &Record, before: Option<&Record>, group: u16) -> ServerId {
+        let wanted = self.wanted_leader(record, group);
+        let Some(before) = before.filter(|before| !before.is_member(wanted)) else { return wanted };
+        let mut stay = record.terms.members.clone();
+        stay.retain(|member| before.is_member(*member));
+        if stay.is_empty() { wanted } else { leader_in_turn(record, stay, group) }
     }
 }
 
 /// Members lead in turn, each as often as its weight says, and without runs where that can be. One whose weight is 0 leads
 /// nothing, unless all are.
-fn leader_in_turn(record: &Record, group: u16) -> ServerId {
-    let mut servers = record.terms.members.clone();
+fn leader_in_turn(record: &Record, mut servers: Vec<ServerId>, group: u16) -> ServerId {
     servers.sort_unstable();
     let weight =
         |server: &ServerId| record.contact(*server).map_or(Contact::DEFAULT_WEIGHT, |contact| contact.weight);
@@ -94,9 +115,23 @@ mod tests {
             note: String::new(),
         };
         let contacts: Vec<Contact> = (1..).zip(weights).map(contact).collect();
-        let members = contacts.iter().map(|contact| contact.server).collect();
-        let chain = Chain::genesis(Terms { groups, members, level: 1, contacts }).unwrap();
-        (0..groups).map(|group| leader_in_turn(&chain.newest().record, group)).collect()
+        let members: Vec<u64> = contacts.iter().map(|contact| contact.server).collect();
+        let chain = Chain::genesis(Terms { groups, members: members.clone(), level: 1, contacts }).unwrap();
+        (0..groups).map(|group| leader_in_turn(&chain.newest().record, members.clone(), group)).collect()
+    }
+
+    #[test]
+    fn those_who_come_leave_the_first_leaderships_to_those_who_stay() {
+        let terms = |members| Terms { groups: 4, members, level: 1, contacts: Vec::new() };
+        let mut chain = Chain::genesis(terms(vec![1, 2])).unwrap();
+        chain.extend(7, terms(vec![2, 3, 4])).unwrap();
+        let (before, now) = (&chain.links()[0].record, &chain.links()[1].record);
+        let config = Config::new(0, 2, Vec::new());
+        let wanted: Vec<ServerId> = (0..4).map(|group| config.wanted_leader(now, group)).collect();
+        assert_eq!(wanted, [2, 3, 4, 2]);
+        let first = |before| (0..4).map(|group| config.first_leader(now, before, group)).collect::<Vec<_>>();
+        assert_eq!(first(Some(before)), [2, 2, 2, 2]);
+        assert_eq!(first(None), wanted);
     }
 
     #[test]

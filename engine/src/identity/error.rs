@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::role::ServerRole;
+
 /// Why a server cannot use its data directory.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -88,6 +90,19 @@ pub enum IdentityError {
         server: u64,
         /// Its data directory.
         dir: PathBuf,
+    },
+    /// The directory is that of a server with another role.
+    #[error(
+        "data directory {dir} is that of a {found}, but the configuration says that this server is a {wanted}: a server keeps \
+         its role. For another role, give it an empty directory and an id that was never used"
+    )]
+    OtherRole {
+        /// Its data directory.
+        dir: PathBuf,
+        /// The role that it had.
+        found: ServerRole,
+        /// The configured one.
+        wanted: ServerRole,
     },
     /// The data directory was restored from an old copy, and another server knew a later state.
     #[error(

@@ -46,6 +46,7 @@ use niagara_sequencer::epoch::{Chain, Epoch, Marks, Record as EpochRecord, Seale
 use self::record::{Met, Record};
 use crate::config::{Config, FIRST_LEVEL};
 use crate::planted::{self, Bug};
+use crate::role::ServerRole;
 
 /// Whether the data directory is of a server that has had a part in its cluster: one that is to join needs no invitation
 /// then.
@@ -229,6 +230,12 @@ impl Identity {
         let hello = self.hello(config, channel, Some(record));
         // Number 0 is older than epochs, and counts with those of the groups.
         if channel == 0 { hello } else { Hello { channels: 1, ..hello } }
+    }
+
+    /// What both ends say on the channel of followers. Neither has to know the same epochs or members, nor promises votes.
+    pub fn feed_hello(&self, config: &Config, channel: u32) -> Hello {
+        let hello = self.hello(config, channel, None);
+        Hello { channels: 1, members: Vec::new(), promise_us: 0, ..hello }
     }
 
     /// Whether the server joins a cluster that runs, and has no part in it yet.
@@ -476,6 +483,7 @@ fn new_record(config: &Config, files: &dyn Files, life: u64) -> Record {
         clean: true,
         members: Some(config.servers()),
         joins: config.join.is_some(),
+        follows: config.follows(),
         removed: None,
         first_level: config.first_level,
         old_copy: false,
@@ -487,14 +495,19 @@ fn new_record(config: &Config, files: &dyn Files, life: u64) -> Record {
 }
 
 fn check(record: &Record, config: &Config, boot: &str) -> Result<(), IdentityError> {
+    let found = if record.follows { ServerRole::Follower } else { ServerRole::Member };
+    if found != config.role {
+        let (dir, wanted) = (config.data_dir.clone(), config.role);
+        return Err(IdentityError::OtherRole { dir, found, wanted });
+    }
     let found = (record.cluster, record.server, record.groups);
     let wanted = (config.cluster, config.server, config.groups());
     let words = |(cluster, server, groups): (u128, u64, u16)| {
         format!("server {server} of cluster {cluster:032x} with {groups} groups")
     };
     let dir = || config.data_dir.clone();
-    // After a change, what the configuration says of groups and members is a hint.
-    let has_changed = record.epochs.is_some();
+    // After a change, what the configuration says of groups and members is a hint; and always to a follower.
+    let has_changed = record.epochs.is_some() || record.follows;
     let found = if has_changed { (found.0, found.1, wanted.2) } else { found };
     if found != wanted {
         return Err(IdentityError::Foreign { dir: dir(), found: words(found), wanted: words(wanted) });
@@ -517,7 +530,7 @@ fn check(record: &Record, config: &Config, boot: &str) -> Result<(), IdentityErr
     if record.old_copy {
         return Err(IdentityError::OldCopy(dir()));
     }
-    if record.lost_writes(boot) {
+    if record.lost_writes(boot) && !record.follows {
         return Err(IdentityError::LostWrites { server: record.server, dir: dir() });
     }
     Ok(())

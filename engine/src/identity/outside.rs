@@ -48,8 +48,8 @@ pub(crate) fn look(dir: &Path, files: &dyn Files) -> Result<Option<Testimony>, I
     } else {
         None
     };
-    // A server that was to join and has not has acknowledged nothing.
-    if record.joins && record.epochs.is_none() {
+    // A server that was to join and has not has acknowledged nothing, nor has a follower.
+    if record.joins && record.epochs.is_none() || record.follows {
         return Ok(None);
     }
     let newest = record.epochs.as_ref().map(|(chain, _)| super::sorted(&chain.newest().record.terms.members));

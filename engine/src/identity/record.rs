@@ -30,6 +30,8 @@ pub(super) struct Record {
     pub members: Option<Vec<u64>>,
     /// Whether the server joins a cluster that runs, and has not started there: it must not begin a first epoch.
     pub joins: bool,
+    /// Whether the server is a follower: it has no logs, and must never vote.
+    pub follows: bool,
     /// The epoch from which on the server is no member, if it knows.
     pub removed: Option<u32>,
     /// The level that the first epoch has.
@@ -84,6 +86,9 @@ impl Record {
         }
         if self.joins {
             text.push_str("joins = true\n");
+        }
+        if self.follows {
+            text.push_str("follows = true\n");
         }
         if let Some(epoch) = self.removed {
             writeln!(text, "removed = {epoch}")?;
@@ -160,6 +165,7 @@ impl Record {
             clean: field("clean")? == "true",
             members: numbers("members")?,
             joins: fields.get("joins") == Some(&"true"),
+            follows: fields.get("follows") == Some(&"true"),
             removed: match fields.get("removed") {
                 Some(epoch) => Some(epoch.parse().map_err(|_| "`removed` is not a number")?),
                 None => None,
@@ -234,6 +240,7 @@ mod tests {
             clean: false,
             members: Some(vec![1, 2, 3]),
             joins: true,
+            follows: true,
             removed: Some(9),
             first_level: 2,
             old_copy: true,
@@ -249,6 +256,7 @@ mod tests {
         let plain = Record {
             members: None,
             joins: false,
+            follows: false,
             removed: None,
             first_level: FIRST_LEVEL,
             old_copy: false,
@@ -272,6 +280,7 @@ mod tests {
             lives: [0; LIVES],
             members: None,
             joins: false,
+            follows: false,
             removed: None,
             first_level: FIRST_LEVEL,
             old_copy: false,

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use niagara_log::Held;
 use niagara_sequencer::Layout;
-use niagara_sequencer::epoch::{Chain, Epoch, Record, lane_group};
+use niagara_sequencer::epoch::{Chain, ChainHash, Epoch, Link, Record, lane_group};
 
 use super::group::{GroupProgress, Mail};
 use super::waits::Level;
@@ -24,6 +24,8 @@ pub(crate) struct EpochProgress {
     pub lanes: u16,
     /// What the chain of epochs says of it.
     pub record: Record,
+    /// Names it and all epochs before it.
+    pub hash: ChainHash,
     /// Ids of servers that were members before.
     pub former: BTreeSet<u64>,
     /// The epoch since which there are these members, where they are now.
@@ -49,7 +51,7 @@ pub(crate) struct EpochProgress {
 impl EpochProgress {
     /// Nothing has happened in the groups of this epoch of a chain.
     pub fn new(chain: &Chain, number: Epoch) -> EpochProgress {
-        let record = &chain.get(number).expect("global_prefix: the epoch is in the chain").record;
+        let Link { record, hash } = chain.get(number).expect("global_prefix: the epoch is in the chain");
         let since =
             chain.memberships().rfind(|record| record.epoch <= number).expect("the first epoch has members");
         let earlier = chain.links().iter().filter(|link| link.record.epoch < number);
@@ -61,6 +63,7 @@ impl EpochProgress {
             layout,
             lanes: record.lanes,
             record: record.clone(),
+            hash: *hash,
             former,
             since: since.epoch,
             level: Level::default(),

@@ -17,6 +17,7 @@
 //! | `room.rs` | room on the disk |
 //! | `divergence.rs` | whether this server has diverged from the others |
 //! | `executed.rs` | what has been executed |
+//! | `following.rs` | followers, or whom this server follows |
 //! | `lease.rs` | a leader's lease |
 //! | `alarms.rs` | what an operator has to know about all that |
 
@@ -30,6 +31,7 @@ mod drain;
 mod ended;
 mod epoch;
 mod executed;
+mod following;
 mod group;
 mod lease;
 mod mailbox;
@@ -63,6 +65,8 @@ use drain::Drain;
 use ended::EndedServers;
 pub(crate) use epoch::{EpochProgress, channel_of};
 pub(crate) use executed::Executed;
+pub(crate) use following::Followed;
+use following::Followers;
 pub(crate) use group::{GroupProgress, Mail, Move, ROLES};
 pub(crate) use refusals::{PeerRefusal, Refusals};
 use removal::Removal;
@@ -104,6 +108,10 @@ pub(crate) struct SharedProgress {
     pub bounds: Bounds,
     /// Room on the disk.
     pub room: Room,
+    /// The followers of a member.
+    pub followers: Followers,
+    /// Whom this server follows; `None` for a member.
+    pub follows: Option<Followed>,
 }
 
 impl SharedProgress {
@@ -127,6 +135,22 @@ impl SharedProgress {
             snapshots: SnapshotSignals::default(),
             divergence: Divergence::new(servers),
             room: Room::default(),
+            followers: Followers::default(),
+            follows: None,
+        }
+    }
+
+    /// The same for a server that is no member.
+    pub fn of_follower(mut self) -> Self {
+        self.follows = Some(Followed::default());
+        self
+    }
+
+    /// Whether this server knows whom to ask: a leader of every group, or a member if it follows.
+    pub fn is_in_touch(&self) -> bool {
+        match &self.follows {
+            Some(followed) => followed.member() != 0,
+            None => self.epoch().groups.iter().all(|group| group.leader.load(SeqCst) != 0),
         }
     }
 
@@ -192,6 +216,7 @@ impl SharedProgress {
     /// Lets a tick pass for what depends on the time; called by one group.
     pub fn tick(&self) {
         self.ended.tick();
+        self.bounds.tick();
     }
 
     /// Tells the groups that whether leaderships are given away has changed.

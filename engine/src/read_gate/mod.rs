@@ -10,8 +10,10 @@ use crate::planted::{self, Bug};
 use crate::progress::{EpochProgress, Mail, SharedProgress};
 use crate::sync::{AtomicU64, Mutex, Ordering::SeqCst};
 
+mod abroad;
 mod at_least;
 
+use abroad::AbroadReads;
 pub(crate) use at_least::AtLeastBatch;
 use at_least::AtLeastReads;
 
@@ -49,6 +51,8 @@ pub(crate) struct ReadGate {
 struct WaitingReads {
     strong: ReadBarriers<ReadBatch>,
     at_least: AtLeastReads,
+    /// Strong reads of a follower.
+    abroad: AbroadReads,
     closed: bool,
 }
 
@@ -71,7 +75,8 @@ impl ReadGate {
         leaderless_ticks: u32,
     ) -> Self {
         let strong = ReadBarriers::new(layout, retry_ticks);
-        let waiting = WaitingReads { strong, at_least: AtLeastReads::default(), closed: false };
+        let (at_least, abroad) = (AtLeastReads::default(), AbroadReads::default());
+        let waiting = WaitingReads { strong, at_least, abroad, closed: false };
         ReadGate {
             progress,
             metrics,
@@ -116,6 +121,34 @@ impl ReadGate {
         self.tell(ended);
     }
 
+    /// Queues strong reads of a follower. Whoever talks to the members is to be woken afterwards.
+    pub fn read_abroad(&self, reads: ReadBatch) {
+        let mut waiting = self.waiting.lock();
+        if waiting.closed {
+            drop(waiting);
+            return reads.sink.failed(&reads.tokens);
+        }
+        waiting.abroad.queue(reads);
+    }
+
+    /// A question to ask a member, if reads wait for one; `again` if the one under way is not going to be answered.
+    pub fn ask_abroad(&self, again: bool) -> Option<u64> {
+        let abroad = &mut self.waiting.lock().abroad;
+        if again { abroad.ask_again() } else { abroad.ask() }
+    }
+
+    /// A member has executed everything up to `position`, which includes all that had been acknowledged when it was asked.
+    pub fn answered_abroad(&self, question: u64, position: GlobalPosition) {
+        let mut waiting = self.waiting.lock();
+        for ReadBatch { sink, tokens, queued, deadline } in waiting.abroad.answered(question) {
+            let reads = tokens.into_iter().map(|token| (position, token)).collect();
+            waiting.at_least.queue(AtLeastBatch { sink, reads, queued, deadline });
+        }
+        let ended = self.complete(&mut waiting);
+        drop(waiting);
+        self.tell(ended);
+    }
+
     /// Handles a quorum's answer: `place` was the last committed place of the group that was asked.
     pub fn answered(&self, round: u64, place: u64) {
         let mut waiting = self.waiting.lock();
@@ -140,7 +173,7 @@ impl ReadGate {
     /// moved since the last one.
     pub fn tick(&self, now: Instant, halted: bool) {
         let mut waiting = self.waiting.lock();
-        if waiting.strong.is_empty() && waiting.at_least.is_empty() {
+        if waiting.strong.is_empty() && waiting.at_least.is_empty() && waiting.abroad.is_empty() {
             return;
         }
         let mut failed = waiting.extract(|deadline| deadline <= now);
@@ -255,7 +288,8 @@ impl WaitingReads {
     fn extract(&mut self, mut gone: impl FnMut(Instant) -> bool) -> Vec<ReadBatch> {
         let mut out = Vec::new();
         self.strong.extract(|reads: &ReadBatch| gone(reads.deadline), &mut out);
-        self.at_least.extract(gone, &mut out);
+        self.at_least.extract(&mut gone, &mut out);
+        self.abroad.extract(gone, &mut out);
         out
     }
 

@@ -12,15 +12,18 @@ use niagara_log::Durability;
 use niagara_log::thread::spawn;
 use niagara_net::{Transport, Waker};
 
+use super::application::Application;
 use super::channels::{Listening, open_group};
 use super::environment::Environment;
+use super::followers::{FollowThread, FollowerParts, Hosting, follow_first_state, open_as_guest};
 use super::group_parts::GroupParts;
 use super::group_thread::{GroupThread, Joining};
 use super::group_threads::{GroupThreads, ThreadEntrance, drive};
 use super::join::fetch_first_state;
 use super::parts::ServerParts;
-use super::sequencer::STRETCHES_WAITING;
+use super::sequencer::{STRETCHES_WAITING, Sequencer};
 use super::sequencer_thread::SequencerThread;
+use super::server_core::Core;
 use super::snapshot_thread::SnapshotThread;
 use super::start_error::StartError;
 use super::surroundings::{MakeTransport, Surroundings};
@@ -28,10 +31,10 @@ use super::thread_layout::{self, ThreadPart, groups_of};
 use super::ticks::Ticks;
 use super::transfers::Transfers;
 use crate::client::{Client, Shared};
-use crate::config::{Config, Member, Threads};
+use crate::config::{Config, ConfigError, Member, Threads};
 use crate::identity::{DirectoryLock, Identity, random};
 use crate::misuse::NoWaiting;
-use crate::progress::{Bell, GroupProgress, Mail};
+use crate::progress::{Bell, GroupProgress, Mail, RoomWatch};
 use crate::state_machine::StateMachine;
 
 /// A running server.
@@ -88,8 +91,8 @@ pub struct Engine<S: StateMachine> {
     shared: Arc<Shared<S>>,
     identity: Arc<Identity>,
     _lock: Option<DirectoryLock>,
-    /// This server, as the configuration lists it.
-    own: Member,
+    /// This server, as the configuration lists it; `None` for a follower.
+    own: Option<Member>,
     listening: Listening,
     stop: Arc<AtomicBool>,
     bell: Arc<Bell>,
@@ -118,9 +121,13 @@ impl<S: StateMachine> Engine<S> {
         state: S,
     ) -> Result<Engine<S>, StartError> {
         config.check()?;
+        if config.members.is_empty() {
+            return Err(StartError::Config(ConfigError::Unfit(
+                "a follower has to know a member: list some among the members (or start it with `niagara serve --follow URL`)"
+                    .into(),
+            )));
+        }
         let _span = tracing::error_span!(parent: None, "engine", server = config.server).entered();
-        let layout = thread_layout::parts(&config, &core_affinity::get_core_ids().unwrap_or_default())?;
-        config.threads = Threads::Count(layout.len() as u16);
         let Surroundings { clock, files, locks, transport } = surroundings;
         let lock = match config.durability {
             Durability::Fsync | Durability::Os if locks => Some(DirectoryLock::take(&config.data_dir)?),
@@ -133,29 +140,37 @@ impl<S: StateMachine> Engine<S> {
             prepare_beside: true,
             election_seed: None,
         };
-        let opened = match open(&config, &environment, &transport, &layout, state) {
-            Ok(opened) => opened,
+        let started = if config.follows() {
+            config.threads = Threads::Count(0);
+            Engine::start_follower(&config, &environment, &transport, state)
+        } else {
+            Engine::start_member(&mut config, &environment, &transport, state)
+        };
+        match started {
+            Ok(mut engine) => {
+                engine._lock = lock;
+                Ok(engine)
+            }
             Err(error) => {
                 lock.into_iter().for_each(DirectoryLock::undo);
-                return Err(error);
+                Err(error)
             }
-        };
-        let mut engine = Engine {
-            own: config.own().clone(),
-            listening: opened.listening.clone(),
-            shared: Arc::clone(&opened.parts.shared),
-            identity: Arc::clone(&opened.parts.identity),
-            _lock: lock,
-            stop: Arc::default(),
-            bell: Arc::clone(&opened.parts.bell),
-            groups: Vec::new(),
-            stop_groups: Arc::default(),
-            group_wakers: Vec::new(),
-            sequencer: None,
-            application: None,
-            snapshots: None,
-        };
-        engine.start_threads(&config, opened, &layout).map_err(StartError::Thread)?;
+        }
+    }
+
+    fn start_member(
+        config: &mut Config,
+        environment: &Environment,
+        transport: &MakeTransport,
+        state: S,
+    ) -> Result<Engine<S>, StartError> {
+        let layout = thread_layout::parts(config, &core_affinity::get_core_ids().unwrap_or_default())?;
+        config.threads = Threads::Count(layout.len() as u16);
+        let opened = open(config, environment, transport, &layout, state)?;
+        let mut engine = Engine::without_threads(&opened.parts.shared, &opened.parts.identity);
+        engine.own = Some(config.own().clone());
+        engine.listening = opened.listening.clone();
+        engine.start_threads(config, opened, &layout).map_err(StartError::Thread)?;
         tracing::info!(
             server = config.server,
             groups = config.groups(),
@@ -168,19 +183,93 @@ impl<S: StateMachine> Engine<S> {
         Ok(engine)
     }
 
-    fn start_threads(&mut self, config: &Config, opened: Opened<S>, layout: &[ThreadPart]) -> io::Result<()> {
-        let Opened { parts, transports, transfer: (transfer, transfers), listening } = opened;
-        let ServerParts {
-            shared,
-            groups,
+    fn start_follower(
+        config: &Config,
+        environment: &Environment,
+        make_transport: &MakeTransport,
+        state: S,
+    ) -> Result<Engine<S>, StartError> {
+        let fetch = |identity: &_, files: &_| follow_first_state(config, identity, files, make_transport);
+        let parts = FollowerParts::open(config, environment, state, fetch)?;
+        let mut transport = make_transport().map_err(StartError::Transfer)?;
+        open_as_guest(&mut *transport, config, &parts.identity, &parts.members)?;
+        parts.core.shared.progress.snapshots.set_waker(transport.waker());
+        parts.begin(config)?;
+        let FollowerParts { identity, core, logs, members, room } = parts;
+        let Core { shared, sequencer, application, manager, .. } = core;
+        let mut engine = Engine::without_threads(&shared, &identity);
+        let following = FollowThread::new(config, &identity, &shared, manager, transport, (logs, members));
+        let started = engine.start_core(config, sequencer, application, room).and_then(|()| {
+            engine.snapshots = Some(spawn("snapshots".into(), move || {
+                let _snapshots = NoWaiting::inside("the thread that follows the members");
+                following.run();
+            })?);
+            Ok(())
+        });
+        started.map_err(StartError::Thread)?;
+        tracing::info!(
+            server = config.server,
+            incarnation = identity.incarnation(),
+            durability = %config.durability,
+            "the engine follows"
+        );
+        Ok(engine)
+    }
+
+    fn without_threads(shared: &Arc<Shared<S>>, identity: &Arc<Identity>) -> Engine<S> {
+        Engine {
+            own: None,
+            listening: Listening::default(),
+            shared: Arc::clone(shared),
+            identity: Arc::clone(identity),
+            _lock: None,
+            stop: Arc::default(),
+            bell: Arc::clone(&shared.sequencer),
+            groups: Vec::new(),
+            stop_groups: Arc::default(),
+            group_wakers: Vec::new(),
+            sequencer: None,
+            application: None,
+            snapshots: None,
+        }
+    }
+
+    /// Starts the threads that merge and execute.
+    fn start_core(
+        &mut self,
+        config: &Config,
+        sequencer: Sequencer,
+        application: Application<S>,
+        mut room: RoomWatch,
+    ) -> io::Result<()> {
+        let (out, input) = crossbeam_channel::bounded(STRETCHES_WAITING);
+        self.application = Some(spawn("application".into(), move || {
+            let _execution = NoWaiting::inside("`apply`, `freeze` or `restore`");
+            application.run(&input);
+        })?);
+        let for_deadlines = Arc::clone(&self.shared);
+        let sequencer = SequencerThread {
             sequencer,
-            application,
-            manager,
-            opener,
-            mut room,
-            bell,
-            identity,
-            ..
+            bell: Arc::clone(&self.bell),
+            ticks: Ticks::new(self.shared.clock.clone(), config.tick),
+            out,
+            on_tick: Box::new(move |now| {
+                for_deadlines.expire(now);
+                room.tick(&for_deadlines.progress);
+            }),
+            stop: Arc::clone(&self.stop),
+        };
+        self.sequencer = Some(spawn("sequencer".into(), move || {
+            let _sequencer = NoWaiting::inside("a call from the sequencer's thread");
+            sequencer.run();
+        })?);
+        Ok(())
+    }
+
+    fn start_threads(&mut self, config: &Config, opened: Opened<S>, layout: &[ThreadPart]) -> io::Result<()> {
+        let Opened { parts, transports, transfer: (transfer, transfers, followers), listening } = opened;
+        let ServerParts {
+            shared, groups, sequencer, application, manager, opener, room, bell, identity, ..
         } = parts;
         let entrances: Vec<_> = transports.iter().map(|transport| (unbounded(), transport.waker())).collect();
         let threads = entrances
@@ -194,39 +283,20 @@ impl<S: StateMachine> Engine<S> {
             threads: threads.collect(),
         };
         self.group_wakers = entrances.iter().map(|(_, waker)| waker.clone()).collect();
-        let (out, input) = crossbeam_channel::bounded(STRETCHES_WAITING);
-        self.application = Some(spawn("application".into(), move || {
-            let _execution = NoWaiting::inside("`apply`, `freeze` or `restore`");
-            application.run(&input);
-        })?);
+        self.start_core(config, sequencer, application, room)?;
         let keeping = SnapshotThread {
             manager,
             opener,
             groups: threads,
-            sequencer: Arc::clone(&bell),
+            sequencer: bell,
             progress: Arc::clone(&shared.progress),
             transport: transfer,
             transfers,
+            followers,
         };
         self.snapshots = Some(spawn("snapshots".into(), move || {
             let _snapshots = NoWaiting::inside("the thread that writes and reads snapshots");
             keeping.run();
-        })?);
-        let for_deadlines = Arc::clone(&shared);
-        let sequencer = SequencerThread {
-            sequencer,
-            bell,
-            ticks: Ticks::new(shared.clock.clone(), config.tick),
-            out,
-            on_tick: Box::new(move |now| {
-                for_deadlines.expire(now);
-                room.tick(&for_deadlines.progress);
-            }),
-            stop: Arc::clone(&self.stop),
-        };
-        self.sequencer = Some(spawn("sequencer".into(), move || {
-            let _sequencer = NoWaiting::inside("a call from the sequencer's thread");
-            sequencer.run();
         })?);
         let mut parts: Vec<Vec<GroupParts>> = layout.iter().map(|_| Vec::new()).collect();
         for group in groups {
@@ -253,10 +323,11 @@ impl<S: StateMachine> Engine<S> {
     }
 
     /// Address that each group listens on, in order of the groups that there are now. Empty if the transport is one of the
-    /// program's own that does not listen.
+    /// program's own that does not listen, and on a follower.
     pub fn addresses(&self) -> Vec<SocketAddr> {
+        let Some(own) = &self.own else { return Vec::new() };
         let groups = 0..self.shared.progress.epoch().groups.len();
-        groups.filter_map(|group| self.listening.at(self.own.address_of(group))).collect()
+        groups.filter_map(|group| self.listening.at(own.address_of(group))).collect()
     }
 
     /// Stops the server: refuses commands, ends what callers wait for, syncs the logs, ends the threads and
@@ -298,8 +369,8 @@ struct Opened<S: StateMachine> {
     parts: ServerParts<S>,
     /// One for each group thread.
     transports: Vec<Box<dyn Transport>>,
-    /// That of the snapshots.
-    transfer: (Box<dyn Transport>, Transfers),
+    /// That of the snapshots, and of followers.
+    transfer: (Box<dyn Transport>, Transfers, Hosting),
     /// Where the server listens.
     listening: Listening,
 }
@@ -329,9 +400,22 @@ fn open<S: StateMachine>(
     let mut transfer = make_transport().map_err(StartError::Transfer)?;
     let mut transfers = Transfers::new(config, &parts.identity);
     transfers.follow(&mut *transfer, &parts.chain)?;
+    let listening_for_transfers = transfers.listening();
+    let mut followers =
+        Hosting::open(&mut *transfer, config, &parts.identity, &parts.shared, listening_for_transfers)?;
+    add_logs(&mut followers, &parts);
     progress.snapshots.set_waker(transfer.waker());
     parts.begin(config)?;
-    Ok(Opened { parts, transports, transfer: (transfer, transfers), listening })
+    Ok(Opened { parts, transports, transfer: (transfer, transfers, followers), listening })
+}
+
+/// Lets followers have what is in the logs of all epochs that are open.
+fn add_logs<S: StateMachine>(followers: &mut Hosting, parts: &ServerParts<S>) {
+    for group in parts.groups.iter().filter(|group| group.replica.group == 0) {
+        let epoch = group.replica.epoch();
+        let of_epoch = parts.groups.iter().filter(|other| other.record.epoch == epoch.number);
+        followers.supplier.add_logs(epoch, of_epoch.map(|group| group.store.clone()).collect());
+    }
 }
 
 /// The thread that drives a group.

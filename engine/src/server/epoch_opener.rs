@@ -176,13 +176,19 @@ impl<S: StateMachine> EpochOpener<S> {
 
     fn open(&mut self, Wanted { chain, after }: &Wanted) -> Result<OpenedEpoch, StartError> {
         let record = &chain.newest().record;
+        let before = chain.links().iter().rev().nth(1).map(|link| &link.record);
         check_level(&self.config, record.terms.level)?;
         let (snapshot, sealed) = match after {
             Before::Merged(sealed) => (None, Some(sealed.clone())),
             Before::Replaced(header) => (Some(&**header), None),
         };
-        let epoch =
-            OpenEpoch { record, snapshot, sealed: None, lanes_before: self.shared.progress.epoch().lanes };
+        let epoch = OpenEpoch {
+            record,
+            snapshot,
+            sealed: None,
+            lanes_before: self.shared.progress.epoch().lanes,
+            before,
+        };
         let groups = 0..usize::from(record.terms.groups);
         self.identity.makes_logs(groups.map(|group| channel_of(record.epoch, group)));
         let groups = open_groups(&self.config, &self.environment, &self.identity, epoch)?;

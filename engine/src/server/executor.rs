@@ -33,6 +33,7 @@ pub(crate) struct Executor<S: StateMachine> {
     pub cluster: u128,
     /// The epochs up to the one that is executed.
     pub chain: Chain,
+    /// Number of this start; 0 for a follower, which has no commands of its own.
     pub incarnation: u64,
     pub sessions: LaneSessions,
     pub lanes: Arc<Growing<Lane<S::Reply>>>,
@@ -176,6 +177,9 @@ impl<S: StateMachine> Executor<S> {
     /// replies.
     fn end_restored_tickets(&self, work: &mut Work<S::Reply>) {
         let Some((incarnation, next)) = self.sessions.lanes_of(self.server) else { return };
+        if self.incarnation == 0 {
+            return;
+        }
         assert!(
             incarnation <= self.incarnation,
             "applied_once: this server's next life has been executed already"

@@ -148,7 +148,7 @@ impl Joining<'_> {
         let Config { cluster, .. } = self.config;
         let mark = |id| self.identity.received(id);
         match self.receiver.load(
-            (*cluster, self.config.groups()),
+            (*cluster, self.config.known_groups()),
             self.config.known_level,
             None,
             &mut self.store,
@@ -184,7 +184,7 @@ impl Joining<'_> {
 }
 
 /// The state is checked now, and read when the server starts.
-struct Unread;
+pub(super) struct Unread;
 
 impl Restoring for Unread {
     fn add_chunk(&mut self, _: &Bytes) -> Result<(), MalformedState> {

@@ -3,6 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `parts.rs` | a server without threads: everything put together |
+//! | `server_core.rs` | what merges and executes, and keeps snapshots, whoever has the logs |
 //! | `environment.rs` | what it needs from the world around it |
 //! | `start_error.rs` | why a server does not start |
 //! | `start.rs` | what a start finds on disk: snapshot and logs, and how they fit |
@@ -14,6 +15,7 @@
 //! | `exchange.rs` | when a server sends its digests to the others |
 //! | `builder.rs`, `surroundings.rs`, `assembly.rs` | start the parts with sockets and threads, and stop them |
 //! | `channels.rs`, `transfers.rs` | open the channels to the other servers: of the groups, and of the snapshots |
+//! | `followers/` | servers that follow the members: what both ends do |
 //! | `join.rs` | how a server that joins a running cluster gets its first state |
 //! | `thread_layout.rs` | which thread drives which groups |
 //! | `driven_group.rs` | a group as its thread drives it |
@@ -28,11 +30,13 @@ mod application;
 mod assembly;
 mod builder;
 mod channels;
+
 mod driven_group;
 mod environment;
 mod epoch_opener;
 mod exchange;
 mod executor;
+mod followers;
 mod group_parts;
 mod group_thread;
 mod group_threads;
@@ -42,6 +46,7 @@ mod parts;
 mod replica;
 mod sequencer;
 mod sequencer_thread;
+mod server_core;
 mod sim_server;
 mod snapshot_manager;
 mod snapshot_thread;

@@ -69,6 +69,8 @@ pub(crate) struct Sequencer {
     more: bool,
     /// Whether a received snapshot waits for the groups of its epoch.
     leaps: bool,
+    /// Whether the logs are a follower's, which keep nothing that is merged.
+    is_fed: bool,
 }
 
 /// A local log, as far as it has been pulled.
@@ -119,6 +121,7 @@ impl Sequencer {
             balance: Balance::new(layout.groups(), sizes.0, sizes.1),
             sizes,
             epoch: Arc::clone(progress.epoch()),
+            is_fed: progress.follows.is_some(),
             progress,
             reads,
             metrics,
@@ -276,6 +279,9 @@ impl Sequencer {
             }
         }
         self.progress.bounds.set_pulled(pulled);
+        if self.progress.followers.there_is_more() {
+            self.progress.snapshots.wake();
+        }
     }
 
     /// Bytes that have been pulled and are not merged.
@@ -454,6 +460,20 @@ impl Sequencer {
             }
         }
         self.progress.bounds.set_pulled(self.pulled());
+        if self.is_fed {
+            self.make_room(self.layout.rounds_within(emitted));
+        }
+    }
+
+    /// Lets go of what a follower's logs hold up to this round, which is merged.
+    fn make_room(&mut self, round: u64) {
+        let mut has_room = false;
+        for log in &mut self.logs {
+            has_room |= log.forget_up_to(round);
+        }
+        if has_room {
+            self.progress.snapshots.wake();
+        }
     }
 
     /// Checks at each tick whether the merge has stalled.
@@ -461,7 +481,10 @@ impl Sequencer {
         let awaited = self.merge.awaited();
         let waits = self.waits_for_slot();
         let halted = waits && self.stalled == Some(awaited);
-        if halted && let Some(level) = self.merge.held_level() {
+        if halted
+            && !self.is_fed
+            && let Some(level) = self.merge.held_level()
+        {
             // Local knowledge did not help within a tick: ask the group's leader to pad, wherever it is.
             let group = awaited.group.index();
             self.epoch.groups[group].send(Mail::Pad(level));
@@ -513,6 +536,20 @@ impl Pulled {
         let index = if planted::is(Bug::FloorTooHigh) { self.index.min(index + 1) } else { index };
         let term = self.store.term(index).expect("compaction_floor: the log holds what no snapshot replaces");
         EntryId { index, term }
+    }
+
+    /// Drops from a follower's log what no later snapshot needs to know: all before the floor of this round, up to which
+    /// everything is merged. Returns whether there was any.
+    fn forget_up_to(&mut self, round: u64) -> bool {
+        let Some(index) = self.floors.floor(round) else { return false };
+        let (floor, last) = self.store.ends();
+        // After a received snapshot, the log may have yet to be set to its floor.
+        if index <= floor.index || index > last.index {
+            return false;
+        }
+        self.floors.forget_below(index);
+        self.store.compact_to(index);
+        true
     }
 
     fn commit(&self, epoch: &EpochProgress) -> u64 {

@@ -33,7 +33,8 @@ const SNAPSHOTS: u32 = 0;
 #[derive(Clone, Debug)]
 pub(crate) struct SnapshotManagerConfig {
     pub cluster: u128,
-    pub groups: u16,
+    /// How many groups the cluster began with, if that is known.
+    pub groups: Option<u16>,
     /// The epochs that the server knew at its start.
     pub known: Chain,
     /// The highest level that it knows.
@@ -207,6 +208,37 @@ impl<S: StateMachine> SnapshotManager<S> {
         if let Err(error) = done {
             self.transfer_failed(now, &error);
         }
+    }
+
+    /// Handles a message of a follower, which asks for a snapshot, or for parts of one.
+    pub fn handle_follower(&mut self, now: Instant, from: u64, body: &Bytes) {
+        match Transfer::decode(body) {
+            Ok(Transfer::Ask { .. } | Transfer::Fetch { .. }) => self.receive(now, from, body),
+            _ => {
+                tracing::warn!(from, "dropped a follower that has sent what none sends");
+                self.offenders.push(from);
+            }
+        }
+    }
+
+    /// A follower is not connected any more.
+    pub fn follower_left(&mut self, follower: u64) {
+        self.sender.disconnected(follower);
+    }
+
+    /// Fetches a snapshot at `cut` or later from a member, since this follower cannot come there by what members still have
+    /// in their logs. Returns whether that is so.
+    pub fn fetch_beyond(&mut self, from: u64, cut: Cut) -> bool {
+        let helps = cut > self.here;
+        if helps {
+            self.receiver.is_over(from, cut);
+        }
+        helps
+    }
+
+    /// Whether a snapshot of another server is under way, or about to be.
+    pub fn is_fetching(&self) -> bool {
+        self.receiver.is_wanted() || self.share.progress.snapshots.has_resume()
     }
 
     /// A server that has been removed says, by naming an epoch that it is not in, that it knows. If this one has been, and is

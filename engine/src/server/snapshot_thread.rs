@@ -6,6 +6,7 @@ use std::time::Instant;
 use niagara_net::{Event, Transport};
 
 use super::epoch_opener::EpochOpener;
+use super::followers::{FEED_CHANNEL, Hosting};
 use super::group_threads::GroupThreads;
 use super::snapshot_manager::SnapshotManager;
 use super::transfers::Transfers;
@@ -23,6 +24,7 @@ pub(crate) struct SnapshotThread<S: StateMachine> {
     pub progress: Arc<SharedProgress>,
     pub transport: Box<dyn Transport>,
     pub transfers: Transfers,
+    pub followers: Hosting,
 }
 
 impl<S: StateMachine> SnapshotThread<S> {
@@ -36,25 +38,39 @@ impl<S: StateMachine> SnapshotThread<S> {
 
     fn turn(&mut self, events: &mut Vec<(u32, Event)>) {
         let now = Instant::now();
-        let due = [self.manager.next_due(now), self.opener.next_due()].into_iter().flatten().min();
+        let due = [self.manager.next_due(now), self.opener.next_due(), self.followers.supplier.due(now)];
+        let due = due.into_iter().flatten().min();
         let timeout = due.map(|due| due.saturating_duration_since(now));
         let manager = &self.manager;
         let mut may_sleep = || !manager.is_due(Instant::now());
         let waited = self.transport.turn(now, timeout, &mut may_sleep, events);
         waited.unwrap_or_else(|error| panic!("cannot wait for sockets: {error}"));
         let now = Instant::now();
-        let came_or_left = events.iter().any(|(_, event)| !matches!(event, Event::Frame { .. }));
+        let is_of_member = |channel: u32| channel != FEED_CHANNEL;
+        let is_change = |event: &Event| !matches!(event, Event::Frame { .. });
+        let came_or_left = events.iter().any(|(channel, event)| is_of_member(*channel) && is_change(event));
         for (channel, event) in events.drain(..) {
-            if let Some(event) = self.transfers.event(channel, event) {
+            if !is_of_member(channel) {
+                self.followers.handle(now, event, &mut self.manager, &mut *self.transport);
+            } else if let Some(event) = self.transfers.event(channel, event) {
                 self.manager.handle(now, event);
             }
         }
         for (to, message) in self.manager.step(now) {
-            self.transfers.send(&mut *self.transport, to, message.encode());
+            if self.followers.supplier.has(to) {
+                self.followers.send(&mut *self.transport, to, message.encode());
+            } else {
+                self.transfers.send(&mut *self.transport, to, message.encode());
+            }
         }
         for peer in self.manager.take_offenders() {
-            self.transfers.disconnect(&mut *self.transport, peer);
+            if self.followers.supplier.has(peer) {
+                self.transport.disconnect(FEED_CHANNEL, peer);
+            } else {
+                self.transfers.disconnect(&mut *self.transport, peer);
+            }
         }
+        self.followers.step(now, &self.manager, &mut *self.transport);
         self.transport.flush();
         for server in self.manager.take_departed() {
             self.transfers.knows(server);
@@ -71,6 +87,8 @@ impl<S: StateMachine> SnapshotThread<S> {
         let opened = opened.and_then(|opened| {
             let Some(opened) = opened else { return Ok(()) };
             self.transfers.follow(&mut *self.transport, &opened.chain)?;
+            let stores = opened.groups.iter().map(|group| group.store.clone()).collect();
+            self.followers.supplier.add_logs(&opened.progress, stores);
             self.groups.take_in(opened)?;
             self.sequencer.ring();
             Ok(())

@@ -46,7 +46,7 @@ pub(super) fn open_snapshots<S: StateMachine>(
     held: GlobalPosition,
 ) -> Result<RestoredSnapshot<S>, StartError> {
     let mut store = SnapshotStore::open(Arc::clone(&files), config.data_dir.join("snapshots"))?;
-    let restored = store.restore_newest(config.cluster, config.groups(), |file| {
+    let restored = store.restore_newest(config.cluster, config.known_groups(), |file| {
         if file.header().position() <= held {
             return Ok(None);
         }
@@ -146,6 +146,8 @@ pub(super) struct OpenEpoch<'a> {
     pub sealed: Option<&'a Sealed>,
     /// So many of this server's lanes come to it later, from the epoch before.
     pub lanes_before: u16,
+    /// The epoch before, if there was one.
+    pub before: Option<&'a Record>,
 }
 
 /// Opens the logs of all groups of an epoch.
@@ -167,7 +169,7 @@ fn open_group(
     identity: &Arc<Identity>,
     epoch: OpenEpoch<'_>,
 ) -> Result<OpenGroup, StartError> {
-    let OpenEpoch { record, snapshot, sealed, lanes_before } = epoch;
+    let OpenEpoch { record, snapshot, sealed, lanes_before, before } = epoch;
     let number = group + 1;
     let channel = channel_of(record.epoch, group.into());
     let (store, mut writer, mut slots) = open_log(config, channel, environment, identity)?;
@@ -192,6 +194,7 @@ fn open_group(
         lanes_before,
         incarnation: identity.incarnation(),
         wanted_leader: config.wanted_leader(record, group),
+        first_leader: config.first_leader(record, before, group),
         voters,
         known_level: config.known_level,
         boot: environment.boot,

@@ -96,6 +96,12 @@ pub enum StartError {
         /// Id of the server.
         server: u64,
     },
+    /// A follower has received a snapshot, and does not find it.
+    #[error(
+        "the snapshot that this follower has received is not there any more: see what removes files from its directory, and \
+         start again"
+    )]
+    NoFirstState,
     /// A log does not hold the entries that this server's own snapshot was taken of.
     #[error(
         "group {group}: the log ends at entry {last}, or holds another there, but this server took a \

@@ -58,6 +58,11 @@ impl Transfers {
         Ok(())
     }
 
+    /// Where the channels listen; `None` if the transport does not.
+    pub fn listening(&self) -> Option<SocketAddr> {
+        self.listening
+    }
+
     /// What an event on one of the channels says of the server at its other end: it is connected as long as it is on one of
     /// them.
     pub fn event(&mut self, number: u32, event: Event) -> Option<Event> {

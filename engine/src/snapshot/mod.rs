@@ -48,6 +48,7 @@ pub(crate) use handover::Handover;
 pub use header::{Header, HeaderError};
 pub(crate) use over::OverNews;
 pub(crate) use own_files::{directory as own_files_of, read_into};
+pub(crate) use pace::Pace;
 pub use reader::SnapshotReader;
 pub(crate) use receiver::{Received, SnapshotReceiver};
 pub use requests::{SnapshotFailed, SnapshotTicket, TakenSnapshot};

@@ -100,6 +100,11 @@ impl<R: Restoring> SnapshotReceiver<R> {
         self.fetch.is_some() || self.loading.is_some() || self.ready.is_some()
     }
 
+    /// Whether one is under way, or about to be.
+    pub fn is_wanted(&self) -> bool {
+        self.is_under_way() || self.over.is_some() || !self.needs.is_empty()
+    }
+
     /// Sender, bytes received, and bytes in all.
     pub fn extent(&self) -> Option<(u64, u64, u64)> {
         let fetch = self.fetch.as_ref()?;
@@ -207,7 +212,7 @@ impl<R: Restoring> SnapshotReceiver<R> {
     /// that are `known`, up to a level that this program knows.
     pub fn load(
         &mut self,
-        (cluster, groups): (u128, u16),
+        (cluster, groups): (u128, Option<u16>),
         known_level: u32,
         known: Option<&Chain>,
         store: &mut SnapshotStore,

@@ -65,7 +65,7 @@ impl SnapshotStore {
     }
 
     /// Reads the newest whole snapshot with `restore`, and keeps it and the earlier ones. `restore` starts
-    /// afresh with each file. `None` if there is no snapshot.
+    /// afresh with each file. `None` if there is no snapshot. `groups` is how many a cluster begins with, if that is known.
     ///
     /// # Errors
     /// If a file cannot be read, belongs to another cluster or version, or holds what the state machine does
@@ -73,7 +73,7 @@ impl SnapshotStore {
     pub fn restore_newest<T>(
         &mut self,
         cluster: u128,
-        groups: u16,
+        groups: Option<u16>,
         mut restore: impl FnMut(&mut SnapshotReader) -> Result<T, SnapshotError>,
     ) -> Result<Option<(Arc<Kept>, T)>, SnapshotError> {
         let mut paths = self.list(SNAPSHOT)?;
@@ -286,9 +286,15 @@ impl SnapshotStore {
     }
 }
 
-pub(crate) fn check_owner(reader: &SnapshotReader, cluster: u128, groups: u16) -> Result<(), SnapshotError> {
+/// Whether a snapshot is of a cluster, which began with so many groups if that is known.
+pub(crate) fn check_owner(
+    reader: &SnapshotReader,
+    cluster: u128,
+    groups: Option<u16>,
+) -> Result<(), SnapshotError> {
     let words = |cluster: u128, groups: u16| format!("{cluster:032x} with {groups} groups");
     let header = reader.header();
+    let groups = groups.unwrap_or(header.layout().groups());
     // After a change, what the configuration says of groups is a hint.
     let has_changed = header.cut().epoch > Epoch::FIRST;
     if header.cluster == cluster && (has_changed || header.layout().groups() == groups) {

@@ -56,7 +56,7 @@ fn read(files: &MemoryFiles, path: &Path) -> Result<Vec<Vec<u8>>, SnapshotError>
 /// What a start finds: the round of the newest whole snapshot.
 fn restore(files: &MemoryFiles) -> Result<(SnapshotStore, Option<u64>), SnapshotError> {
     let mut store = store(files);
-    let found = store.restore_newest(0xc1, 2, |reader| {
+    let found = store.restore_newest(0xc1, Some(2), |reader| {
         while reader.next_chunk()?.is_some() {}
         Ok(())
     })?;
@@ -173,7 +173,7 @@ fn a_snapshot_of_another_cluster_or_number_of_groups_is_refused() {
     write(&mut store(&files), 1);
     let mut store = store(&files);
     for (cluster, groups) in [(0xc2, 2), (0xc1, 3)] {
-        let refused = store.restore_newest(cluster, groups, |_| Ok(()));
+        let refused = store.restore_newest(cluster, Some(groups), |_| Ok(()));
         assert!(matches!(refused, Err(SnapshotError::Foreign { .. })), "{cluster:#x}, {groups}");
     }
 }

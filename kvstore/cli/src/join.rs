@@ -66,6 +66,19 @@ pub fn await_membership(
 
 /// The epoch that this server is a member of, or why it is none.
 fn ask(member: &Endpoint, config: &Config) -> Result<Result<EpochView, String>, Failure> {
+    let told = ask_for_epoch(member, config, "--join")?;
+    Ok(told.and_then(|epoch| match epoch.members.contains(&config.server) {
+        true => Ok(epoch),
+        false => Err(format!("server {} is no member yet", config.server)),
+    }))
+}
+
+/// The epoch that a server of the cluster is in, or why it does not say. `option` has named the server.
+pub fn ask_for_epoch(
+    member: &Endpoint,
+    config: &Config,
+    option: &str,
+) -> Result<Result<EpochView, String>, Failure> {
     let response = match member.send(&Request::get("/members"), PATIENCE) {
         Ok(response) if response.status == 200 => response,
         Ok(response) => return Ok(Err(format!("{member} answers with HTTP status {}", response.status))),
@@ -77,7 +90,8 @@ fn ask(member: &Endpoint, config: &Config) -> Result<Result<EpochView, String>, 
     let own = format!("{:032x}", config.cluster);
     if cluster != own {
         let what = format!("{member} is of cluster {cluster}, but `cluster` in the file is {own}");
-        return Err(Failure::new(what, "correct the file, or name a member of that cluster with --join"));
+        let hint = format!("correct the file, or name a member of that cluster with {option}");
+        return Err(Failure::new(what, hint));
     }
     if epoch.level > config.known_level {
         let what = format!(
@@ -86,10 +100,7 @@ fn ask(member: &Endpoint, config: &Config) -> Result<Result<EpochView, String>, 
         );
         return Err(Failure::new(what, "install a newer release on this server"));
     }
-    Ok(match epoch.members.contains(&config.server) {
-        true => Ok(epoch),
-        false => Err(format!("server {} is no member yet", config.server)),
-    })
+    Ok(Ok(epoch))
 }
 
 fn listen(config: &Config) -> Result<Listeners, Failure> {
@@ -120,7 +131,7 @@ pub fn end_at_signal(stops: Arc<AtomicBool>) -> EndsAtSignal {
     thread::spawn(move || {
         while !over.load(SeqCst) {
             if stops.load(SeqCst) {
-                tracing::info!("stopped before this server had joined its cluster");
+                tracing::info!("stopped before this server had received the state of its cluster");
                 niagara_logging::flush();
                 std::process::exit(0);
             }

@@ -36,6 +36,7 @@ mod epoch_change;
 mod failure;
 mod figures;
 mod file_limit;
+mod follow;
 mod get;
 mod groups;
 mod host;

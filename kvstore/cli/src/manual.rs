@@ -87,6 +87,10 @@ Examples:
   niagara serve --config c/server-1.toml
   niagara serve --config c/server-1.toml --log info,niagara_engine=debug
   niagara serve --config c/server-4.toml --join http://10.0.0.1:7000,http://10.0.0.2:7000
+  niagara serve --config c/server-9.toml --follow http://10.0.0.1:7000,http://10.0.0.2:7000
+
+A follower (--follow, or `role = \"follower\"` in its file) answers reads, refuses writes, and counts for no majority \
+(docs/followers.md).
 
 Exit status:
   0  stopped cleanly by a signal

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 use niagara_client::Endpoint;
-use niagara_engine::{Client, EngineState};
+use niagara_engine::{Client, EngineState, ServerRole};
 use niagara_kvstore::Kv;
 use niagara_kvstore::config::{ConfigFile, ConfigFileError};
 use niagara_kvstore::server::{Server, ServerConfig, ServerError};
@@ -16,7 +16,7 @@ use niagara_kvstore::server::{Server, ServerConfig, ServerError};
 use super::cluster_args::AccessArgs;
 use super::failure::Failure;
 use super::stop_signal::StopSignal;
-use super::{audit, file_limit, join, logs, manual, place, shell};
+use super::{audit, file_limit, follow, join, logs, manual, place, shell};
 
 /// How long at most until a server that has been removed notices.
 const LOOK: Duration = Duration::from_secs(60);
@@ -32,7 +32,12 @@ pub struct ServeArgs {
     /// it waits for that. Once it has joined, the option has no effect.
     #[arg(long, value_name = "URL,...", value_delimiter = ',')]
     pub join: Vec<Endpoint>,
-    #[command(flatten, next_help_heading = "With --join")]
+    /// Follow a running cluster without being a member: the HTTP addresses of some of its servers. This server executes what
+    /// the members order, and answers reads. It stays a follower: the option has to be given at each start, or `role =
+    /// "follower"` to be in the file.
+    #[arg(long, value_name = "URL,...", value_delimiter = ',', conflicts_with = "join")]
+    pub follow: Vec<Endpoint>,
+    #[command(flatten, next_help_heading = "With --join and --follow")]
     pub access: AccessArgs,
     /// What to log to standard error: error, warn, info, debug, trace, or a list like
     /// `info,niagara_engine=debug` [default: the environment variable NIAGARA_LOG, else info].
@@ -47,18 +52,29 @@ pub fn run(arguments: &ServeArgs) -> Result<ExitCode, Failure> {
     // A server with certificates reads them again at SIGHUP.
     let mut stop = StopSignal::watch_for(config.front.tls.is_none() && config.peer_tls.is_none())?;
     let mut joining = None;
-    if !arguments.join.is_empty() {
+    let with_access = |endpoints: &[Endpoint]| -> Result<Vec<Endpoint>, Failure> {
         let access = arguments.access.read(None)?;
-        let members: Vec<Endpoint> =
-            arguments.join.iter().map(|endpoint| endpoint.clone().with(&access)).collect();
+        Ok(endpoints.iter().map(|endpoint| endpoint.clone().with(&access)).collect())
+    };
+    if !arguments.follow.is_empty() {
+        let servers = with_access(&arguments.follow)?;
+        if !follow::look_up(&mut config.engine, &servers, &stop.flag())? {
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
+    if config.engine.role == ServerRole::Follower {
+        joining = Some(join::end_at_signal(stop.flag()));
+    }
+    if !arguments.join.is_empty() {
+        let members = with_access(&arguments.join)?;
         let file = shell::path(&arguments.config);
         if !join::await_membership(&mut config.engine, &members, &file, &stop.flag())? {
             return Ok(ExitCode::SUCCESS);
         }
         joining = Some(join::end_at_signal(stop.flag()));
     }
-    let (id, groups, durability) = (config.engine.server, config.engine.groups(), config.engine.durability);
-    let links = own_addresses(&config);
+    let (id, durability) = (config.engine.server, config.engine.durability);
+    let part = part(&config);
     let data_dir = config.engine.data_dir.clone();
     let server =
         Server::start(config).map_err(|error| not_started(id, &error, &data_dir, &arguments.config))?;
@@ -66,7 +82,7 @@ pub fn run(arguments: &ServeArgs) -> Result<ExitCode, Failure> {
     let removed = stop_when_removed(server.client().clone());
     server.client().register_metrics(niagara_logging::register);
     tracing::info!(
-        "server {id} serves: HTTP at {}, Redis at {}, {groups} groups at {links}, data in {} ({durability})",
+        "server {id} serves: HTTP at {}, Redis at {}, {part}, data in {} ({durability})",
         ports(server.http_addr(), server.https_addr()),
         ports(server.redis_addr(), server.rediss_addr()),
         data_dir.display()
@@ -165,7 +181,14 @@ pub fn read(path: &Path) -> Result<ServerConfig, Failure> {
     }
 }
 
-fn own_addresses(config: &ServerConfig) -> String {
-    let own = config.engine.members.iter().find(|member| member.server == config.engine.server);
-    own.map(|member| member.addresses.join(" ")).unwrap_or_default()
+/// The server's part in its cluster.
+fn part(config: &ServerConfig) -> String {
+    let engine = &config.engine;
+    if engine.role == ServerRole::Follower {
+        let members: Vec<String> = engine.members.iter().map(|member| member.server.to_string()).collect();
+        return format!("follows the servers {}", members.join(", "));
+    }
+    let own = engine.members.iter().find(|member| member.server == engine.server);
+    let addresses = own.map(|member| member.addresses.join(" ")).unwrap_or_default();
+    format!("{} groups at {addresses}", engine.groups())
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use niagara_client::survey::{Row, Survey};
 use niagara_engine::agreement::Agreement;
-use niagara_engine::{GroupStatus, LeaseStatus, Reads, SnapshotStatus, Status};
+use niagara_engine::{GroupStatus, LeaseStatus, Reads, ServerRole, SnapshotStatus, Status};
 use serde::Serialize;
 
 use super::ask::endpoints;
@@ -57,6 +57,8 @@ fn report(survey: &Survey, agreement: &Agreement, paint: Paint) -> String {
     let mut groups = Table::new(titles.into_iter().chain(has_leases.then_some("lease")));
     for row in &survey.rows {
         match &row.status {
+            // A follower has no replicas.
+            Some(status) if status.role == ServerRole::Follower => {}
             Some(status) => {
                 for group in &status.local {
                     let lease = has_leases.then(|| lease_of(group).to_owned());
@@ -117,11 +119,23 @@ fn server_line(row: &Row, agreement: &Agreement, paint: Paint) -> String {
         (grouped(status.applied), grouped(status.commands), grouped(status.noops));
     let digests = digests_of(status, agreement, paint);
     format!(
-        "server {} at {}: applied {applied}, commands {commands}, no-ops {noops}, {}{digests}",
+        "server {} at {}{}: applied {applied}, commands {commands}, no-ops {noops}, {}{digests}",
         status.server,
         row.at,
+        part(status),
         epochs(status) + &level(status) + &layout(status)
     )
+}
+
+/// Whom a follower follows; or a member's followers, if it has any.
+fn part(status: &Status) -> String {
+    let followers: Vec<String> = status.followers.iter().map(u64::to_string).collect();
+    match &status.follows {
+        Some(followed) if followed.member == 0 => ", a follower that is connected to no member".to_owned(),
+        Some(followed) => format!(", a follower of server {}", followed.member),
+        None if followers.is_empty() => String::new(),
+        None => format!(", followed by {}", followers.join(", ")),
+    }
 }
 
 /// The epoch that the server is in, and others that are open; nothing while there has been one only.
@@ -245,7 +259,7 @@ fn json(survey: &Survey, agreement: &Agreement) -> String {
 
 #[cfg(test)]
 mod tests {
-    use niagara_engine::{Digest, Role};
+    use niagara_engine::{Digest, FollowedStatus, Role};
 
     use super::*;
 
@@ -311,6 +325,23 @@ server 2 at http://s2:7000: applied 1,500, commands 0, no-ops 3, digests agree u
   no snapshot yet
 "
         );
+    }
+
+    #[test]
+    fn a_follower_says_whom_it_follows_and_has_no_groups() {
+        let mut survey = of([row(1, "aa"), row(2, "aa"), row(9, "aa")]);
+        let follower = survey.rows[2].status.as_mut().unwrap();
+        follower.role = ServerRole::Follower;
+        let mut followed = FollowedStatus::default();
+        followed.member = 2;
+        follower.follows = Some(followed);
+        survey.rows[1].status.as_mut().unwrap().followers = vec![9, 12];
+        let text = report(&survey, &survey.agreement(), Paint::PLAIN);
+        assert!(text.contains("server 9 at http://s9:7000, a follower of server 2: applied 1,500"), "{text}");
+        assert!(text.contains("server 2 at http://s2:7000, followed by 9, 12: applied"), "{text}");
+        assert!(text.contains("server 1 at http://s1:7000: applied"), "{text}");
+        assert!(!text.contains("     9      1"), "{text}");
+        assert!(text.contains("digests agree up to position 1,024"), "{text}");
     }
 
     #[test]

@@ -270,7 +270,8 @@ fn judge(outcome: Result<Response, Trouble>) -> Verdict {
     match outcome {
         Ok(response) => match response.status {
             503 if response.is_early() => Verdict::Early(response.what_happened()),
-            429 | 503 | 507 => Verdict::Elsewhere(response.what_happened()),
+            // 307 is the answer of a follower to a write.
+            307 | 429 | 503 | 507 => Verdict::Elsewhere(response.what_happened()),
             504 => Verdict::Unknown(response.what_happened()),
             _ if response.is_ours() => Verdict::Answer(response),
             status => Verdict::Elsewhere(format!(

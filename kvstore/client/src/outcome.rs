@@ -8,6 +8,7 @@
 ///
 /// assert_eq!(Outcome::of_status(201), Outcome::Applied);
 /// assert_eq!(Outcome::of_status(503), Outcome::Refused);
+/// assert_eq!(Outcome::of_status(307), Outcome::Refused, "a follower does not write");
 /// assert_eq!(Outcome::of_error(b"UNKNOWN the deadline has passed"), Outcome::Unknown);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,6 +25,8 @@ impl Outcome {
     /// The outcome that an HTTP status stands for.
     pub fn of_status(status: u16) -> Outcome {
         match status {
+            // A follower has sent it to a member.
+            307 => Outcome::Refused,
             200..=399 | 404 | 412 => Outcome::Applied,
             // Servers check before they execute. If one fails halfway, nobody knows how far it got.
             500 | 502 | 504 => Outcome::Unknown,

@@ -18,6 +18,8 @@ pub(crate) struct Recorder {
     on: bool,
     /// Bytes of changes that are still to be noted; 0 while nobody watches.
     credit: usize,
+    /// The credit is not used up: whether anybody watches or not, changes are noted.
+    always: bool,
     /// The next change.
     next: Option<ChangeId>,
     position: u64,
@@ -46,10 +48,17 @@ impl Recorder {
         feed.extend(CREDIT_BYTES);
     }
 
+    /// Changes are to be kept all the time, on this server alone, from the next position on at the latest.
+    pub(crate) fn keep_always(&mut self, feed: &Feed) {
+        self.always = true;
+        self.keep(feed);
+    }
+
     /// Continues from a snapshot that holds everything up to a position.
     pub(crate) fn restored(&mut self, position: u64) {
         let restarts = self.restarts || self.on || self.credit > 0;
-        *self = Recorder { credit: self.credit, position, restarts, ..Recorder::default() };
+        let Recorder { credit, always, .. } = *self;
+        *self = Recorder { credit, always, position, restarts, ..Recorder::default() };
     }
 
     /// Whether changes are noted: a look at this is all that they cost otherwise.
@@ -66,7 +75,9 @@ impl Recorder {
         let change = Change { id, kind, key: Bytes::copy_from_slice(key), now };
         let bytes = change.bytes();
         self.bytes += bytes;
-        self.credit = self.credit.saturating_sub(bytes);
+        if !self.always {
+            self.credit = self.credit.saturating_sub(bytes);
+        }
         self.staged.push(change);
     }
 

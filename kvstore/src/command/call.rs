@@ -192,6 +192,7 @@ pub(super) fn take_commands<'a>(rest: &mut &'a [u8]) -> Result<Keys<'a>, Malform
             | Command::Choice(_)
             | Command::Advance { .. }
             | Command::KeepChanges
+            | Command::Used(_)
             | Command::AskClocks { .. }
             | Command::TellClock { .. }
             | Command::Once(_) => {

@@ -3,7 +3,7 @@
 use super::fields::{put_count, put_list, put_sized, take_count, take_op, take_sized};
 use super::{
     ADVANCE, ASK_CLOCKS, BY, Command, KEEP_CHANGES, Keys, MalformedCommand, NAME_LIFE, ONCE, REMOVE_USERS,
-    SET_USER, TELL_CLOCK, TIMED, decode,
+    SET_USER, TELL_CLOCK, TIMED, USED, decode,
 };
 use crate::table::Op;
 
@@ -97,7 +97,10 @@ pub(super) fn decode_by<'a>(rest: &mut &'a [u8]) -> Result<Command<'a>, Malforme
     let command = std::mem::take(rest);
     // A server does these by itself.
     let is_no_clients = |opcode: &u8| {
-        matches!(*opcode, TIMED | BY | ONCE | NAME_LIFE | ADVANCE | ASK_CLOCKS | TELL_CLOCK | KEEP_CHANGES)
+        matches!(
+            *opcode,
+            TIMED | BY | ONCE | NAME_LIFE | ADVANCE | ASK_CLOCKS | TELL_CLOCK | KEEP_CHANGES | USED
+        )
     };
     if command.first().is_some_and(is_no_clients) {
         return Err(MalformedCommand("a user sends no such command"));

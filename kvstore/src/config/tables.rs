@@ -11,6 +11,7 @@ use serde::Deserialize;
 pub(super) struct File {
     pub cluster: String,
     pub server: u64,
+    pub role: Option<String>,
     pub data_dir: PathBuf,
     pub durability: Option<String>,
     pub reads: Option<String>,

@@ -282,6 +282,10 @@ impl Engine for Memory {
         Ok(())
     }
 
+    fn read_since(&mut self, token: u64, consistency: Consistency, _since: Instant) -> bool {
+        self.read(token, consistency)
+    }
+
     fn read(&mut self, token: u64, consistency: Consistency) -> bool {
         let fresh = match consistency {
             Consistency::Weak => true,

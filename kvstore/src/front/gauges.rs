@@ -17,6 +17,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::budget::Budget;
 use crate::KvReader;
+use crate::memory::Memory;
 
 /// Where a registry reads them.
 #[derive(Debug)]
@@ -50,8 +51,18 @@ impl GaugeCollector {
         gauge(encoder, "niagara_clients_held", help, Some(&Unit::Bytes), self.budget.held() as f64)?;
         let help = "Memory that they may take: requests are refused from three quarters of it on";
         gauge(encoder, "niagara_clients_budget", help, Some(&Unit::Bytes), self.budget.limit() as f64)?;
-        let help = "Approximate memory that keys and values take, without the allocator's overhead";
-        gauge(encoder, "niagara_store", help, Some(&Unit::Bytes), bytes as f64)
+        let help = "What keys and values take of the memory that they may, counted alike on all servers";
+        gauge(encoder, "niagara_store", help, Some(&Unit::Bytes), bytes as f64)?;
+        let Memory { most, evicted, .. } = self.reader.memory();
+        let help = "What they may take: maxmemory; 0 for no limit";
+        gauge(encoder, "niagara_store_limit", help, Some(&Unit::Bytes), most as f64)?;
+        let help = "Keys evicted so far, by all servers alike";
+        let metric = encoder.encode_descriptor("niagara_evicted_keys", help, None, MetricType::Counter)?;
+        ConstCounter::new(evicted).encode(metric)?;
+        let help = "Commands that this server has executed as refused, since keys and values take too much";
+        let metric =
+            encoder.encode_descriptor("niagara_commands_out_of_memory", help, None, MetricType::Counter)?;
+        ConstCounter::new(self.reader.short()).encode(metric)
     }
 }
 

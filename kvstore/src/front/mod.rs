@@ -15,6 +15,7 @@
 //! | `addresses` | how many connections each address has, and how much they hold | |
 //! | `limits` | how many clients, and how long they may be idle | |
 //! | `timekeeping` | the server's timekeeper, on the first thread | the engine, time |
+//! | `reporting` | reports of what clients have read, on the first thread | the engine |
 //! | `certificates` | the certificate that clients are shown, read again when it changes | |
 //! | `table`, `token`, `metrics` | used by the others | |
 //! | `gauges` | metrics read on request: this process, the state | |
@@ -35,6 +36,7 @@ mod gauges;
 mod limits;
 mod listener;
 mod metrics;
+mod reporting;
 mod session;
 mod sim_front_end;
 mod slot;

@@ -102,6 +102,13 @@ enum Freshness {
     KnownAnew(Option<u64>),
 }
 
+/// A command that the protocol has had executed for a request, before the request itself.
+#[derive(Clone, Copy)]
+struct Prepared {
+    position: u64,
+    since: Instant,
+}
+
 /// See the [module](self).
 pub(crate) struct Session<P: Protocol, L> {
     protocol: P,
@@ -119,6 +126,8 @@ pub(crate) struct Session<P: Protocol, L> {
     /// fifo_per_connection).
     lane_for_good: bool,
     freshness: Freshness,
+    /// The protocol's own command that the next request has waited for.
+    prepared: Option<Prepared>,
     /// Bytes of the commands and replies in `slots`.
     held: usize,
 }
@@ -135,6 +144,7 @@ impl<P: Protocol, L: Copy> Session<P, L> {
             lane: None,
             lane_for_good: false,
             freshness: Freshness::Unasked,
+            prepared: None,
             held: 0,
         }
     }
@@ -166,18 +176,25 @@ impl<P: Protocol, L: Copy> Session<P, L> {
             }
             let is_short = turn.allowance.is_short();
             let now = Circumstances { now: turn.now, time: turn.time, is_short };
-            let started = match self.protocol.next(input, &*turn.engine, now) {
+            let next = self.protocol.next(input, &*turn.engine, now);
+            // It counts for the request that is next now, and for no other.
+            let prepared = self.prepared.take();
+            let started = match next {
                 None => return Pumped::NeedsInput,
                 Some(Ask::Write | Ask::Read(_)) if turn.engine.is_retiring() => {
                     self.slots.is_empty() && self.refuse(input, output, turn)
                 }
                 Some(_) if self.protocol.is_held_up() => return Pumped::HeldUp,
                 Some(Ask::Write) => self.slots.len() < MAX_IN_FLIGHT && self.start_write(input, output, turn),
+                Some(Ask::Read(Consistency::Strong)) if prepared.is_some() => {
+                    self.slots.is_empty()
+                        && self.start_read(Consistency::Strong, prepared, input, output, turn)
+                }
                 Some(Ask::Read(consistency)) if self.attaches(consistency, input, &*turn.engine) => {
                     self.start_attached(consistency, input, output, turn)
                 }
                 Some(Ask::Read(consistency)) => {
-                    self.slots.is_empty() && self.start_read(consistency, input, output, turn)
+                    self.slots.is_empty() && self.start_read(consistency, None, input, output, turn)
                 }
                 Some(Ask::Local) => self.slots.is_empty() && self.start_local(input, output, turn),
             };
@@ -226,7 +243,7 @@ impl<P: Protocol, L: Copy> Session<P, L> {
             }
             _ => false,
         };
-        is_due && self.slots.len() < MAX_IN_FLIGHT && self.protocol.may_attach(input)
+        is_due && !engine.follows() && self.slots.len() < MAX_IN_FLIGHT && self.protocol.may_attach(input)
     }
 
     fn is_amid_writes(&self, input: &Input) -> bool {
@@ -248,7 +265,7 @@ impl<P: Protocol, L: Copy> Session<P, L> {
         if !turn.engine.is_staged(lane) {
             encode_nothing(turn.command);
             if turn.engine.propose(lane, NOBODY, turn.command).is_err() {
-                return self.slots.is_empty() && self.start_read(consistency, input, output, turn);
+                return self.slots.is_empty() && self.start_read(consistency, None, input, output, turn);
             }
             turn.command.clear();
         }
@@ -293,17 +310,22 @@ impl<P: Protocol, L: Copy> Session<P, L> {
     fn start_read<E: Engine<Lane = L>>(
         &mut self,
         consistency: Consistency,
+        prepared: Option<Prepared>,
         input: &mut Input,
         output: &mut Output,
         turn: &mut Turn<'_, E>,
     ) -> bool {
         self.reads = self.reads.saturating_add(1);
         let end = input.position(self.protocol.length());
-        let (applied, since) = match self.freshness {
-            Freshness::Known { until, consistency: known, since, applied }
+        let (applied, since) = match (self.freshness, prepared) {
+            (Freshness::Known { until, consistency: known, since, applied }, _)
                 if end <= until && known == consistency =>
             {
                 (applied, since)
+            }
+            // That command was not in a lane yet when the request came: it is later than whatever anybody was told before.
+            (_, Some(Prepared { position, since })) => {
+                (Some(position.max(turn.engine.applied().get())), since)
             }
             _ => {
                 let (until, since) = (input.position(input.len()), turn.now);

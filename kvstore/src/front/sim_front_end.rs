@@ -14,6 +14,7 @@ use niagara_engine::{Client, Completion, LaneId, Port, StateMachine, Wake};
 use super::allowance::Allowance;
 use super::client_session::{ClientSession, either};
 use super::metrics::Tally;
+use super::reporting::Reporting;
 use super::session::{Session, Turn};
 use super::slot::EngineAnswer;
 use super::timekeeping::Timekeeping;
@@ -42,6 +43,7 @@ pub struct SimFrontEnd<S: StateMachine> {
     tally: Tally,
     time: Arc<ClusterTime>,
     timekeeping: Timekeeping,
+    reporting: Reporting,
     bell: Arc<Bell>,
     /// What the clock of the server shows, in milliseconds since 1970.
     wall: u64,
@@ -109,6 +111,7 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
         let wake: Arc<dyn Wake> = Arc::<Bell>::clone(&bell);
         SimFrontEnd {
             timekeeping: Timekeeping::new(&time, &port, wake, life.get() << 16, now),
+            reporting: Reporting::new(port.reader().clone()),
             time,
             bell,
             wall: 0,
@@ -181,14 +184,15 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
         self.wall = unix_ms;
     }
 
-    /// When a turn is due to keep the time, unless one is needed before.
+    /// When a turn is due to keep the time or to report reads, unless one is needed before.
     pub fn time_due(&self) -> Option<Instant> {
-        self.timekeeping.due()
+        self.timekeeping.due().into_iter().chain(self.reporting.due()).min()
     }
 
-    /// When the timekeeper last proposed a command, which it does whether or not clients ask for anything.
+    /// When the timekeeper last proposed a command, which it does whether or not clients ask for anything, or reads were last
+    /// reported.
     pub fn time_proposed(&self) -> Option<Instant> {
-        self.timekeeping.proposed()
+        self.timekeeping.proposed().max(self.reporting.reported())
     }
 
     /// Whether the timekeeper has something to do now.
@@ -227,10 +231,12 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
         self.hear();
         self.site.lookout.take_news();
         let must_speak = self.site.lookout.must_speak();
-        let SimFrontEnd { port, conversations, tally, command, completions, timekeeping, .. } = self;
+        let SimFrontEnd { port, conversations, tally, command, completions, timekeeping, reporting, .. } =
+            self;
         port.collect(completions);
         self.bell.0.store(false, Ordering::SeqCst);
         timekeeping.turn(Moment { steady: now, wall: self.wall }, port);
+        reporting.turn(now, port);
         if must_speak {
             command.clear();
             encode_keep_changes(command);

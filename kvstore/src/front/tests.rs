@@ -9,6 +9,7 @@ mod limits;
 mod openapi;
 mod order;
 mod patience;
+mod reporting;
 mod sockets;
 mod subscribers;
 mod tls;

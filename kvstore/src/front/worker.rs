@@ -31,6 +31,7 @@ use super::connection::{Connection, Fate, READ_BYTES, Readiness};
 use super::limits::Place;
 use super::listener::Listener;
 use super::metrics::{FrontMetrics, Tally};
+use super::reporting::Reporting;
 use super::session::Turn;
 use super::slot::EngineAnswer;
 use super::table::Table;
@@ -162,6 +163,8 @@ pub(super) struct Worker<E: Engine> {
     tally: Tally,
     /// Only on the first thread.
     timekeeping: Option<Timekeeping>,
+    /// Only on the first thread.
+    reporting: Option<Reporting>,
     command: Vec<u8>,
     buffer: Vec<u8>,
     /// The thread that gets the next newcomer.
@@ -198,15 +201,17 @@ impl<E: Engine> Worker<E> {
         let redis = RedisSite::new(engine.server(), common.config.redis, failover);
         let wake: Arc<dyn Wake> = Arc::<Mailbox>::clone(&common.mailboxes[number]);
         let audience = Audience::new(Arc::clone(engine.reader().hub()), wake);
-        let timekeeping = (number == 0).then(|| {
+        let timekeeping = (number == 0 && !engine.follows()).then(|| {
             let wake: Arc<dyn Wake> = Arc::<Mailbox>::clone(&common.mailboxes[0]);
             Timekeeping::new(&common.time, &engine, wake, Life::random().get(), Instant::now())
         });
+        let reporting = (number == 0).then(|| Reporting::new(engine.reader().clone()));
         Worker {
             number,
             poll,
             engine,
             timekeeping,
+            reporting,
             site: Rc::new(site),
             redis: Rc::new(redis),
             audience: Rc::new(RefCell::new(audience)),
@@ -298,7 +303,8 @@ impl<E: Engine> Worker<E> {
         let time = self.timekeeping.as_ref().and_then(Timekeeping::due);
         let pausing = self.held_up.and_then(|_| self.common.clients.pausing(Instant::now()));
         let pause = self.held_up.map(|_| pausing.map_or_else(Instant::now, |pausing| pausing.until));
-        let next = [sweep, time, pause, self.accept_again, self.stop_at].into_iter().flatten().min();
+        let report = self.reporting.as_ref().and_then(Reporting::due);
+        let next = [sweep, time, report, pause, self.accept_again, self.stop_at].into_iter().flatten().min();
         let next = next.map(|next| next.saturating_duration_since(Instant::now()));
         if self.is_full { Some(next.map_or(FULL_LOOK, |next| next.min(FULL_LOOK))) } else { next }
     }
@@ -333,6 +339,11 @@ impl<E: Engine> Worker<E> {
         {
             let wall = wall.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
             timekeeping.turn(Moment { steady: now, wall }, &mut self.engine);
+        }
+        if let Some(reporting) = &mut self.reporting
+            && self.stop_at.is_none()
+        {
+            reporting.turn(now, &mut self.engine);
         }
         self.engine.flush();
         self.send(&mut active, now);

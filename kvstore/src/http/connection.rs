@@ -32,7 +32,7 @@ use crate::protocol::{
     View, Wire,
 };
 use crate::table::Op;
-use crate::{Found, Reply, Version, query};
+use crate::{CommandError, Found, Reply, Version, query};
 
 /// HTTP's part of a session.
 #[derive(Debug)]
@@ -175,7 +175,9 @@ impl HttpConnection {
     /// Whether the life of the state must be named before the next request.
     fn must_name_life<E: Engine>(&mut self, engine: &E) -> bool {
         let Stage::Ready(request) = &self.stage else { return false };
-        self.naming.is_next(|| engine.reader().life(), request.what.needs_life())
+        // A follower cannot name it: until a member has, replies have no tags.
+        let needs_life = request.what.needs_life() && !engine.follows();
+        self.naming.is_next(|| engine.reader().life(), needs_life)
     }
 
     /// The outcome of the command that names the life. If no quorum accepted it, a read that waited for it
@@ -207,7 +209,7 @@ impl Protocol for HttpConnection {
                     return None;
                 }
                 Stage::Head => {
-                    if !self.head(input, now.is_short) {
+                    if !self.head(input, engine, now.is_short) {
                         return None;
                     }
                 }
@@ -565,6 +567,9 @@ impl Protocol for HttpConnection {
                         transaction::print(hold, &replies, position, self.naming.life(), head);
                     }
                     Reply::NotOnce(why) => fault(idempotency::not_once(why), context, output),
+                    Reply::Failed(CommandError::OutOfMemory) => {
+                        fault(Fault::out_of_memory(), context, output);
+                    }
                     Reply::Failed(error) => {
                         let hint = "this is a bug in the server: please report it";
                         fault(Fault::new(500, "internal", error.to_string(), hint), context, output);

@@ -25,6 +25,9 @@ pub(super) struct Fault {
     /// The first position from which a client may watch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) least: Option<u64>,
+    /// Where the request is to be sent instead.
+    #[serde(skip)]
+    pub(super) location: Option<Box<str>>,
     /// The resource's methods.
     #[serde(skip)]
     pub(super) allow: Option<&'static str>,
@@ -63,6 +66,7 @@ impl Fault {
             message: message.into(),
             hint: hint.into(),
             least: None,
+            location: None,
             allow: None,
             challenge: false,
             retry: false,
@@ -190,6 +194,22 @@ impl Fault {
         Fault { retry: true, ..Fault::new(503, "not_ready", message, hint) }
     }
 
+    /// What only members can do was asked of a follower. `place` is the same resource of a member, if one is known.
+    pub(super) fn follower(place: Option<String>) -> Fault {
+        match place {
+            Some(place) => Fault {
+                location: Some(place.into()),
+                ..Fault::new(
+                    307,
+                    "follower",
+                    Refused::Follower.to_string(),
+                    "send the request to the member in Location",
+                )
+            },
+            None => Fault::refused(Refused::Follower),
+        }
+    }
+
     /// Of the server, not of a request.
     pub(super) fn draining() -> Fault {
         let message = "the server is draining: it is about to stop, and takes no more requests";
@@ -205,6 +225,13 @@ impl Fault {
     /// Whether it says that there is no memory.
     pub(super) fn is_short(&self) -> bool {
         self.error == SHORT_OF_MEMORY
+    }
+
+    pub(super) fn out_of_memory() -> Fault {
+        let message = "keys and values take more than `maxmemory` allows, and no key may be evicted";
+        let hint = "remove keys, raise the limit (CONFIG SET maxmemory), or choose another policy (CONFIG SET maxmemory-policy); \
+                    reads and removals are still served";
+        Fault::new(507, "out_of_memory", message, hint)
     }
 
     pub(super) fn unknown() -> Fault {
@@ -230,6 +257,7 @@ impl Fault {
                 "disk_full",
                 "free space on this server's disk, or retry at another server; reads are still served",
             ),
+            Refused::Follower => (503, "follower", "send it to a member: GET /members lists them"),
             _ => (503, "stopping", "retry at another server"),
         };
         Fault {
@@ -267,6 +295,9 @@ impl Fault {
         let mut head = ResponseHead::begin(output, self.status, framing, site);
         if let Some(allow) = self.allow {
             head = head.header("Allow", allow);
+        }
+        if let Some(location) = &self.location {
+            head = head.header("Location", location);
         }
         if self.challenge {
             head = head.header("WWW-Authenticate", CHALLENGE);

@@ -71,6 +71,7 @@ impl Fault {
             NotChanged::UnknownLevel { .. } => (400, "level_unknown"),
             NotChanged::Away { .. } => (409, "away"),
             NotChanged::Same => (409, "same"),
+            NotChanged::Follower => (409, "follower"),
             NotChanged::Stopping => (503, "stopping"),
             _ => (409, "not_changed"),
         };

@@ -12,6 +12,7 @@ mod chunked;
 mod connection;
 mod date;
 mod description;
+mod elsewhere;
 mod exposition;
 mod fault;
 mod gate;

@@ -4,7 +4,9 @@ use std::sync::OnceLock;
 
 use serde_json::{Map, Value, json};
 
-use super::resources::{ANYWHERE, Answer, Content, Operation, Parameter, Place, RESOURCES, Resource};
+use super::resources::{
+    ANYWHERE, Answer, Content, ELSEWHERE, Operation, Parameter, Place, RESOURCES, Resource,
+};
 
 /// The document, made once.
 pub(super) fn document() -> &'static [u8] {
@@ -45,7 +47,8 @@ fn path(resource: &Resource) -> Value {
 }
 
 fn operation(one: &Operation) -> Value {
-    let replies = one.replies.iter().chain(&ANYWHERE);
+    let elsewhere = (one.method != "GET").then_some(&ELSEWHERE);
+    let replies = one.replies.iter().chain(&ANYWHERE).chain(elsewhere);
     let responses: Map<String, Value> =
         replies.map(|reply| (reply.status.to_string(), response(reply))).collect();
     let mut described = json!({

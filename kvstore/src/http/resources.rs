@@ -467,6 +467,14 @@ pub(super) static RESOURCES: [Resource; 14] = [
     },
 ];
 
+/// The answer of a follower to requests for changes.
+pub(super) static ELSEWHERE: Answer = answer(
+    307,
+    "This server is a follower: without effect, and to be sent to the member in Location.",
+    ERROR,
+    &["Location"],
+);
+
 /// The replies that any request may get.
 pub(super) static ANYWHERE: [Answer; 5] = [
     answer(400, "The request is not understood.", ERROR, &[]),

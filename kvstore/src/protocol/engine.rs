@@ -1,9 +1,11 @@
 //! What the front ends need from the engine: the batch interface of one thread.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 use niagara_engine::{
     Completion, Consistency, EpochView, GlobalPosition, LaneId, Leaders, LevelView, MembersChange,
-    NotAttached, NotChanged, NotMoved, Port, Reads, Refused, StateMachine, Status,
+    NotAttached, NotChanged, NotMoved, Port, Reads, Refused, ServerRole, StateMachine, Status,
 };
 
 use crate::{KvReader, Reply};
@@ -22,6 +24,8 @@ pub(crate) trait Engine {
     fn attach(&mut self, lane: Self::Lane, token: u64, query: &[u8]) -> Result<(), NotAttached>;
     /// `true`: fresh enough, read now. `false`: a completion will follow.
     fn read(&mut self, token: u64, consistency: Consistency) -> bool;
+    /// The same for a request that has waited since that time already.
+    fn read_since(&mut self, token: u64, consistency: Consistency, since: Instant) -> bool;
     fn flush(&mut self);
     fn collect(&mut self, out: &mut Vec<Completion<Reply>>);
     fn may_sleep(&self) -> bool;
@@ -82,6 +86,10 @@ pub(crate) trait Engine {
     }
     /// Hands all over that this server leads, or claims again what it should lead.
     fn drain(&self, _begins: bool) {}
+    /// Whether the server follows its cluster, and takes no commands.
+    fn follows(&self) -> bool {
+        false
+    }
     /// Whether the server is about to stop, so that no request may begin.
     fn is_retiring(&self) -> bool {
         false
@@ -114,6 +122,10 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> Engine for Port<S> {
 
     fn read(&mut self, token: u64, consistency: Consistency) -> bool {
         self.read(token, consistency)
+    }
+
+    fn read_since(&mut self, token: u64, consistency: Consistency, since: Instant) -> bool {
+        self.read_since(token, consistency, since)
     }
 
     fn flush(&mut self) {
@@ -198,6 +210,10 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> Engine for Port<S> {
 
     fn drain(&self, begins: bool) {
         if begins { self.client().drain() } else { self.client().balance() }
+    }
+
+    fn follows(&self) -> bool {
+        self.client().role() == ServerRole::Follower
     }
 
     fn is_retiring(&self) -> bool {

@@ -16,6 +16,7 @@ use super::encoding::{encode, encode_query};
 use super::entering::{self, MAX_BARRED_BYTES};
 use super::errors::{ProtocolError, TooLarge};
 use super::info;
+use super::latency;
 use super::local;
 use super::parse::{Arguments, Parser};
 use super::plan::{Local, Plan, Print, Read, Write};
@@ -582,6 +583,9 @@ impl Protocol for RespConnection {
                             false => act.refused("servers' files decide it"),
                         }
                     }
+                    Local::Latency => {
+                        latency::answer(arguments, self.about.member.clients().slow_log(), &mut replies);
+                    }
                     Local::SlowLog => {
                         let slow_log = self.about.member.clients().slow_log();
                         understood = slow_log::answer(arguments, slow_log, &mut replies);
@@ -799,7 +803,8 @@ fn refusal(refused: Refused) -> String {
         Refused::Overloaded => "OVERLOADED",
         Refused::NoLeader => "NOQUORUM",
         Refused::Diverged => "DIVERGED",
-        Refused::ReadOnly => "READONLY",
+        // Clients of Redis know this word, too, and turn to a master.
+        Refused::ReadOnly | Refused::Follower => "READONLY",
         // Clients of Redis know this word: the server executes nothing, so the command may be sent again, and
         // many go to another server by themselves.
         Refused::Stopping => "LOADING",

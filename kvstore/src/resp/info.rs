@@ -12,6 +12,7 @@ use super::site::RedisSite;
 use super::topology::Topology;
 use super::words::is;
 use crate::clients::Counts;
+use crate::memory::{Memory, shown};
 use crate::protocol::Engine;
 use crate::{Database, KvReader};
 
@@ -27,11 +28,12 @@ struct Told<'t> {
 type Section = (&'static str, fn(&Told<'_>, &mut String) -> std::fmt::Result);
 
 /// All sections, in order. A name that is none of these has nothing to tell.
-const SECTIONS: [Section; 7] = [
+const SECTIONS: [Section; 8] = [
     ("server", server),
     ("clients", clients),
     ("memory", memory),
-    ("replication", |told, out| replication::describe(told.topology, told.status.applied, out)),
+    ("stats", stats),
+    ("replication", |told, out| replication::describe(told.topology, told.status, out)),
     ("cluster", cluster),
     ("niagara", niagara),
     ("keyspace", keyspace),
@@ -79,10 +81,18 @@ fn clients(told: &Told<'_>, out: &mut String) -> std::fmt::Result {
     )
 }
 
-/// What keys and values take, roughly.
+/// What keys and values take, and may.
 fn memory(told: &Told<'_>, out: &mut String) -> std::fmt::Result {
-    let (_, bytes) = told.reader.sizes();
-    write!(out, "# Memory\r\nused_memory:{bytes}\r\nmaxmemory:0\r\nmaxmemory_policy:noeviction\r\n")
+    let (_, used) = told.reader.sizes();
+    let Memory { most, policy, .. } = told.reader.memory();
+    write!(out, "# Memory\r\nused_memory:{used}\r\nused_memory_human:{}\r\n", shown(used))?;
+    write!(out, "used_memory_dataset:{used}\r\nmaxmemory:{most}\r\nmaxmemory_human:{}\r\n", shown(most))?;
+    write!(out, "maxmemory_policy:{}\r\n", policy.name())
+}
+
+/// How many keys have gone since memory was short, ever: the same on all servers.
+fn stats(told: &Told<'_>, out: &mut String) -> std::fmt::Result {
+    write!(out, "# Stats\r\nevicted_keys:{}\r\n", told.reader.memory().evicted)
 }
 
 fn cluster(told: &Told<'_>, out: &mut String) -> std::fmt::Result {

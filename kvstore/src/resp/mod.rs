@@ -4,7 +4,7 @@
 //! `encoding` makes commands and queries of it, `printing` and `encode` print replies, and `connection` combines them
 //! for the session. `entering` has passwords and rights, `acl` the users, `client` has what CLIENT tells and does, `transaction` collects the commands between MULTI and EXEC, `containers` has the subcommands,
 //! `described` what COMMAND tells of the table, `failover` and `topology` which servers clients are told about, and `sentinel`,
-//! `cluster` and `replication` how, `subscribing` has subscriptions and their messages, `replying` knows which replies are wanted, `slow_log` shows the requests that have taken long, and `skip` skips a request that
+//! `cluster` and `replication` how, `subscribing` has subscriptions and their messages, `replying` knows which replies are wanted, `slow_log` and `latency` show the requests that have taken long, and `skip` skips a request that
 //! is too large.
 
 mod about;
@@ -22,6 +22,7 @@ mod errors;
 mod failover;
 mod info;
 mod key_slot;
+mod latency;
 mod limits;
 mod local;
 mod number_line;

@@ -145,6 +145,7 @@ pub(super) enum Local {
     Wait,
     Sentinel,
     SlowLog,
+    Latency,
     Cluster,
     Asking,
     Subscribe(Topic),
@@ -298,7 +299,7 @@ fn understand_local(name: &'static str, local: table::Local, arguments: Argument
         Of::Auth if given > 2 => return SYNTAX,
         Of::Auth => Local::Auth,
         Of::Command if given == 0 => Local::Command,
-        Of::Command | Of::Client | Of::Cluster | Of::PubSub | Of::Sentinel | Of::SlowLog => {
+        Of::Command | Of::Client | Of::Cluster | Of::Latency | Of::PubSub | Of::Sentinel | Of::SlowLog => {
             match containers::check(name, arguments) {
                 Err(wrong) => return Plan::Refuse(wrong.into()),
                 Ok(()) if is(arguments.get(1), "HELP") => Local::Help(name),
@@ -308,6 +309,7 @@ fn understand_local(name: &'static str, local: table::Local, arguments: Argument
                 Ok(()) if local == Of::Cluster => Local::Cluster,
                 Ok(()) if local == Of::PubSub => Local::PubSub,
                 Ok(()) if local == Of::SlowLog => Local::SlowLog,
+                Ok(()) if local == Of::Latency => Local::Latency,
                 Ok(()) => Local::Sentinel,
             }
         }

@@ -4,7 +4,7 @@ use super::encode::{Replies, Version};
 use super::entering::no_permission;
 use super::plan::Print;
 use super::transaction::Part;
-use crate::{Data, Reply};
+use crate::{CommandError, Data, Reply};
 
 /// Prints the reply of a write that was executed.
 pub(super) fn print(print: Print, reply: &Reply, replies: &mut Replies<'_>) {
@@ -21,7 +21,7 @@ pub(super) fn print(print: Print, reply: &Reply, replies: &mut Replies<'_>) {
         (Reply::Deleted { removed }, _) => replies.count(*removed),
         (Reply::Appended { length, .. }, _) => replies.count(*length),
         (Reply::Counted { value, .. }, _) => replies.integer(*value),
-        (Reply::Failed(error), _) => replies.error(&format!("ERR {error}")),
+        (Reply::Failed(error), _) => replies.error(&format!("{} {error}", error.word())),
         (Reply::Value(_) | Reply::Data(_) | Reply::Denied(_), _) => answer(reply, replies),
         (
             Reply::Block(_)
@@ -41,6 +41,10 @@ pub(super) fn transaction(parts: &[Part], reply: &Reply, replies: &mut Replies<'
     let executed = match reply {
         Reply::Block(Some(executed)) => executed,
         Reply::Block(None) => return replies.null_array(),
+        Reply::Failed(error @ CommandError::OutOfMemory) => {
+            let why = format!("EXECABORT Transaction discarded because of: {} {error}", error.word());
+            return replies.error(&why);
+        }
         other => return print(Print::Ok, other, replies),
     };
     let mut executed = executed.iter();

@@ -14,13 +14,15 @@ use crate::Data;
 use crate::decimal::decimal;
 
 /// The part of INFO.
-pub(super) fn describe(topology: &Topology, applied: u64, out: &mut String) -> std::fmt::Result {
-    let master = &topology.master.address;
+pub(super) fn describe(topology: &Topology, status: &Status, out: &mut String) -> std::fmt::Result {
+    let (master, applied) = (&topology.master.address, status.applied);
     let role = if topology.is_master() { "master" } else { "slave" };
     write!(out, "# Replication\r\nrole:{role}\r\n")?;
     if !topology.is_master() {
         write!(out, "master_host:{}\r\nmaster_port:{}\r\n", master.host, master.port)?;
-        write!(out, "master_link_status:up\r\nslave_repl_offset:{applied}\r\nslave_read_only:0\r\n")?;
+        let read_only = u8::from(!status.role.is_member());
+        write!(out, "master_link_status:up\r\nslave_repl_offset:{applied}\r\n")?;
+        write!(out, "slave_read_only:{read_only}\r\n")?;
     }
     let replicas = if topology.is_master() { topology.replicas.as_slice() } else { &[] };
     write!(out, "connected_slaves:{}\r\n", replicas.len())?;

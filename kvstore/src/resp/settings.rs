@@ -13,26 +13,27 @@ use crate::clients::SlowLog;
 use crate::command::MAX_VALUE_BYTES;
 use crate::decimal::decimal;
 use crate::glob::Glob;
-use crate::notices::{NO_NOTICES, Notices};
 use crate::protocol::Engine;
+use crate::settings::{MAX_MEMORY, NOTICES, POLICY, SAMPLES, Setting, name_of};
 
-const NOTICES: &str = "notify-keyspace-events";
 const SLOWER_THAN: &str = "slowlog-log-slower-than";
 const SLOW_LOG_MOST: &str = "slowlog-max-len";
 
 pub(super) const REWRITE: &str = "ERR nothing is to be rewritten: what CONFIG SET changes is replicated, and the rest is in the server's file";
 
 pub(super) const NOT_IN_A_TRANSACTION: &str =
-    "ERR CONFIG SET failed - in a transaction, only notify-keyspace-events can be set";
+    "ERR CONFIG SET failed - in a transaction, only settings that all servers share can be set";
 
 /// All settings, with their values.
-fn known(engine: &impl Engine, slow_log: &SlowLog) -> [(&'static str, String); 10] {
+fn known(engine: &impl Engine, slow_log: &SlowLog) -> [(&'static str, String); 11] {
+    let memory = engine.reader().memory();
     let keeps_a_log = engine.status().durability != Durability::Memory;
     [
         ("appendonly", if keeps_a_log { "yes" } else { "no" }.into()),
         ("databases", Database::COUNT.to_string()),
-        ("maxmemory", "0".into()),
-        ("maxmemory-policy", "noeviction".into()),
+        (MAX_MEMORY, memory.most.to_string()),
+        (POLICY, memory.policy.name().into()),
+        (SAMPLES, memory.samples.to_string()),
         (NOTICES, engine.reader().notices().letters()),
         ("proto-max-bulk-len", MAX_VALUE_BYTES.to_string()),
         ("save", String::new()),
@@ -83,17 +84,19 @@ pub(super) fn check(pairs: Arguments<'_>) -> Result<Change, String> {
     if let Some(at) = twice {
         return Err(failed(names[at], "duplicate parameter"));
     }
-    let of_the_state = names.iter().filter(|name| is(name, NOTICES)).count();
-    if of_the_state == 0 {
-        return Ok(Change::OfThisServer);
+    let of_the_state: Vec<&str> = names.iter().filter_map(|name| name_of(name)).collect();
+    match of_the_state[..] {
+        [] => return Ok(Change::OfThisServer),
+        [first, ..] if of_the_state.len() < names.len() => {
+            let why = "all servers share it, and not the others: set them by commands of their own";
+            return Err(failed(first.as_bytes(), why));
+        }
+        _ => {}
     }
-    if of_the_state < names.len() {
-        return Err(failed(NOTICES.as_bytes(), "all servers share it: set it by a command of its own"));
+    for (at, name) in of_the_state.iter().enumerate() {
+        Setting::parse(name, pairs.get(2 * at + 1)).map_err(|why| failed(name.as_bytes(), &why))?;
     }
-    match Notices::parse(pairs.get(1)) {
-        Some(_) => Ok(Change::OfTheState),
-        None => Err(failed(NOTICES.as_bytes(), NO_NOTICES)),
-    }
+    Ok(Change::OfTheState)
 }
 
 /// A setting of this server that can be changed, with its new value.

@@ -58,7 +58,8 @@ impl RedisSite {
     }
 
     fn topology(&self, engine: &impl Engine, status: &Status, address: RedisAddress) -> Topology {
-        let serves = engine.has_quorum() && !engine.is_retiring() && !engine.is_diverged();
+        let serves =
+            engine.has_quorum() && !engine.is_retiring() && !engine.is_diverged() && !engine.follows();
         let standing = Standing { cluster: &status.cluster, server: status.server, address, serves };
         let members =
             directory::members(&engine.epoch(), &self.failover.members, |note| note.redis?.parse().ok());

@@ -12,7 +12,7 @@ use super::news::ClockNews;
 use super::place::Place;
 use super::writer::{Core, Share, Writer};
 use crate::Database;
-use crate::command::{self, Call, Command, Condition, Keys, Once, Pairs};
+use crate::command::{self, Call, Command, Condition, Keys, Once, Pairs, Used};
 use crate::receipts::{self, Admitted, Receipt};
 use crate::reply::{CommandError, NotOnce, Reply};
 use crate::table::Op;
@@ -109,6 +109,9 @@ impl Kv {
         if let Some(denied) = denied.filter(|_| !planted::is(Bug::RightsAtIntakeOnly)) {
             return Reply::Denied(Box::new(denied));
         }
+        if self.is_out_of_memory(&command) {
+            return Reply::Failed(CommandError::OutOfMemory);
+        }
         let database = caller.database;
         let reply = match command {
             Command::Set { key, value, description, condition, want_old, lasts } => {
@@ -139,6 +142,7 @@ impl Kv {
                 self.core.ledger.changes.keep(&self.map.changes);
                 Reply::Timed
             }
+            Command::Used(used) => self.report(used, share),
             Command::AskClocks { server, round } => {
                 self.map.news.tell(ClockNews::Asked { server, round });
                 Reply::Timed
@@ -215,7 +219,7 @@ impl Kv {
         self.map.move_clock(time);
         let Kv { map, core, .. } = self;
         for _ in 0..REMOVED_AT_ONCE {
-            let Some((deadline, place)) = core.ledger.deadlines.first() else { break };
+            let Some((deadline, place)) = core.ledger.first_due() else { break };
             if deadline > map.clock() {
                 break;
             }
@@ -229,6 +233,16 @@ impl Kv {
         }
         self.publish_deadline();
         self.map.news.advanced();
+        Reply::Timed
+    }
+
+    /// Notes what some server has read. What is not there any more was evicted or removed meanwhile.
+    fn report(&mut self, used: Used<'_>, share: Share<'_>) -> Reply {
+        for (database, key) in used {
+            let Kv { map, core, .. } = self;
+            let mut one = One(map.write(map.place(key).shard()));
+            Writer { map, core, shards: &mut one, database, share }.report(key);
+        }
         Reply::Timed
     }
 

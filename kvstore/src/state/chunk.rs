@@ -1,24 +1,31 @@
 //! Entries as the chunks of a snapshot carry them.
 //!
 //! ```text
-//! chunk    format u8 = 6 | life u64, 0 if it has no name | clock u64, 0 if it has not been set | notices | users | receipts |
-//!          entry ..
+//! chunk    format u8 = 7 | life u64, 0 if it has no name | clock u64, 0 if it has not been set | notices | memory | users |
+//!          receipts | entry ..
 //! notices  which ones of changes are sent: a bit for each letter of CONFIG SET notify-keyspace-events
+//! memory   limit in bytes, 0 for none | number of the policy | keys that are compared | keys evicted so far |
+//!          0, or 1 while there is too little memory: bytes taken | keys, when a command was last let in
 //! users    length | a line for each, as ACL LIST shows it; in one chunk, or in none if nobody has changed them
 //! receipts count | a part of all: number | key 16 u8 | request 16 u8 | position | executed, a time | answer length | answer
 //! entry    database | key length | value length | version: position, further | content type length |
-//!          content encoding length | deadline, 0 for none | key | value | content type | content encoding
+//!          content encoding length | deadline, 0 for none | position of the last report of a read, 0 for none | key | value |
+//!          content type | content encoding
 //! ```
 //!
 //! Life and clock are little-endian; other numbers are varints: LEB128 of at most 64 bits. Every chunk can be read
 //! by itself, and the order of chunks and entries means nothing. Equal entries have equal bytes.
 //!
 //! The numbers of all receipts rise by one, in the order in which the requests were executed; an answer has
-//! [a format of its own](crate::receipts). Clock, deadline and times are in milliseconds since 1970. Formats 1 to 5 can still be
-//! read. They have no receipts; formats 1 to 4 send no notices, and all their entries are in database 0.
+//! [a format of its own](crate::receipts). Clock, deadline and times are in milliseconds since 1970. Formats 1 to 6 can still be
+//! read. They have neither a limit of memory nor reports of reads; formats 1 to 5 have no receipts; formats 1 to 4 send no notices, and all their entries are in database 0.
 //! Formats 1 to 3 have no users, formats 1 and 2 have neither clock nor deadlines, and format 1 has no life and no content types:
 //!
 //! ```text
+//! chunk    format u8 = 6 | life u64 | clock u64 | notices | users | receipts | entry ..
+//! entry    database | key length | value length | version: position, further | content type length |
+//!          content encoding length | deadline, 0 for none | key | value | content type | content encoding
+//!
 //! chunk    format u8 = 5 | life u64 | clock u64 | notices | users | entry ..
 //!
 //! chunk    format u8 = 4 | life u64 | clock u64 | users | entry ..
@@ -42,15 +49,19 @@ use niagara_planted::{self as planted, Bug};
 use super::entry::Entry;
 use crate::command::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
 use crate::database::Spaces;
+use crate::memory::Memory;
 use crate::notices::Notices;
 use crate::receipts::{Name, Receipt};
 use crate::varint::{NotAVarint, put_varint, take_varint};
 use crate::{Database, Description, Life, Version};
 
 /// The first byte of a chunk. Another layout gets another number, so that a snapshot is never misread.
-const FORMAT: u8 = 6;
+const FORMAT: u8 = 7;
 
-/// The layout before, without receipts.
+/// The layout before, without a limit of memory.
+const UNLIMITED_FORMAT: u8 = 6;
+
+/// An earlier layout, without receipts.
 const RECEIPTLESS_FORMAT: u8 = 5;
 
 /// An earlier layout, without databases.
@@ -85,6 +96,8 @@ pub struct SnapshotEntry<'c> {
     pub description: Description<'c>,
     /// When it expires, in milliseconds since 1970.
     pub deadline: Option<u64>,
+    /// The position at which a read of the key was last reported; 0 if none was since the change.
+    pub reported: u64,
 }
 
 impl<'c> SnapshotEntry<'c> {
@@ -100,6 +113,7 @@ impl<'c> SnapshotEntry<'c> {
             version: entry.version,
             description: entry.attributes.description(),
             deadline: entry.attributes.deadline(),
+            reported: entry.reported,
         }
     }
 }
@@ -140,12 +154,13 @@ pub fn snapshot_entries(chunk: &[u8]) -> impl Iterator<Item = Result<SnapshotEnt
 }
 
 /// What all chunks of a state begin with: its life, if it has a name, its clock, in milliseconds since 1970, 0
-/// before any command with a time, and which notices it sends.
+/// before any command with a time, which notices it sends, and its limit of memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Stamp {
     pub(super) life: Option<Life>,
     pub(super) clock: u64,
     pub(super) notices: Notices,
+    pub(super) memory: Memory,
 }
 
 impl Stamp {
@@ -181,6 +196,7 @@ pub(super) fn begin(chunk: &mut Vec<u8>, stamp: Stamp, users: &[u8], receipts: &
     chunk.extend_from_slice(&stamp.life.map_or(0, Life::get).to_le_bytes());
     chunk.extend_from_slice(&stamp.clock.to_le_bytes());
     put_varint(chunk, stamp.notices.bits());
+    stamp.memory.encode(chunk);
     put_varint(chunk, users.len() as u64);
     chunk.extend_from_slice(users);
     put_varint(chunk, receipts.len() as u64);
@@ -197,7 +213,7 @@ pub(super) fn begin(chunk: &mut Vec<u8>, stamp: Stamp, users: &[u8], receipts: &
 
 /// Appends an entry to a chunk.
 pub(super) fn write_entry(chunk: &mut Vec<u8>, entry: &SnapshotEntry<'_>) {
-    let SnapshotEntry { database, key, value, version, description, deadline } = entry;
+    let SnapshotEntry { database, key, value, version, description, deadline, reported } = entry;
     put_varint(chunk, u64::from(database.number()));
     put_varint(chunk, key.len() as u64);
     put_varint(chunk, value.len() as u64);
@@ -206,6 +222,7 @@ pub(super) fn write_entry(chunk: &mut Vec<u8>, entry: &SnapshotEntry<'_>) {
     put_varint(chunk, description.content_type.len() as u64);
     put_varint(chunk, description.content_encoding.len() as u64);
     put_varint(chunk, deadline.unwrap_or(0));
+    put_varint(chunk, *reported);
     for part in [key, value, description.content_type, description.content_encoding] {
         chunk.extend_from_slice(part);
     }
@@ -230,9 +247,10 @@ fn take_head(chunk: &[u8]) -> Result<Head<'_>, MalformedState> {
             let clock = if format == TIMELESS_FORMAT { 0 } else { take_u64(&mut rest)? };
             let notices =
                 if format >= RECEIPTLESS_FORMAT { take_notices(&mut rest)? } else { Notices::default() };
+            let memory = if format == FORMAT { take_memory(&mut rest)? } else { Memory::default() };
             let users = if format >= UNDIVIDED_FORMAT { take_users(&mut rest)? } else { &[] };
-            let receipts = if format == FORMAT { take_receipts(&mut rest)? } else { &[] };
-            Ok(Head { format, stamp: Stamp { life, clock, notices }, users, receipts, rest })
+            let receipts = if format >= UNLIMITED_FORMAT { take_receipts(&mut rest)? } else { &[] };
+            Ok(Head { format, stamp: Stamp { life, clock, notices, memory }, users, receipts, rest })
         }
         Some(_) => Err(MalformedState("a chunk has another format")),
         None => Err(MalformedState("a chunk is empty")),
@@ -242,6 +260,13 @@ fn take_head(chunk: &[u8]) -> Result<Head<'_>, MalformedState> {
 fn take_notices(rest: &mut &[u8]) -> Result<Notices, MalformedState> {
     let bits = take_number(rest)?;
     Notices::of_bits(bits).ok_or(MalformedState("notices are sent that do not exist"))
+}
+
+fn take_memory(rest: &mut &[u8]) -> Result<Memory, MalformedState> {
+    let memory = Memory::decode(rest).map_err(malformed)?;
+    memory.ok_or(MalformedState(
+        "a limit of memory has a policy that this release does not know: run a newer one",
+    ))
 }
 
 fn take_users<'c>(rest: &mut &'c [u8]) -> Result<&'c [u8], MalformedState> {
@@ -297,6 +322,7 @@ fn take_entry<'c>(rest: &mut &'c [u8], format: u8) -> Result<SnapshotEntry<'c>, 
     let lengths = if format == BARE_FORMAT { [0, 0] } else { [take_number(rest)?, take_number(rest)?] };
     let has_deadline = format >= USERLESS_FORMAT;
     let deadline = if has_deadline { take_number(rest)? } else { 0 };
+    let reported = if format == FORMAT { take_number(rest)? } else { 0 };
     let key = take_bytes(rest, key_length)?;
     let value = take_bytes(rest, value_length)?;
     let [content_type, content_encoding] = lengths;
@@ -308,7 +334,8 @@ fn take_entry<'c>(rest: &mut &'c [u8], format: u8) -> Result<SnapshotEntry<'c>, 
         return Err(MalformedState("a value's description is too long or not printable"));
     }
     let deadline = (deadline != 0).then_some(deadline);
-    Ok(SnapshotEntry { database, key, value, version: Version { position, further }, description, deadline })
+    let version = Version { position, further };
+    Ok(SnapshotEntry { database, key, value, version, description, deadline, reported })
 }
 
 fn take_bytes<'c>(rest: &mut &'c [u8], length: u64) -> Result<&'c [u8], MalformedState> {
@@ -319,10 +346,14 @@ fn take_bytes<'c>(rest: &mut &'c [u8], length: u64) -> Result<&'c [u8], Malforme
 }
 
 fn take_number(rest: &mut &[u8]) -> Result<u64, MalformedState> {
-    take_varint(rest, NUMBER_BYTES_MAX).map_err(|error| match error {
+    take_varint(rest, NUMBER_BYTES_MAX).map_err(malformed)
+}
+
+fn malformed(error: NotAVarint) -> MalformedState {
+    match error {
         NotAVarint::CutShort => CUT_SHORT,
         NotAVarint::TooLarge => TOO_LARGE,
-    })
+    }
 }
 
 #[cfg(test)]
@@ -335,24 +366,27 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_is_read(
-            entries in vec((vec(any::<u8>(), 0..200), vec(any::<u8>(), 0..200), any::<(u64, u32)>(), "[a-z/]{0,9}", "[a-z]{0,4}", any::<u64>(), any::<u64>()), 0..20),
+            entries in vec((vec(any::<u8>(), 0..200), vec(any::<u8>(), 0..200), any::<(u64, u32)>(), "[a-z/]{0,9}", "[a-z]{0,4}", any::<(u64, u64)>(), any::<u64>()), 0..20),
             receipts in vec((any::<u64>(), any::<Name>(), any::<Name>(), any::<(u64, u64)>(), vec(any::<u8>(), 0..30)), 0..5),
             life: u64,
             clock: u64,
+            most: u64,
         ) {
             let mut chunk = Vec::new();
-            let stamp = Stamp { life: Life::new(life), clock, notices: Notices::of_bits(clock % (1 << 13)).unwrap() };
+            let memory = Memory { most, evicted: clock, ..Memory::default() };
+            let stamp = Stamp { life: Life::new(life), clock, notices: Notices::of_bits(clock % (1 << 13)).unwrap(), memory };
             let receipts: Vec<_> = receipts.into_iter().map(|(number, key, request, (position, executed), answer)| {
                 (number, Receipt { key, request, position, executed, answer: answer.into() })
             }).collect();
             begin(&mut chunk, stamp, b"", &receipts);
-            let entries: Vec<_> = entries.iter().map(|(key, value, (position, further), content_type, content_encoding, deadline, database)| SnapshotEntry {
+            let entries: Vec<_> = entries.iter().map(|(key, value, (position, further), content_type, content_encoding, (deadline, reported), database)| SnapshotEntry {
                 database: Database::new(database % 16).unwrap(),
                 key,
                 value,
                 version: Version { position: *position, further: *further },
                 description: Description { content_type: content_type.as_bytes(), content_encoding: content_encoding.as_bytes() },
                 deadline: Some(*deadline).filter(|deadline| *deadline != 0),
+                reported: *reported,
             }).collect();
             entries.iter().for_each(|entry| write_entry(&mut chunk, entry));
             prop_assert_eq!(Stamp::of(&chunk), Ok(stamp));
@@ -378,7 +412,7 @@ mod tests {
             let version = Version { position: u64::MAX, further: u32::MAX };
             let database = Database::new(15).unwrap();
             let description = Description { content_type: b"a/b", content_encoding: b"gzip" };
-            write_entry(&mut chunk, &SnapshotEntry { database, key: b"key", value: &value, version, description, deadline: Some(u64::MAX) });
+            write_entry(&mut chunk, &SnapshotEntry { database, key: b"key", value: &value, version, description, deadline: Some(u64::MAX), reported: u64::MAX });
             chunk.truncate(chunk.len().saturating_sub(cut));
             // A chunk with only its start has no entries.
             prop_assert!(chunk.len() == begun || snapshot_entries(&chunk).any(|entry| entry.is_err()));
@@ -401,6 +435,7 @@ mod tests {
                     version,
                     description: Description::NONE,
                     deadline: None,
+                    reported: 0,
                 },
             );
             assert!(
@@ -424,6 +459,7 @@ mod tests {
                     version,
                     description,
                     deadline: None,
+                    reported: 0,
                 },
             );
             assert!(snapshot_entries(&chunk).next().unwrap().is_err());
@@ -441,6 +477,7 @@ mod tests {
             version: Version { position, further },
             description: Description::NONE,
             deadline: None,
+            reported: 0,
         };
         let entries: Result<Vec<_>, _> = snapshot_entries(chunk).collect();
         assert_eq!(
@@ -460,12 +497,43 @@ mod tests {
             (USERLESS_FORMAT, 16),
             (UNDIVIDED_FORMAT, 17),
             (RECEIPTLESS_FORMAT, 18),
-            (FORMAT, 19),
+            (UNLIMITED_FORMAT, 19),
         ] {
             let chunk = [vec![format], vec![0; stamp]].concat();
             assert!(snapshot_entries(&chunk[..stamp]).next().unwrap().is_err());
             assert!(snapshot_entries(&chunk).next().is_none());
         }
+    }
+
+    /// A chunk as it was written before there was a limit of memory.
+    #[test]
+    fn an_unlimited_chunk_is_read() {
+        let chunk = b"\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x02\x01\x02\xac\x02\x07\0\0\x09kvw";
+        let entries: Result<Vec<_>, _> = snapshot_entries(chunk).collect();
+        let version = Version { position: 300, further: 7 };
+        let (database, description, deadline) = (Database::new(2).unwrap(), Description::NONE, Some(9));
+        assert_eq!(
+            entries.unwrap(),
+            [SnapshotEntry {
+                database,
+                key: b"k",
+                value: b"vw",
+                version,
+                description,
+                deadline,
+                reported: 0
+            }]
+        );
+        assert_eq!(Stamp::of(chunk), Ok(Stamp::default()));
+    }
+
+    #[test]
+    fn the_present_chunk_begins_with_a_limit() {
+        let mut chunk = Vec::new();
+        begin(&mut chunk, Stamp::default(), b"", &[]);
+        assert_eq!(chunk[..], [&[FORMAT][..], &[0; 16], &[0], &[0, 0, 5, 0, 0], &[0, 0]].concat());
+        let unknown = [&[FORMAT][..], &[0; 16], &[0], &[0, 99, 5, 0, 0], &[0, 0]].concat();
+        assert!(Stamp::of(&unknown).is_err());
     }
 
     /// A chunk as it was written before receipts.
@@ -477,7 +545,15 @@ mod tests {
         let (database, description, deadline) = (Database::new(2).unwrap(), Description::NONE, Some(9));
         assert_eq!(
             entries.unwrap(),
-            [SnapshotEntry { database, key: b"k", value: b"vw", version, description, deadline }]
+            [SnapshotEntry {
+                database,
+                key: b"k",
+                value: b"vw",
+                version,
+                description,
+                deadline,
+                reported: 0
+            }]
         );
         assert_eq!(super::receipts(chunk), Ok(Vec::new()));
     }
@@ -491,7 +567,15 @@ mod tests {
         let (database, description, deadline) = (Database::FIRST, Description::NONE, Some(9));
         assert_eq!(
             entries.unwrap(),
-            [SnapshotEntry { database, key: b"k", value: b"vw", version, description, deadline }]
+            [SnapshotEntry {
+                database,
+                key: b"k",
+                value: b"vw",
+                version,
+                description,
+                deadline,
+                reported: 0
+            }]
         );
         let nowhere = b"\x05\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x10\x01\x02\xac\x02\x07\0\0\x09kvw";
         assert!(snapshot_entries(nowhere).next().unwrap().is_err());
@@ -512,7 +596,8 @@ mod tests {
                 value: b"vw",
                 version,
                 description,
-                deadline: None
+                deadline: None,
+                reported: 0
             }]
         );
         assert_eq!(Stamp::of(chunk), Ok(Stamp { life: Life::new(7), ..Stamp::default() }));

@@ -5,12 +5,13 @@
 //! that may run side by side. So it depends on no seed, no table and no word size.
 //!
 //! An entry's digest covers its key, value, attributes and version; the state's digest also covers which database each is in,
-//! the state's life, its clock, its notices and its users.
+//! the state's life, its clock, its notices, its limit of memory and its users.
 //! The digest of a value's whole blocks is kept with the entry, so neither a removed value nor a growing one
 //! is read again.
 
 use super::blocks::{Blocks, KEYS, product};
 use super::entry::Entry;
+use crate::memory::Memory;
 use crate::notices::Notices;
 use crate::{Database, Description, Life, Version};
 
@@ -78,11 +79,23 @@ pub(super) fn of_notices(notices: Notices) -> u128 {
     }
 }
 
+/// What the limit of memory, and what is kept of evictions, add to the digest of the state; nothing as long as nobody has set it.
+pub(super) fn of_memory(memory: &Memory) -> u128 {
+    if *memory == Memory::default() {
+        return 0;
+    }
+    let mut bytes = Vec::new();
+    memory.encode(&mut bytes);
+    let digest = Blocks::of(&bytes).finish(&bytes);
+    u128::from(product(digest ^ KEYS[4], KEYS[0])) << 64 | u128::from(product(digest ^ KEYS[6], KEYS[1]))
+}
+
 fn of_entry(entry: &Entry) -> u128 {
     let Version { position, further } = entry.version;
     let key = Blocks::of(&entry.key).finish(&entry.key);
     let value = entry.blocks.finish(&entry.value);
-    let version = product(position ^ KEYS[6], u64::from(further) ^ KEYS[7]) ^ of_attributes(entry);
+    let reported = if entry.reported == 0 { 0 } else { product(entry.reported ^ KEYS[2], KEYS[5]) };
+    let version = product(position ^ KEYS[6], u64::from(further) ^ KEYS[7]) ^ of_attributes(entry) ^ reported;
     let half = |keys: &[u64]| {
         let content = product(key ^ keys[0], value ^ keys[1]);
         u128::from(product(content ^ keys[2], version ^ keys[3]))
@@ -161,7 +174,8 @@ mod tests {
             let attributes = Attributes::expiring(Some(deadline));
             Entry { attributes, ..entry(b"key", b"value", 7, 1) }
         });
-        let all: Vec<Entry> = all.into_iter().chain(described).chain(expiring).collect();
+        let reported = [1, 7].map(|reported| Entry { reported, ..entry(b"key", b"value", 7, 1) });
+        let all: Vec<Entry> = all.into_iter().chain(described).chain(expiring).chain(reported).collect();
         for (at, one) in all.iter().enumerate() {
             assert_ne!(digest(one), 0);
             assert!(all[at + 1..].iter().all(|other| digest(one) != digest(other)), "{one:?}");

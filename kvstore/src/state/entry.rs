@@ -6,6 +6,7 @@ use super::blocks::Blocks;
 use super::place::Place;
 use crate::Version;
 use crate::attributes::Attributes;
+use crate::memory;
 
 /// One key with its value.
 #[derive(Clone, Debug)]
@@ -15,6 +16,8 @@ pub(super) struct Entry {
     pub(super) value: Bytes,
     pub(super) version: Version,
     pub(super) attributes: Attributes,
+    /// The last report of a read that this server or another one has made, as a position; 0 if there is none.
+    pub(super) reported: u64,
     /// What the state's digest keeps of the value.
     pub(super) blocks: Blocks,
 }
@@ -28,7 +31,7 @@ impl Entry {
         attributes: Attributes,
     ) -> Entry {
         let blocks = Blocks::of(&value);
-        Entry { place, key: key.into(), value, version, attributes, blocks }
+        Entry { place, key: key.into(), value, version, attributes, reported: 0, blocks }
     }
 
     /// Whether it is that of a key; the place says in which space.
@@ -41,8 +44,13 @@ impl Entry {
         self.attributes.deadline().is_some_and(|deadline| deadline <= clock)
     }
 
-    /// Approximate memory of the entry, in bytes.
-    pub(super) fn bytes(&self) -> usize {
-        size_of::<Entry>() + self.key.len() + self.value.len() + self.attributes.bytes()
+    /// The position at which it was last used, as far as all servers know: it was changed, or a read was reported.
+    pub(super) fn used(&self) -> u64 {
+        self.version.position.max(self.reported)
+    }
+
+    /// What it counts of the memory that keys and values take, in bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        memory::counted(&self.key, &self.value, &self.attributes)
     }
 }

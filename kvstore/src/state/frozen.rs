@@ -29,7 +29,7 @@ pub struct KvFrozen {
     ready: Vec<Entry>,
     /// Where the databases were at that position.
     spaces: Spaces,
-    /// Life, clock and notices of the state at that position. Every chunk has them, so a state with either has at least one
+    /// Life, clock, notices and limit of the state at that position. Every chunk has them, so a state with either has at least one
     /// chunk.
     stamp: Stamp,
     /// All users, as text, until a chunk has them.
@@ -45,7 +45,12 @@ impl KvFrozen {
     pub(super) fn new(map: Arc<Map>, position: u64, users: Vec<u8>, receipts: Row) -> KvFrozen {
         let view = Arc::new(View::new(position));
         map.freeze(&view);
-        let stamp = Stamp { life: map.life(), clock: map.ordered_clock(), notices: map.notices() };
+        let stamp = Stamp {
+            life: map.life(),
+            clock: map.ordered_clock(),
+            notices: map.notices(),
+            memory: map.memory(),
+        };
         let stamp_told = stamp == Stamp::default() && users.is_empty();
         let spaces = map.spaces();
         KvFrozen {

@@ -3,16 +3,19 @@
 use super::deadlines::Deadlines;
 use super::digest::StateDigest;
 use super::entry::Entry;
+use super::place::Place;
 use crate::changes::{Kind, Now, Recorder};
 use crate::database::{Space, Spaces};
 use crate::{Database, Life};
 
-/// How many entries there are, their digest, and their deadlines; and what watchers will be told of their changes.
+/// How many entries there are, what they take, their digest, and their deadlines; and what watchers will be told of their changes.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     /// Where the databases are.
     pub(super) spaces: Spaces,
     counts: [Counts; Database::COUNT],
+    /// What all entries count together, in bytes.
+    bytes: u64,
     pub(super) deadlines: Deadlines,
     pub(super) changes: Recorder,
 }
@@ -30,6 +33,19 @@ impl Ledger {
     /// What is kept of a space.
     pub(super) fn counts(&self, space: Space) -> Counts {
         self.counts[usize::from(space.0)]
+    }
+
+    /// What all entries count together, in bytes: what is held against the limit.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The earliest deadline, and the place of a key that has it. If keys of several databases are called alike, that of the lowest
+    /// one comes first, whatever spaces they are in.
+    pub(super) fn first_due(&self) -> Option<(u64, Place)> {
+        let (deadline, alike) = self.deadlines.first_alike()?;
+        let place = alike.min_by_key(|place| self.spaces.database(place.space()))?;
+        Some((deadline, place))
     }
 
     /// The number of all keys.
@@ -50,6 +66,7 @@ impl Ledger {
         counts.keys += 1;
         counts.expiring += u64::from(entry.attributes.deadline().is_some());
         counts.digest.add(entry);
+        self.bytes += entry.bytes();
         self.deadlines.add(entry);
     }
 
@@ -59,7 +76,16 @@ impl Ledger {
         counts.keys -= 1;
         counts.expiring -= u64::from(entry.attributes.deadline().is_some());
         counts.digest.remove(entry);
+        self.bytes -= entry.bytes();
         self.deadlines.remove(entry);
+    }
+
+    /// Notes in an entry that a read of its key was reported at a position.
+    pub(super) fn report(&mut self, entry: &mut Entry, position: u64) {
+        let digest = &mut self.counts[usize::from(entry.place.space().0)].digest;
+        digest.remove(entry);
+        entry.reported = position;
+        digest.add(entry);
     }
 
     /// Removes all entries, and tells watchers.

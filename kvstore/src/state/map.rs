@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use niagara_planted::{self as planted, Bug};
-use parking_lot::{RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
 use siphasher::sip::SipHasher13;
 
 use super::ledger::Ledger;
@@ -17,6 +17,7 @@ use super::tables::Tables;
 use super::view::View;
 use crate::changes::Feed;
 use crate::database::{Space, Spaces};
+use crate::memory::{Memory, Uses};
 use crate::notices::Notices;
 use crate::pubsub::Hub;
 use crate::script::Scripts;
@@ -51,6 +52,14 @@ pub(super) struct Map {
     notices: AtomicU64,
     /// How many receipts there are, and what they take in bytes.
     receipts: [AtomicU64; 2],
+    /// What keys and values count, in bytes.
+    bytes: AtomicU64,
+    /// The limit, and what is kept of evictions.
+    memory: Mutex<Memory>,
+    /// How many commands were refused on this server since there was no memory.
+    short: AtomicU64,
+    /// What was read on this server, if that matters.
+    pub(super) uses: Uses,
     pub(super) news: News,
     /// The scripts that this server knows, which are no part of the state.
     pub(super) scripts: Scripts,
@@ -93,6 +102,10 @@ impl Map {
             next_deadline: AtomicU64::new(u64::MAX),
             notices: AtomicU64::new(0),
             receipts: Default::default(),
+            bytes: AtomicU64::new(0),
+            memory: Mutex::default(),
+            short: AtomicU64::new(0),
+            uses: Uses::default(),
             news: News::default(),
             scripts: Scripts::default(),
             hub: Arc::default(),
@@ -183,9 +196,22 @@ impl Map {
         (keys.load(Ordering::Acquire), expiring.load(Ordering::Acquire))
     }
 
-    /// Publishes how many keys there are. Only the thread that executes commands calls it, once for each command, while the
+    /// The number of keys of all databases.
+    pub(super) fn keys(&self) -> u64 {
+        (0..).map(Space).take(Database::COUNT).map(|space| self.counts(space).0).sum()
+    }
+
+    /// What keys and values count, in bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Acquire)
+    }
+
+    /// Publishes how many keys there are, and what they take. Only the thread that executes commands calls it, once for each command, while the
     /// shards of the command's keys are locked.
     pub(super) fn publish_counts(&self, ledger: &Ledger) {
+        if self.bytes.load(Ordering::Relaxed) != ledger.bytes() {
+            self.bytes.store(ledger.bytes(), Ordering::Release);
+        }
         for (space, published) in (0..).map(Space).zip(&self.published) {
             let counts = ledger.counts(space);
             for (published, now) in [(&published.keys, counts.keys), (&published.expiring, counts.expiring)] {
@@ -217,14 +243,25 @@ impl Map {
         }
     }
 
-    /// The number of keys, and the approximate memory of keys and values. Visits one shard after the other,
-    /// so this is not one moment.
-    pub(super) fn sizes(&self) -> (u64, u64) {
-        let sizes = self.shards.iter().map(|shard| {
-            let shard = shard.read();
-            (shard.tables().len() as u64, shard.tables().bytes() as u64)
-        });
-        sizes.fold((0, 0), |(keys, bytes), (more_keys, more_bytes)| (keys + more_keys, bytes + more_bytes))
+    /// The limit of memory, and what is kept of evictions.
+    pub(super) fn memory(&self) -> Memory {
+        *self.memory.lock()
+    }
+
+    /// Publishes that. Only the thread that executes commands calls it.
+    pub(super) fn publish_memory(&self, memory: Memory) {
+        *self.memory.lock() = memory;
+        self.uses.turn(memory.asks_for_uses());
+    }
+
+    /// Counts a command that was refused since there was no memory.
+    pub(super) fn count_short(&self) {
+        self.short.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many were.
+    pub(super) fn short(&self) -> u64 {
+        self.short.load(Ordering::Relaxed)
     }
 
     pub(super) fn life(&self) -> Option<Life> {

@@ -14,6 +14,8 @@
 //! The keys of all databases are in one map. Which is in which *space* of it, SWAPDB changes, and the lowest bits of a place say
 //! in which space a key is.
 //!
+//! When keys and values take more than they [may](crate::memory), `eviction` removes keys, or refuses commands that need more.
+//!
 //! `users` changes users, who are a part of the state; the [directory](crate::users) shows them to other threads.
 //!
 //! A message for subscribers changes nothing: the [hub](crate::pubsub) of this server delivers it. The
@@ -31,6 +33,7 @@ mod chunk;
 mod deadlines;
 mod digest;
 mod entry;
+mod eviction;
 mod frozen;
 mod garbage;
 mod ledger;
@@ -117,6 +120,14 @@ impl Kv {
         Ok(Kv { map: Arc::new(Map::keyed(cluster)), core, unexecutable: None })
     }
 
+    /// The same, whose changes are kept for those who watch them, whether or not anybody has said in the log that he does: for a
+    /// server that can say nothing there.
+    #[must_use]
+    pub fn keeping_changes(mut self) -> Kv {
+        self.core.ledger.changes.keep_always(&self.map.changes);
+        self
+    }
+
     /// An empty state whose scans visit keys in the same order as this one's.
     pub(crate) fn emptied(&self) -> Kv {
         Kv { map: Arc::new(self.map.emptied()), ..Kv::default() }
@@ -178,8 +189,9 @@ impl StateMachine for Kv {
     fn digest(&self) -> Option<u128> {
         let state = self.core.ledger.digest(self.map.life(), self.map.ordered_clock());
         let notices = digest::of_notices(self.core.notices);
+        let memory = digest::of_memory(&self.core.memory);
         let others = self.core.users_digest.wrapping_add(self.core.receipts.digest());
-        Some(state.wrapping_add(notices).wrapping_add(others))
+        Some(state.wrapping_add(notices).wrapping_add(memory).wrapping_add(others))
     }
 
     fn apply(&mut self, position: GlobalPosition, commands: Commands<'_>, replies: &mut Vec<Reply>) {
@@ -218,7 +230,7 @@ impl StateMachine for Kv {
     fn restore(&mut self, position: GlobalPosition, state: KvRestoring) -> Result<(), MalformedState> {
         let position = position.get();
         assert!(position >= self.core.versions.position(), "slots_rise: a restore does not lead back");
-        let Restored { stamp: Stamp { life, clock, notices }, users, receipts, contents, ledger } =
+        let Restored { stamp: Stamp { life, clock, notices, memory }, users, receipts, contents, ledger } =
             state.finish(&self.map, position)?;
         if position > self.core.versions.position() {
             self.map.hub.lose();
@@ -231,6 +243,8 @@ impl StateMachine for Kv {
         self.core.garbage.free(Box::new(std::mem::replace(&mut self.core.receipts, receipts)));
         self.core.notices = notices;
         self.map.publish_notices(notices);
+        self.core.memory = memory;
+        self.map.publish_memory(memory);
         self.core.garbage.free(Box::new(self.map.replace_all(contents, &ledger)));
         self.core.ledger.replace(ledger, position);
         self.core.versions = Versions::after(position);

@@ -25,6 +25,11 @@ impl Place {
         Space((self.0 & SPACE) as u8)
     }
 
+    /// What equal keys of all spaces have in common.
+    pub(super) fn alike(self) -> u64 {
+        self.0 & !SPACE
+    }
+
     pub(super) fn shard(self) -> usize {
         (self.0 >> (64 - SHARD_BITS)) as usize
     }

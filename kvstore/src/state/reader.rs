@@ -15,11 +15,12 @@ use super::news::ClockNews;
 use super::place::Place;
 use super::scan::{self, Cursor};
 use crate::changes::Feed;
+use crate::memory::{Memory, Uses};
 use crate::notices::Notices;
 use crate::pubsub::Hub;
 use crate::query::{self, Asker, MalformedQuery, Query};
 use crate::script::Scripts;
-use crate::table::Op;
+use crate::table::{Op, Spec};
 use crate::users::{Access, Directory, Wanted};
 use crate::{Database, Description, Life, Reply, StoredValue, Version};
 
@@ -75,6 +76,16 @@ impl KvReader {
         entry.filter(|entry| entry.attributes.deadline().is_none_or(|deadline| deadline > self.map.clock()))
     }
 
+    /// Notes that a key was read, if that matters.
+    fn note_use(&self, database: Database, entry: Option<&Entry>) {
+        if self.map.uses.is_on()
+            && let Some(entry) = entry
+            && self.map.uses.note(database, &entry.key, entry.used())
+        {
+            self.map.news.ring();
+        }
+    }
+
     /// The place of a key of a database, whose shard is locked.
     fn within(&self, place: Place, database: Database) -> Place {
         place.within(self.map.spaces().of(database))
@@ -87,6 +98,21 @@ impl KvReader {
     /// Which notices of changes are sent.
     pub(crate) fn notices(&self) -> Notices {
         self.map.notices()
+    }
+
+    /// The limit of memory, and what is kept of evictions.
+    pub(crate) fn memory(&self) -> Memory {
+        self.map.memory()
+    }
+
+    /// How many commands this server has refused since there was no memory.
+    pub(crate) fn short(&self) -> u64 {
+        self.map.short()
+    }
+
+    /// What was read on this server, if that matters.
+    pub(crate) fn uses(&self) -> &Uses {
+        &self.map.uses
     }
 
     /// The scripts that this server knows.
@@ -125,7 +151,9 @@ impl KvReader {
         let place = self.map.place(key);
         let shard = self.map.read(place.shard());
         let place = self.within(place, database);
-        look(self.alive(shard.get(place, key)).map(Found::of))
+        let entry = self.alive(shard.get(place, key));
+        self.note_use(database, entry);
+        look(entry.map(Found::of))
     }
 
     /// Calls `look` with the value of each key in turn, all at one moment: an mset is seen whole or not at
@@ -140,7 +168,9 @@ impl KvReader {
         let shards = self.map.read_all(&places);
         for (key, &place) in keys.zip(&places) {
             let place = self.within(place, Database::FIRST);
-            look(self.alive(shards.shard(place).get(place, key)).map(Found::of));
+            let entry = self.alive(shards.shard(place).get(place, key));
+            self.note_use(Database::FIRST, entry);
+            look(entry.map(Found::of));
         }
     }
 
@@ -193,6 +223,12 @@ impl KvReader {
                 let places: Vec<Place> = call.keys().map(|key| self.map.place(key)).collect();
                 let shards = self.map.read_all(&places);
                 let space = self.map.spaces().of(database);
+                if self.map.uses.is_on() && Spec::of(call.op).uses_keys() {
+                    for (key, place) in call.keys().zip(&places) {
+                        let place = place.within(space);
+                        self.note_use(database, self.alive(shards.shard(place).get(place, key)));
+                    }
+                }
                 Reply::Data(calls::read(&shards, (&self.map, space), (self.map.clock(), time), &call))
             }
             Query::Entry(key) => {
@@ -202,14 +238,16 @@ impl KvReader {
                 let stored = |entry: &Entry| {
                     StoredValue::new(entry.value.clone(), entry.version, entry.attributes.clone())
                 };
-                Reply::Entry(self.alive(shard.get(place, key)).map(stored))
+                let entry = self.alive(shard.get(place, key));
+                self.note_use(database, entry);
+                Reply::Entry(entry.map(stored))
             }
         })
     }
 
     /// The number of keys of all databases.
     pub fn len(&self) -> u64 {
-        Database::all().map(|database| self.keys_of(database).0).sum()
+        self.map.keys()
     }
 
     /// The number of keys of a database, and of those that will expire.
@@ -217,10 +255,10 @@ impl KvReader {
         self.map.counts(self.map.spaces().of(database))
     }
 
-    /// The number of keys, and the approximate memory of keys and values in bytes. Locks one part of the
-    /// state after the other, so this is not one moment.
+    /// The number of keys, and what keys and values take of the memory that they may, in bytes: alike on all servers that have
+    /// executed the same.
     pub fn sizes(&self) -> (u64, u64) {
-        self.map.sizes()
+        (self.len(), self.map.bytes())
     }
 
     /// How many requests with keys of their own are remembered, and about how much memory that takes in bytes.

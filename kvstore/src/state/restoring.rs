@@ -6,7 +6,7 @@ use bytes::Bytes;
 use niagara_engine::{MalformedState, Restoring};
 
 use super::chunk::{self, Stamp, snapshot_entries};
-use super::digest::{of_notices, of_users};
+use super::digest::{of_memory, of_notices, of_users};
 use super::entry::Entry;
 use super::ledger::Ledger;
 use super::map::{Map, no_contents};
@@ -23,7 +23,7 @@ pub struct KvRestoring {
     map: Arc<Map>,
     shards: Vec<Tables>,
     ledger: Ledger,
-    /// The highest position at which a key was changed.
+    /// The highest position at which a key was used.
     changed: u64,
     /// What the earlier chunks said; `None` before the first one.
     stamp: Option<Stamp>,
@@ -56,14 +56,14 @@ impl KvRestoring {
     /// The state at `position`.
     ///
     /// # Errors
-    /// If a key was changed later than that.
+    /// If a key was used later than that.
     ///
     /// # Panics
     /// If they were read for another map, where keys have other places.
     pub(super) fn finish(self, map: &Arc<Map>, position: u64) -> Result<Restored, MalformedState> {
         assert!(Arc::ptr_eq(&self.map, map), "a snapshot is restored into the state that it was read for");
         if self.changed > position {
-            return Err(MalformedState("a key was changed after the position of the snapshot"));
+            return Err(MalformedState("a key was used after the position of the snapshot"));
         }
         let stamp = self.stamp.unwrap_or_default();
         let users = if self.users.is_empty() { Some(Users::default()) } else { Users::parse(&self.users) };
@@ -78,7 +78,7 @@ impl Restoring for KvRestoring {
     fn add_chunk(&mut self, chunk: &Bytes) -> Result<(), MalformedState> {
         let stamp = Stamp::of(chunk)?;
         if *self.stamp.get_or_insert(stamp) != stamp {
-            return Err(MalformedState("chunks have different lives, times or notices of a state"));
+            return Err(MalformedState("chunks have different lives, times, notices or limits of a state"));
         }
         let users = chunk::users(chunk)?;
         if !users.is_empty() && !self.users.is_empty() {
@@ -97,18 +97,19 @@ impl Restoring for KvRestoring {
             }
             let value = kept(entry.value, &|part| chunk.slice_ref(part));
             let attributes = self.describer.describe(entry.description).with_deadline(entry.deadline);
-            let restored = Entry::new(place, entry.key, value, entry.version, attributes);
+            let mut restored = Entry::new(place, entry.key, value, entry.version, attributes);
+            restored.reported = entry.reported;
             self.ledger.add(&restored);
+            self.changed = self.changed.max(restored.used());
             tables.insert_absent(restored);
-            self.changed = self.changed.max(entry.version.position);
         }
         Ok(())
     }
 
     fn digest(&self) -> Option<u128> {
-        let Stamp { life, clock, notices } = self.stamp.unwrap_or_default();
+        let Stamp { life, clock, notices, memory } = self.stamp.unwrap_or_default();
         let entries = self.ledger.digest(life, clock);
         let others = of_users(&self.users).wrapping_add(self.receipts.digest());
-        Some(entries.wrapping_add(others).wrapping_add(of_notices(notices)))
+        Some(entries.wrapping_add(others).wrapping_add(of_notices(notices)).wrapping_add(of_memory(&memory)))
     }
 }

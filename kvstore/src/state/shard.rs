@@ -11,7 +11,7 @@ use super::blocks::Blocks;
 use super::entry::Entry;
 use super::ledger::Ledger;
 use super::place::Place;
-use super::tables::{Changing, Tables};
+use super::tables::Tables;
 use super::view::View;
 use crate::Version;
 use crate::attributes::Attributes;
@@ -51,8 +51,9 @@ impl Shard {
     pub(super) fn due(&self, place: Place, deadline: u64) -> Option<&[u8]> {
         self.tables
             .at(place)
-            .find(|entry| entry.attributes.deadline() == Some(deadline))
+            .filter(|entry| entry.attributes.deadline() == Some(deadline))
             .map(|entry| &*entry.key)
+            .min()
     }
 
     /// Removes a key; `why` is what watchers are told.
@@ -106,7 +107,7 @@ impl Shard {
 
 /// An entry in its shard.
 pub(super) struct Present<'s> {
-    entry: Changing<'s>,
+    entry: &'s mut Entry,
     view: Option<&'s View>,
 }
 
@@ -114,7 +115,7 @@ impl Deref for Present<'_> {
     type Target = Entry;
 
     fn deref(&self) -> &Entry {
-        self.entry.get()
+        self.entry
     }
 }
 
@@ -170,18 +171,28 @@ impl Present<'_> {
 
     fn renew<T>(&mut self, kind: Kind, ledger: &mut Ledger, change: impl FnOnce(&mut Entry) -> T) -> T {
         self.save();
-        ledger.remove(self.entry.get());
-        let changed = self.entry.change(change);
-        ledger.add(self.entry.get());
-        ledger.note(kind, self.entry.get());
+        ledger.remove(self.entry);
+        let changed = change(self.entry);
+        self.entry.reported = 0;
+        ledger.add(self.entry);
+        ledger.note(kind, self.entry);
         changed
+    }
+
+    /// Notes that the key was read, as somebody has reported at this position. Its version stays, so a view is told that this is
+    /// not the entry any more that it has to show.
+    pub(super) fn report(&mut self, position: u64, ledger: &mut Ledger) {
+        if let Some(view) = self.view {
+            view.save_reported(self.entry);
+        }
+        ledger.report(self.entry, position);
     }
 
     fn save(&self) {
         if let Some(view) = self.view
             && !planted::is(Bug::ViewNotFrozen)
         {
-            view.save(self.entry.get());
+            view.save(self.entry);
         }
     }
 }

@@ -22,24 +22,18 @@ pub(super) struct Tables {
     bits: u32,
     split: usize,
     len: usize,
-    /// The sum of [`Entry::bytes`].
-    bytes: usize,
 }
 
 impl Default for Tables {
     fn default() -> Tables {
-        Tables { tables: vec![HashTable::new()], bits: 0, split: 0, len: 0, bytes: 0 }
+        Tables { tables: vec![HashTable::new()], bits: 0, split: 0, len: 0 }
     }
 }
 
 impl Tables {
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.len
-    }
-
-    /// Approximate memory of the entries, in bytes.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
     }
 
     pub(super) fn get(&self, place: Place, key: &[u8]) -> Option<&Entry> {
@@ -52,11 +46,10 @@ impl Tables {
         table.iter_hash(place.table_hash()).filter(move |entry| entry.place == place)
     }
 
-    /// Changes the entry of a key, if the key exists.
-    pub(super) fn get_mut(&mut self, place: Place, key: &[u8]) -> Option<Changing<'_>> {
+    /// The entry of a key, to be changed, if the key exists.
+    pub(super) fn get_mut(&mut self, place: Place, key: &[u8]) -> Option<&mut Entry> {
         let index = self.index(place);
-        let entry = self.tables[index].find_mut(place.table_hash(), |entry| entry.is(place, key))?;
-        Some(Changing { entry, bytes: &mut self.bytes })
+        self.tables[index].find_mut(place.table_hash(), |entry| entry.is(place, key))
     }
 
     /// Adds a missing key.
@@ -65,7 +58,6 @@ impl Tables {
             self.split_next();
         }
         self.len += 1;
-        self.bytes += entry.bytes();
         let index = self.index(entry.place);
         self.tables[index].insert_unique(entry.place.table_hash(), entry, table_hash);
     }
@@ -78,7 +70,6 @@ impl Tables {
             hash_table::Entry::Occupied(found) => {
                 let entry = OccupiedEntry::remove(found).0;
                 self.len -= 1;
-                self.bytes -= entry.bytes();
                 Some(entry)
             }
         }
@@ -123,27 +114,6 @@ impl Tables {
             self.bits = bits;
             self.split = 0;
         }
-    }
-}
-
-/// An entry in its table, with the counts of all entries.
-#[derive(Debug)]
-pub(super) struct Changing<'t> {
-    entry: &'t mut Entry,
-    bytes: &'t mut usize,
-}
-
-impl Changing<'_> {
-    pub(super) fn get(&self) -> &Entry {
-        self.entry
-    }
-
-    /// Changes value, version and attributes.
-    pub(super) fn change<T>(&mut self, change: impl FnOnce(&mut Entry) -> T) -> T {
-        *self.bytes -= self.entry.bytes();
-        let result = change(self.entry);
-        *self.bytes += self.entry.bytes();
-        result
     }
 }
 
@@ -192,13 +162,13 @@ mod tests {
                 assert_in_order(&tables, count + 1);
             }
         }
-        assert_eq!((tables.len(), tables.bytes()), (5000, 5000 * entry(0).bytes()));
+        assert_eq!(tables.len(), 5000);
         assert!(tables.bits >= 4);
         for &place in &places {
             assert!(tables.get(Place(place), &place.to_le_bytes()).is_some());
             assert!(tables.remove(Place(place), &place.to_le_bytes()).is_some());
             assert!(tables.get(Place(place), &place.to_le_bytes()).is_none());
         }
-        assert_eq!((tables.len(), tables.bytes()), (0, 0));
+        assert_eq!(tables.len(), 0);
     }
 }

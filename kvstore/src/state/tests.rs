@@ -18,6 +18,8 @@ mod choices;
 mod databases;
 mod digest;
 mod expiry;
+mod lru;
+mod memory;
 mod messages;
 mod notices;
 mod once;

@@ -174,6 +174,7 @@ fn execute_part(
         | Command::Once(_)
         | Command::Advance { .. }
         | Command::KeepChanges
+        | Command::Used(_)
         | Command::AskClocks { .. }
         | Command::TellClock { .. } => unreachable!("decode refuses it among others"),
     }

@@ -1,7 +1,7 @@
 //! What a view of the map shares with the shards that it still has to walk.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
 
@@ -21,17 +21,34 @@ pub(super) struct View {
     /// same lock for writing. For other shards, any of its values says the same.
     walked: AtomicU64,
     saved: Mutex<Vec<Entry>>,
+    /// Keys whose entries were saved before a read of them was reported: their versions do not show it.
+    reported: Mutex<BTreeMap<Place, BTreeSet<Box<[u8]>>>>,
+    has_reported: AtomicBool,
     taken: Mutex<BTreeMap<usize, Tables>>,
 }
 
 impl View {
     pub(super) fn new(position: u64) -> View {
-        View { position, walked: AtomicU64::new(0), saved: Mutex::default(), taken: Mutex::default() }
+        View {
+            position,
+            walked: AtomicU64::new(0),
+            saved: Mutex::default(),
+            reported: Mutex::default(),
+            has_reported: AtomicBool::new(false),
+            taken: Mutex::default(),
+        }
     }
 
     /// Whether an entry of the map, in its current form, belongs to the view.
     pub(super) fn holds(&self, entry: &Entry) -> bool {
-        entry.version.position <= self.position
+        entry.version.position <= self.position && !self.has_saved(entry)
+    }
+
+    /// Whether it was saved before a read of its key was reported.
+    fn has_saved(&self, entry: &Entry) -> bool {
+        // It was set under the lock of the entry's shard, which whoever asks holds, too.
+        self.has_reported.load(Ordering::Relaxed)
+            && self.reported.lock().get(&entry.place).is_some_and(|keys| keys.contains(&entry.key))
     }
 
     /// Records that every place below `place` has been walked.
@@ -43,6 +60,15 @@ impl View {
     pub(super) fn save(&self, entry: &Entry) {
         if self.holds(entry) && entry.place.0 >= self.walked.load(Ordering::Relaxed) {
             self.saved.lock().push(entry.clone());
+        }
+    }
+
+    /// Keeps an entry before a report of a read changes it.
+    pub(super) fn save_reported(&self, entry: &Entry) {
+        if self.holds(entry) && entry.place.0 >= self.walked.load(Ordering::Relaxed) {
+            self.saved.lock().push(entry.clone());
+            self.reported.lock().entry(entry.place).or_default().insert(entry.key.clone());
+            self.has_reported.store(true, Ordering::Relaxed);
         }
     }
 

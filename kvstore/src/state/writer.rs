@@ -19,6 +19,7 @@ use crate::changes::Kind;
 use crate::command::{Condition, MAX_VALUE_BYTES};
 use crate::database::Space;
 use crate::decimal::decimal;
+use crate::memory::Memory;
 use crate::notices::{About, Notices};
 use crate::pubsub::{Staged, Topic};
 use crate::receipts::Receipts;
@@ -47,6 +48,10 @@ pub(super) struct Core {
     pub(super) users_digest: u128,
     /// Which notices of changes are sent.
     pub(super) notices: Notices,
+    /// The limit of memory, and what is kept of evictions.
+    pub(super) memory: Memory,
+    /// Whether there was no memory before the present command, so that parts of it that need some are refused.
+    pub(super) is_short: bool,
     /// Messages of this batch for subscribers of this server.
     pub(super) staged: Staged,
 }
@@ -80,7 +85,9 @@ impl<S: Change + ?Sized> Writer<'_, S> {
     pub(super) fn look(&mut self, key: &[u8]) -> Reply {
         let stored =
             |entry: &Entry| StoredValue::new(entry.value.clone(), entry.version, entry.attributes.clone());
-        Reply::Entry(self.get(key).map(stored))
+        let stored = self.get(key).map(stored);
+        self.report(key);
+        Reply::Entry(stored)
     }
 
     /// Sets a key's value and attributes. Returns its version, and whether the key is new.
@@ -131,6 +138,28 @@ impl<S: Change + ?Sized> Writer<'_, S> {
         let gone = self.remove(place, key, Kind::Expire);
         self.tell(About::Expired, "expired", key);
         gone
+    }
+
+    /// Removes a key at a place, since there is too little memory.
+    pub(super) fn evict(&mut self, place: Place, key: &[u8]) -> Option<Entry> {
+        self.database = self.core.ledger.spaces.database(place.space());
+        let gone = self.remove(place, key, Kind::Delete)?;
+        self.tell(About::Evicted, "evicted", key);
+        Some(gone)
+    }
+
+    /// Notes that a key was read, which a command of the log has done or reported, if that matters.
+    pub(super) fn report(&mut self, key: &[u8]) {
+        if !self.core.memory.asks_for_uses() {
+            return;
+        }
+        let place = self.map.place(key).within(self.space());
+        let position = self.core.versions.position();
+        if let Some(mut present) = self.shards.shard_mut(place).find(place, key)
+            && present.used() < position
+        {
+            present.report(position, &mut self.core.ledger);
+        }
     }
 
     /// Tells subscribers of this server what has happened to a key, if they are to be told of such.

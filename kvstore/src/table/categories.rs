@@ -131,7 +131,7 @@ impl Categories {
                 "FLUSHALL" | "FLUSHDB" | "RESTORE" | "SWAPDB" => KEYSPACE | WRITE | DANGEROUS,
                 "INFO" => DANGEROUS,
                 "KEYS" => KEYSPACE | READ | DANGEROUS,
-                "ROLE" | "SENTINEL" | "SLOWLOG" => ADMIN | DANGEROUS,
+                "LATENCY" | "ROLE" | "SENTINEL" | "SLOWLOG" => ADMIN | DANGEROUS,
                 "WAIT" => BLOCKING | CONNECTION,
                 _ => of_group(spec.group, spec.does),
             },
@@ -144,7 +144,7 @@ impl Categories {
             "ACL" => matches!(subcommand, "CAT" | "GENPASS" | "WHOAMI" | "HELP"),
             "CLIENT" => !matches!(subcommand, "KILL" | "LIST" | "NO-EVICT" | "PAUSE" | "UNBLOCK" | "UNPAUSE"),
             "CLUSTER" => !matches!(subcommand, "REPLICAS" | "SLAVES"),
-            "CONFIG" | "SENTINEL" | "SLOWLOG" => subcommand == "HELP",
+            "CONFIG" | "LATENCY" | "SENTINEL" | "SLOWLOG" => subcommand == "HELP",
             _ => true,
         };
         let group = match command {

@@ -22,7 +22,7 @@ const KEY: Keys = Keys::FIRST;
 
 /// All commands, the most frequent first.
 #[rustfmt::skip]
-pub(crate) static COMMANDS: [Spec; 99] = [
+pub(crate) static COMMANDS: [Spec; 100] = [
     spec("GET", 2, KEY, Group::String, Read(Op::Get), ("1.0.0", "key", "Returns the value of a key.")),
     spec("SET", -3, KEY, Group::String, TimedWrite(Op::Set), ("1.0.0", "key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]", "Sets the value of a key, and when it expires.")),
     spec("INCR", 2, KEY, Group::String, Compact(Op::Incr), ("1.0.0", "key", "Adds one to the integer value of a key.")),
@@ -58,7 +58,7 @@ pub(crate) static COMMANDS: [Spec; 99] = [
     spec("BITFIELD_RO", -2, KEY, Group::Bitmap, Read(Op::BitFieldRo), ("6.0.0", "key [(GET encoding offset) ..]", "Reads integers of any width in a value.")),
     spec("UNLINK", -2, Keys::ALL, Group::Generic, Compact(Op::Unlink), ("4.0.0", "key ..", "Removes keys, like DEL.")),
     spec("TYPE", 2, KEY, Group::Generic, Read(Op::Type), ("1.0.0", "key", "Returns the type of a value.")),
-    spec("TOUCH", -2, Keys::ALL, Group::Generic, Read(Op::Touch), ("3.2.1", "key ..", "Counts the keys that exist; nothing else is kept of accesses.")),
+    spec("TOUCH", -2, Keys::ALL, Group::Generic, Read(Op::Touch), ("3.2.1", "key ..", "Counts the keys that exist, as a use of them.")),
     spec("EXPIRE", -3, KEY, Group::Generic, TimedWrite(Op::Expire), ("1.0.0", "key seconds [NX | XX | GT | LT]", "Sets in how many seconds a key expires.")),
     spec("PEXPIRE", -3, KEY, Group::Generic, TimedWrite(Op::PExpire), ("2.6.0", "key milliseconds [NX | XX | GT | LT]", "Sets in how many milliseconds a key expires.")),
     spec("EXPIREAT", -3, KEY, Group::Generic, TimedWrite(Op::ExpireAt), ("1.2.0", "key unix-time-seconds [NX | XX | GT | LT]", "Sets the second in which a key expires.")),
@@ -77,7 +77,7 @@ pub(crate) static COMMANDS: [Spec; 99] = [
     spec("MOVE", 3, KEY, Group::Generic, Write(Op::Move), ("1.0.0", "key db", "Moves a key to another database.")),
     spec("DUMP", 2, KEY, Group::Generic, Read(Op::Dump), ("2.6.0", "key", "Returns a value as RESTORE takes it.")),
     spec("RESTORE", -4, KEY, Group::Generic, TimedWrite(Op::Restore), ("2.6.0", "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]", "Sets a key to a value that DUMP has returned, here or in Redis.")),
-    spec("MEMORY", -2, Keys::SECOND, Group::Server, Read(Op::Memory), ("4.0.0", "subcommand [key] [argument ..]", "Tells how much memory a key takes.")),
+    spec("MEMORY", -2, Keys::SECOND, Group::Server, Read(Op::Memory), ("4.0.0", "subcommand [key] [argument ..]", "Tells how much memory a key takes, or all of them.")),
     spec("OBJECT", -2, Keys::SECOND, Group::Generic, Read(Op::Object), ("2.2.3", "subcommand [key]", "Tells how a value is kept.")),
     spec("DBSIZE", 1, NO, Group::Server, Read(Op::DbSize), ("1.0.0", "", "Counts the keys of the database.")),
     spec("SWAPDB", 3, NO, Group::Server, Write(Op::SwapDb), ("4.0.0", "index1 index2", "Exchanges two databases.")),
@@ -114,6 +114,7 @@ pub(crate) static COMMANDS: [Spec; 99] = [
     spec("COMMAND", -1, NO, Group::Server, By(Local::Command), ("2.8.13", "[subcommand [argument ..]]", "About the commands.")),
     spec("CONFIG", -2, NO, Group::Server, Write(Op::Config), ("2.0.0", "subcommand [argument ..]", "Shows settings, and changes those that all servers share.")),
     spec("INFO", -1, NO, Group::Server, By(Local::Info), ("1.0.0", "[section ..]", "About the server.")),
+    spec("LATENCY", -2, NO, Group::Server, By(Local::Latency), ("2.8.13", "subcommand [argument ..]", "Shows how long the requests of the slow log have taken, on this server.")),
     spec("SLOWLOG", -2, NO, Group::Server, By(Local::SlowLog), ("2.2.12", "subcommand [argument ..]", "Shows the requests that have taken long lately, on this server.")),
     spec("ROLE", 1, NO, Group::Server, By(Local::Role), ("2.8.12", "", "Tells the server's role, and who its replicas are.")),
     spec("WAIT", 3, NO, Group::Generic, By(Local::Wait), ("3.0.0", "numreplicas timeout", "Tells how many other servers hold this connection's writes for sure.")),

@@ -33,7 +33,7 @@ const CLIENT: Container = &[
     ),
     (("LIST", 0, ANY), "[TYPE (NORMAL|PUBSUB|MASTER|REPLICA) | ID <id> ...]: the clients of this server"),
     (("NO-EVICT", 1, 1), "(ON|OFF): whether others are disconnected first when memory is short"),
-    (("NO-TOUCH", 1, 1), "(ON|OFF): accepted; reads never change what is kept of a key"),
+    (("NO-TOUCH", 1, 1), "(ON|OFF): accepted; the client's reads count as uses nevertheless"),
     (("PAUSE", 1, 2), "<milliseconds> [WRITE|ALL]: lets the clients of this server wait"),
     (("REPLY", 1, 1), "(ON|OFF|SKIP): whether replies are sent"),
     (("SETINFO", 2, 2), "(LIB-NAME|LIB-VER) <text>: says what client this is"),
@@ -99,6 +99,7 @@ const SENTINEL: Container = &[
 ];
 
 const MEMORY: Container = &[
+    (("STATS", 0, 0), "what all keys and values take"),
     (("USAGE", 1, 3), "<key> [SAMPLES <count>]: about how many bytes a key takes"),
     (("HELP", 0, 0), "this help"),
 ];
@@ -119,6 +120,17 @@ const SCRIPT: Container = &[
     (("HELP", 0, 0), "this help"),
 ];
 
+const LATENCY: Container = &[
+    (("DOCTOR", 0, 0), "what there is to say about it"),
+    (
+        ("HISTORY", 1, 1),
+        "<event>: when requests of the slow log ended, and how long they took; the event is command",
+    ),
+    (("LATEST", 0, 0), "the latest one, and the longest"),
+    (("RESET", 0, ANY), "[<event> ...]: forgets them, as SLOWLOG RESET does"),
+    (("HELP", 0, 0), "this help"),
+];
+
 const SLOWLOG: Container = &[
     (("GET", 0, 1), "[<count>]: the latest requests that have taken long: 10, or all for -1"),
     (("LEN", 0, 0), "how many there are"),
@@ -127,12 +139,13 @@ const SLOWLOG: Container = &[
 ];
 
 /// All commands that have subcommands, with these.
-pub(crate) const CONTAINERS: [(&str, Container); 11] = [
+pub(crate) const CONTAINERS: [(&str, Container); 12] = [
     ("ACL", ACL),
     ("CLIENT", CLIENT),
     ("CLUSTER", CLUSTER),
     ("COMMAND", COMMAND),
     ("CONFIG", CONFIG),
+    ("LATENCY", LATENCY),
     ("MEMORY", MEMORY),
     ("OBJECT", OBJECT),
     ("PUBSUB", PUBSUB),

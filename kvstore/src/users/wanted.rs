@@ -100,6 +100,7 @@ impl<'a> Wanted<'a> {
             | Command::By { .. }
             | Command::Advance { .. }
             | Command::KeepChanges
+            | Command::Used(_)
             | Command::AskClocks { .. }
             | Command::TellClock { .. } => some(&[], Vec::new()),
         }

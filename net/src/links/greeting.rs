@@ -3,10 +3,12 @@
 use std::time::Instant;
 
 use super::Links;
-use crate::admission::{check_dialled, check_dialler};
+use crate::admission::{check_dialled, check_dialler, check_guest};
+use crate::config::{Dialling, Peer};
 use crate::connection::Phase;
 use crate::event::{DownReason, Event};
 use crate::hello::{Greeting, GreetingError, Hello, LEVELS_VERSION, VERSION};
+use crate::peer::PeerState;
 use crate::refusal::Refusal;
 
 impl Links {
@@ -43,17 +45,50 @@ impl Links {
 
     /// An accepted connection has sent its hello.
     pub(super) fn on_dialler(&mut self, token: usize, hello: &Hello, now: Instant) {
-        let peer = self.peers.iter().position(|peer| peer.server == hello.server);
-        let own = &self.config.hello;
-        let checked = check_version(own, hello).and_then(|()| check_dialler(own, hello, peer));
-        let admitted = checked.and_then(|peer| self.admission.admit(hello).map(|()| peer));
+        let own = self.config.hello.clone();
+        let admitted = check_version(&own, hello).and_then(|()| match self.config.dialling {
+            Dialling::Host { most } => self.admit_guest(hello, most, now),
+            Dialling::HigherId | Dialling::Guest => {
+                let peer = self.peers.iter().position(|peer| peer.server == hello.server);
+                let checked = check_dialler(&own, hello, peer);
+                checked.and_then(|peer| self.admission.admit(hello).map(|()| peer))
+            }
+        });
         match admitted {
             Ok(peer) => {
-                let own = if hello.levels.is_some() { own.clone() } else { own.without_levels() };
+                let own = if hello.levels.is_some() { own } else { own.without_levels() };
                 self.answer(token, &Greeting::Hello(own), Phase::AwaitWelcome { peer }, now);
             }
             Err(refusal) => self.refuse(token, Some(hello.server), refusal, now),
         }
+    }
+
+    /// The index of a guest among the peers, whether it has been here before or takes the place of one that has left.
+    fn admit_guest(&mut self, hello: &Hello, most: usize, now: Instant) -> Result<usize, Refusal> {
+        check_guest(&self.config.hello, hello)?;
+        self.admission.admit(hello)?;
+        let known = self.peers.iter().position(|peer| peer.server == hello.server);
+        let place = known.or_else(|| (0..self.peers.len()).find(|peer| self.has_left(*peer)));
+        if place.is_none() && self.peers.len() >= most {
+            return Err(Refusal::Full { most: most as u64 });
+        }
+        let place = place.unwrap_or(self.peers.len());
+        if known.is_none() {
+            let guest = Peer { server: hello.server, address: String::new() };
+            let guest = PeerState::new(&guest, &self.config, now);
+            match self.peers.get_mut(place) {
+                Some(left) => *left = guest,
+                None => self.peers.push(guest),
+            }
+        }
+        Ok(place)
+    }
+
+    /// Whether a guest has neither a connection nor one that is about to be.
+    fn has_left(&self, guest: usize) -> bool {
+        let comes = |peer: &Phase| matches!(peer, Phase::AwaitWelcome { peer } if *peer == guest);
+        let comes = self.connections.values().any(|connection| comes(&connection.phase));
+        self.peers[guest].link().is_none() && !comes
     }
 
     /// A dialled server has sent its hello.

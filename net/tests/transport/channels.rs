@@ -163,3 +163,50 @@ fn an_address_outlives_the_channel_that_it_was_opened_for() {
     let address = servers[0].local_addr(1);
     assert_eq!(address, None);
 }
+
+#[test]
+fn who_dials_a_channel_that_is_about_to_be_opened_waits_for_it() {
+    let board = Arc::<Switchboard>::default();
+    let [mut first, mut second] = [(); 2].map(|()| TcpTransport::sharing(&board).unwrap());
+    first.open(of_channel(config(1, &[(2, nowhere())]), 1), None, Arc::new(AdmitAll)).unwrap();
+    let address = first.local_addr(1).unwrap();
+    let mut two = TcpTransport::new().unwrap();
+    let early = of_channel(config(2, &[(1, address)]), 7);
+    two.open(early, None, Arc::new(AdmitAll)).unwrap();
+    let (mut servers, mut events) = ([first, two], [const { Vec::new() }; 2]);
+    let begin = Instant::now();
+    // In so many turns the listener has accepted, read the greeting, and would have answered.
+    for _ in 0..100 {
+        turn_all(&mut servers, &mut events);
+    }
+    assert!(events[1].is_empty() && !servers[1].is_connected(7, 1), "{events:?}");
+    let mut late = of_channel(config(1, &[(2, nowhere())]), 7);
+    late.listen = address;
+    second.open(late, None, Arc::new(AdmitAll)).unwrap();
+    let [first, two] = servers;
+    let (mut servers, mut events) = ([first, second, two], [const { Vec::new() }; 3]);
+    while !(servers[1].is_connected(7, 2) && servers[2].is_connected(7, 1)) {
+        assert!(begin.elapsed() < DEADLINE, "{servers:?}");
+        turn_all(&mut servers, &mut events);
+    }
+    assert_eq!(servers[2].counters(7).dial_failures, 0, "it has dialled once");
+}
+
+#[test]
+fn a_channel_that_is_never_opened_is_refused_in_the_end() {
+    let mut soon = of_channel(config(1, &[(2, nowhere())]), 1);
+    soon.hello_timeout = Duration::from_millis(50);
+    let mut one = TcpTransport::new().unwrap();
+    one.open(soon, None, Arc::new(AdmitAll)).unwrap();
+    let address = one.local_addr(1).unwrap();
+    let mut two = TcpTransport::new().unwrap();
+    two.open(of_channel(config(2, &[(1, address)]), 7), None, Arc::new(AdmitAll)).unwrap();
+    let (mut servers, mut events) = ([one, two], [const { Vec::new() }; 2]);
+    let refusal = Refusal::WrongChannel { refuser: 1, refused: 7 };
+    let refused = (7, Event::Refused { peer: Some(1), refusal, by_us: false });
+    let begin = Instant::now();
+    while !events[1].contains(&refused) {
+        assert!(begin.elapsed() < DEADLINE, "{servers:?}");
+        turn_all(&mut servers, &mut events);
+    }
+}

@@ -56,7 +56,8 @@ fn another_cluster_is_refused() {
 
 #[test]
 fn another_channel_is_refused() {
-    refused(dialler(|hello| hello.channel = 3), &Refusal::WrongChannel { refuser: 1, refused: 3 }, false);
+    // One below those that are open here: a higher one may be opened yet.
+    refused(dialler(|hello| hello.channel = 0), &Refusal::WrongChannel { refuser: 1, refused: 0 }, false);
 }
 
 #[test]

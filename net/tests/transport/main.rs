@@ -6,6 +6,7 @@
 mod channels;
 mod exchange;
 mod greeting;
+mod guests;
 mod queue;
 mod reconnect;
 mod rig;

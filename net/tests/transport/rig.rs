@@ -74,6 +74,10 @@ impl Node {
         self.transport.local_addr(self.channel).unwrap()
     }
 
+    pub fn transport_address(&self) -> Option<SocketAddr> {
+        self.transport.local_addr(self.channel)
+    }
+
     pub fn turn(&mut self) {
         self.turn_at(Instant::now(), Some(TURN), || true);
     }

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use niagara_group::batch::{EntryFill, SubBatch, data_sum, decode_commands, encode_commands, encode_skip};
+use niagara_group::epoch_end::{decode_end, encode_end, is_end};
 
 use super::script::Script;
 
@@ -11,8 +12,8 @@ const SUM: usize = 4;
 const COMMANDS: u8 = 3;
 const SUB_BATCH_HEAD: usize = 40;
 
-/// **Whatever an entry's context and data, reading them gives a skip, sub-batches or an error, and what was read is
-/// encoded to the same bytes, with the sum of the data.** A sub-batch that passes its check has as many commands as it says, and nothing behind them.
+/// **Whatever an entry's context and data, reading them gives a skip, sub-batches, the end of an epoch or an error, and what
+/// was read is encoded to the same bytes, with the sum of the data.** A sub-batch that passes its check has as many commands as it says, and nothing behind them.
 ///
 /// ```text
 /// length of the context u16 | context | data
@@ -38,6 +39,10 @@ pub(super) fn check(context: &[u8], data: &Bytes) {
     batches.iter().filter(|batch| batch.check().is_ok()).for_each(walk);
     if let Ok(EntryFill::Skip { place }) = fill {
         return assert_eq!(encode_skip(place), context[..HEAD]);
+    }
+    if is_end(context) {
+        let end = decode_end(data).expect("what was taken for the end of an epoch says which comes next");
+        return assert_eq!(encode_end(*place, &end), (context.to_vec().into(), data.clone()));
     }
     let sum = crc32fast::hash(data);
     let said = data_sum(context);

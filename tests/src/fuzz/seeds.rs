@@ -9,11 +9,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use niagara_group::batch::{Span, SubBatch, encode_commands, encode_skip};
 use niagara_group::digest_mark::DigestMark;
+use niagara_group::epoch_end::encode_end;
 use niagara_group::wire::Wire;
 use niagara_kvstore::command::{self, Condition, Test, Watch};
-use niagara_kvstore::{Description, Life, Op, Tag, Version, resp};
+use niagara_kvstore::{Database, Description, Life, Op, Tag, Version, resp};
 use niagara_log::{self, HardState, LogEntry};
 use niagara_net::{Greeting, Hello, Levels, Refusal};
+use niagara_sequencer::epoch::{Contact, Epoch, EpochEnd, Terms};
 use raft::eraftpb::{Entry, Message, MessageType};
 
 use super::log_on_disk::{LOG_ID, config, directory, segment_name};
@@ -171,6 +173,17 @@ fn too_much() -> SubBatch {
     batch
 }
 
+/// Ends the first epoch.
+fn end(contacts: Vec<Contact>) -> EpochEnd {
+    let next = Terms { groups: 3, members: vec![1, 4], level: 1, contacts };
+    EpochEnd { epoch: Epoch::new(1), next, request: 5 }
+}
+
+fn contact(server: u64) -> Contact {
+    let addresses = vec![format!("a{server}:1"), format!("a{server}:2")];
+    Contact { server, addresses, transfer: format!("a{server}:9"), weight: 1, note: "n".into() }
+}
+
 /// Entries of every kind.
 pub fn entry() -> Seeds {
     let framed = |(context, data): (Bytes, Bytes)| [&sized(&context), &data[..]].concat();
@@ -183,6 +196,8 @@ pub fn entry() -> Seeds {
         ("several", framed(encode_commands(7, &[sub_batch(&[b"one"], 1), lone, sub_batch(&[b"", b""], 2)]))),
         ("too-much", framed(encode_commands(7, &[too_much()]))),
         ("no-sub-batch", framed(encode_commands(7, &[]))),
+        ("end-of-epoch", framed(encode_end(7, &end(Vec::new())))),
+        ("end-with-contacts", framed(encode_end(7, &end(vec![contact(1), contact(4)])))),
     ])
 }
 
@@ -465,6 +480,14 @@ pub fn command() -> Seeds {
             command::encode_choice(out, tests.into_iter(), then.into_iter(), otherwise.into_iter());
         }),
         encoded(&command::encode_keep_changes),
+        encoded(&|out| {
+            let used = [(Database::FIRST, &b"k"[..]), (Database::new(9).unwrap(), b"")];
+            command::encode_used(out, used.into_iter());
+        }),
+        encoded(&|out| {
+            let words: [&[u8]; 5] = [b"SET", b"maxmemory", b"700", b"maxmemory-policy", b"allkeys-lru"];
+            command::encode_call(out, Op::Config, words.into_iter());
+        }),
         encoded(&|out| command::encode_advance(out, 2400)),
         encoded(&|out| command::encode_ask_clocks(out, 1, 2)),
         encoded(&|out| command::encode_tell_clock(out, 3, (1, 2), 1700)),

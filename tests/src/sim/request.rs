@@ -132,6 +132,8 @@ pub enum Request {
     BecomeNobody,
     /// Does something in other databases than the first one, or to a setting of the state. What it is follows from the number.
     Elsewhere(u64),
+    /// Limits the memory of keys that expire, or sets or reads one of those that may be evicted. What it is follows from the number.
+    Cache(u64),
     /// Removes everything.
     FlushAll,
     /// Gets the page that says whether the server runs.

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use niagara_client::{Endpoint, Request};
+use niagara_client::{Endpoint, Request, Response};
 use niagara_engine::agreement::compare_all;
 use niagara_engine::{Durability, Status};
 use niagara_kvstore::config::{Plan, PlannedServer, Protection};
@@ -38,6 +38,8 @@ pub(super) struct ClusterPlan {
     pub groups: u16,
     /// Links that the groups are spread over, round robin; the network has at least as many.
     pub links: u16,
+    /// Servers that come later, under the ids above those of the first ones.
+    pub spares: u16,
     pub durability: Durability,
     /// The server that each group belongs to; empty for round robin.
     pub leaders: Vec<u64>,
@@ -49,7 +51,15 @@ impl ClusterPlan {
     /// So many servers and groups, with a link for each group, and everything else as users get it.
     pub fn new(servers: u16, groups: u16) -> ClusterPlan {
         let durability = Durability::Fsync;
-        ClusterPlan { servers, groups, links: groups, durability, leaders: Vec::new(), engine: Vec::new() }
+        ClusterPlan {
+            servers,
+            groups,
+            links: groups,
+            spares: 0,
+            durability,
+            leaders: Vec::new(),
+            engine: Vec::new(),
+        }
     }
 
     fn planned(&self, server: u64) -> PlannedServer {
@@ -66,9 +76,17 @@ impl ClusterPlan {
         }
     }
 
-    /// The text of a server's configuration file.
+    /// Where a server is, as `POST /members` takes it.
+    pub fn contact(&self, server: u64) -> serde_json::Value {
+        let PlannedServer { addresses, transfer, .. } = self.planned(server);
+        serde_json::json!({ "server": server, "addresses": addresses, "transfer": transfer })
+    }
+
+    /// The text of a server's configuration file. That of a server that comes later lists it alone.
     fn file(&self, server: u64) -> String {
-        let servers = (1..=u64::from(self.servers)).map(|server| self.planned(server)).collect();
+        let servers =
+            if server > u64::from(self.servers) { server..=server } else { 1..=self.servers.into() };
+        let servers = servers.map(|server| self.planned(server)).collect();
         // The network is the cluster's own, so no other cluster can come near.
         let protection = Protection { insecure: true, ..Protection::default() };
         let (groups, durability) = (self.groups, self.durability);
@@ -111,7 +129,7 @@ impl LabCluster {
         plan: &ClusterPlan,
     ) -> Result<LabCluster, Failure> {
         let files = leftovers::directory()?;
-        let processes = (0..plan.servers).map(|_| None).collect();
+        let processes = (0..plan.servers + plan.spares).map(|_| None).collect();
         let mut cluster = LabCluster { plan: plan.clone(), network: Arc::clone(network), files, processes };
         for server in cluster.servers() {
             fs::write(cluster.path(server, "toml"), plan.file(server))?;
@@ -121,7 +139,7 @@ impl LabCluster {
         Ok(cluster)
     }
 
-    /// The ids of all servers.
+    /// The ids of the servers that it begins with.
     pub fn servers(&self) -> impl Iterator<Item = u64> + use<> {
         1..=u64::from(self.plan.servers)
     }
@@ -149,10 +167,21 @@ impl LabCluster {
 
     /// Starts a server that does not run, and does not wait for it.
     pub fn launch(&mut self, server: u64) -> Result<(), Failure> {
+        self.launch_with(server, &[])
+    }
+
+    /// Starts a server that joins the others once it is a member, as it learns from one of them.
+    pub fn launch_to_join(&mut self, server: u64, member: u64) -> Result<(), Failure> {
+        fs::write(self.path(server, "toml"), self.plan.file(server))?;
+        let member = self.http(member, Subnet::Clients);
+        self.launch_with(server, &["--join", &member])
+    }
+
+    fn launch_with(&mut self, server: u64, options: &[&str]) -> Result<(), Failure> {
         let program = std::env::current_exe().map_err(Failure::io("cannot find this program's own file"))?;
         let log = File::options().create(true).append(true).open(self.path(server, "log"))?;
         let mut command = Command::new(program);
-        command.arg("server").arg("--config").arg(self.path(server, "toml"));
+        command.arg("server").arg("--config").arg(self.path(server, "toml")).args(options);
         // The server ends when its standard input does, so with this process, however that ends.
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log);
         let child = self.network.inside(Host::Server(server), || command.spawn())??;
@@ -183,16 +212,20 @@ impl LabCluster {
 
     /// What a running server says about itself.
     pub fn status(&self, server: u64) -> Result<Status, Failure> {
-        let failed = |why: String| Failure::new(format!("server {server} gives no status: {why}"));
+        let answer = self.ask(server, &Request::get("/status"))?;
+        serde_json::from_slice(&answer.body)
+            .map_err(|error| Failure::new(format!("server {server} gives no status: {error}")))
+    }
+
+    /// What a running server answers to a request.
+    pub fn ask(&self, server: u64, request: &Request) -> Result<Response, Failure> {
         let endpoint: Endpoint = self
             .http(server, Subnet::Clients)
             .parse()
             .expect("it was put together from an address and a port");
-        let answer = self
-            .network
-            .inside(Host::Clients, || endpoint.send(&Request::get("/status"), ANSWERS_WITHIN))?
-            .map_err(|trouble| failed(trouble.to_string()))?;
-        serde_json::from_slice(&answer.body).map_err(|error| failed(error.to_string()))
+        self.network
+            .inside(Host::Clients, || endpoint.send(request, ANSWERS_WITHIN))?
+            .map_err(|trouble| Failure::new(format!("server {server} does not answer: {trouble}")))
     }
 
     /// Waits until all running servers see each group led by the server that it belongs to.
@@ -238,14 +271,19 @@ impl LabCluster {
         self.running().map(|server| self.status(server)).collect()
     }
 
-    fn running(&self) -> impl Iterator<Item = u64> {
-        self.servers().filter(|server| self.processes[index(*server)].is_some())
+    /// The ids of the servers that run.
+    pub fn running(&self) -> impl Iterator<Item = u64> {
+        self.all().filter(|server| self.processes[index(*server)].is_some())
+    }
+
+    fn all(&self) -> impl Iterator<Item = u64> + use<> {
+        1..=u64::from(self.plan.servers + self.plan.spares)
     }
 
     /// The ends of all servers' logs.
     fn logs(&self) -> String {
         let end = |server| format!("server {server}: {}", last_lines(&self.path(server, "log"), 5));
-        self.servers().map(end).collect::<Vec<_>>().join("\n")
+        self.all().map(end).collect::<Vec<_>>().join("\n")
     }
 
     fn path(&self, server: u64, ending: &str) -> PathBuf {

@@ -3,7 +3,7 @@
 use niagara_load::Failure;
 
 use super::experiment_run::ExperimentRun;
-use super::{failover, fig3, fig4, fig5, kraft, peers};
+use super::{elastic, failover, fig3, fig4, fig5, kraft, peers};
 
 /// An experiment that `niagara-lab run` knows.
 #[derive(Clone, Copy)]
@@ -58,6 +58,12 @@ pub const EXPERIMENTS: &[Experiment] = &[
         about: "How long writes pause when a leader dies, stands still or loses a link, with 1 to 8 groups",
         needs: &[Need::Namespaces],
         conduct: failover::conduct,
+    },
+    Experiment {
+        name: "elastic",
+        about: "Throughput and latency over time while the number of groups and the servers change",
+        needs: &[Need::Namespaces],
+        conduct: elastic::conduct,
     },
     Experiment {
         name: "kraft",

@@ -21,6 +21,7 @@ mod awake;
 mod client;
 mod cluster;
 mod doctor;
+mod elastic;
 mod experiment;
 mod experiment_run;
 mod facts;

@@ -21,7 +21,7 @@ impl Driver {
             self.stood_back += 1;
         }
         let may_campaign = self.may_lead(view);
-        if self.placement.wants_to_campaign(self.ticks, self.leader()) && may_campaign {
+        if self.placement.wants_to_campaign(self.ticks, self.leader(), self.term()) && may_campaign {
             // A refused pre-vote changes nothing, so errors and losses need no handling.
             let _ = self.raft.campaign();
         }

@@ -4,6 +4,7 @@ mod audit;
 mod cluster;
 mod demo;
 mod exit_statuses;
+mod followers;
 mod groups;
 mod levels;
 mod log_sinks;

@@ -6,7 +6,7 @@ use std::time::Instant;
 use niagara_engine::Consistency;
 use niagara_planted::{self as planted, Bug};
 
-use super::{Freshness, Session, Turn};
+use super::{Freshness, Prepared, Session, Turn};
 use crate::front::allowance::PLENTY_OF_OUTPUT_BYTES;
 use crate::front::metrics::{Failure, Work};
 use crate::front::slot::{Doing, EngineAnswer, Found, Slot, Sought};
@@ -112,6 +112,11 @@ impl<P: Protocol, L: Copy> Session<P, L> {
                 Outcome::Unknown => turn.tally.failed(P::WIRE, Failure::Unknown),
             }
             turn.tally.answered(P::WIRE, Work::Write, took);
+        } else if let Some(waits) = self.slots.front_mut() {
+            // It was done for this request, whose client has waited since then.
+            waits.since = waits.since.min(since);
+        } else if let Outcome::Applied { position, .. } = outcome {
+            self.prepared = Some(Prepared { position, since });
         }
         self.protocol.answer(shape, outcome, took, output);
     }
@@ -146,14 +151,15 @@ impl<P: Protocol, L: Copy> Session<P, L> {
         let careless = planted::is(Bug::LostReadAskedTooLate);
         let is_overtaken = self.slots.iter().any(Slot::may_be_executed) && !careless;
         let is_open = self.slots.iter().any(Slot::has_no_outcome) && !careless;
-        let consistency = self.slots.front().expect("there is a read at the front").consistency();
+        let front = self.slots.front().expect("there is a read at the front");
+        let (consistency, since) = (front.consistency(), front.since);
         let applied = match self.freshness {
             Freshness::KnownAnew(None) if consistency == Consistency::Weak => Ok(turn.engine.applied().get()),
             Freshness::KnownAnew(applied) => applied.ok_or(Unread::NoQuorum),
             Freshness::AskedAnew | Freshness::Asked { .. } => return false,
             _ if is_overtaken => Err(Unread::Overtaken),
             _ if is_open => return false,
-            _ if turn.engine.read(self.origin.token(Sequence::default()), consistency) => {
+            _ if turn.engine.read_since(self.origin.token(Sequence::default()), consistency, since) => {
                 Ok(turn.engine.applied().get())
             }
             _ => {

@@ -223,6 +223,11 @@ fn requests_that_take_long_are_noted_without_passwords() {
         assert!(noted.contains(request), "{noted}");
     }
     assert!(noted.contains(" slow"), "{noted}");
+    let latest = words(&mut clients[0], "LATENCY LATEST");
+    assert!(latest.contains("command"), "{latest}");
+    assert_eq!(clients[0].ask("LATENCY HISTORY fork"), "*0");
+    assert_eq!(words(&mut clients[0], "LATENCY HISTORY command").split(' ').count(), 2 * 3);
+    assert_eq!(clients[0].ask("LATENCY RESET fork"), ":0");
     assert_eq!(clients[0].ask("SLOWLOG RESET"), "+OK");
     assert_eq!(clients[0].ask("CONFIG SET slowlog-log-slower-than 0 slowlog-max-len 3"), "+OK");
     assert_eq!(clients[2].ask("AUTH secret"), clients[2].ask("AUTH default secret"));

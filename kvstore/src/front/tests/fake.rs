@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use bytes::Bytes;
 use niagara_engine::{
-    Completion, Consistency, Detached, DetachedRead, Durability, GlobalPosition, LevelView, MemberLevel,
-    MembersChange, NotAttached, NotChanged, Refused, StateMachine, Status, Unknown,
+    Completion, Consistency, Detached, DetachedRead, Durability, EpochView, GlobalPosition, LevelView,
+    MemberLevel, MemberView, MembersChange, NotAttached, NotChanged, Refused, StateMachine, Status, Unknown,
 };
 use parking_lot::Mutex;
 
@@ -14,7 +15,7 @@ use crate::command::{self, Call, Command, Condition, Watch};
 use crate::protocol::Engine;
 use crate::query::Query;
 use crate::users::{RESCUE, prepare};
-use crate::{Kv, KvReader, Reply, query};
+use crate::{Kv, KvReader, Note, Reply, query};
 
 /// The state of a server. Fake engines that share it are its threads' ports.
 #[derive(Clone)]
@@ -226,6 +227,10 @@ impl Engine for FakeEngine {
         Ok(())
     }
 
+    fn read_since(&mut self, token: u64, consistency: Consistency, _since: Instant) -> bool {
+        self.read(token, consistency)
+    }
+
     fn read(&mut self, token: u64, consistency: Consistency) -> bool {
         let applied = self.applied();
         match consistency {
@@ -299,6 +304,23 @@ impl Engine for FakeEngine {
 
     fn has_quorum(&self) -> bool {
         *self.mood.lock() != Mood::Refuse(Refused::NoLeader)
+    }
+
+    fn follows(&self) -> bool {
+        *self.mood.lock() == Mood::Refuse(Refused::Follower)
+    }
+
+    /// A follower knows where one member is.
+    fn epoch(&self) -> EpochView {
+        let mut epoch = EpochView::default();
+        if self.follows() {
+            let note = Note { http: Some("10.0.0.2:7001".into()), ..Note::default() }.to_text();
+            epoch.members = vec![2];
+            let mut member = MemberView::default();
+            (member.server, member.note) = (2, note);
+            epoch.contacts = vec![member];
+        }
+        epoch
     }
 
     fn ask_for_groups(&self, _groups: u16) -> Result<(), NotChanged> {
@@ -419,6 +441,7 @@ fn describe(command: &[u8]) -> String {
             format!("if [{}] do [{}] or else [{}]", tests.join(", "), commands(true), commands(false))
         }
         Ok(Command::KeepChanges) => "keep changes".into(),
+        Ok(Command::Used(used)) => format!("{} keys used", used.len()),
         Ok(Command::Look { key }) => format!("look closely at {}", text(key)),
         Ok(Command::Advance { time }) => format!("advance to {time}"),
         Ok(Command::AskClocks { server, round }) => format!("{server} asks for clocks in round {round}"),

@@ -208,6 +208,7 @@ impl<P: Protocol> Stage<P> {
             ["overloaded"] => Mood::Refuse(Refused::Overloaded),
             ["level-1"] => Mood::Refuse(Refused::Level { needed: 2, now: 1 }),
             ["no-leader"] => Mood::Refuse(Refused::NoLeader),
+            ["follower"] => Mood::Refuse(Refused::Follower),
             ["stopping"] => Mood::Refuse(Refused::Stopping),
             ["user", name, ref rules @ ..] => {
                 self.engine.set_user_elsewhere(name, rules);

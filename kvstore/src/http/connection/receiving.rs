@@ -3,6 +3,7 @@
 use super::HttpConnection;
 use crate::command::{self, MAX_VALUE_BYTES};
 use crate::http::chunked::{ChunkError, Chunked};
+use crate::http::elsewhere;
 use crate::http::fault::Fault;
 use crate::http::gate;
 use crate::http::head_error::HeadError;
@@ -14,7 +15,7 @@ use crate::http::respond::Framing;
 use crate::http::rights;
 use crate::http::transaction::{self, Timed};
 use crate::http::{groups, leaders, level, members};
-use crate::protocol::{Foreign, Input};
+use crate::protocol::{Engine, Foreign, Input};
 use crate::table::Op;
 use crate::users::Context;
 
@@ -45,7 +46,7 @@ pub(super) enum Rest {
 impl HttpConnection {
     /// Reads the head of the next request. `false`: it is incomplete.
     /// `is_short`: there is no memory for one that takes some.
-    pub(super) fn head(&mut self, input: &mut Input, is_short: bool) -> bool {
+    pub(super) fn head<E: Engine>(&mut self, input: &mut Input, engine: &E, is_short: bool) -> bool {
         while self.searched == 0 && input.bytes().starts_with(b"\r\n") {
             // An empty line that a client put between its requests (RFC 9112, section 2.2).
             input.consume(2);
@@ -70,6 +71,7 @@ impl HttpConnection {
                 if is_short && request.what.takes_memory() {
                     request = Request::refused(&head, Fault::short(), request.framing);
                 }
+                let request = elsewhere::redirect(&self.site, engine, &head, request);
                 let request = if self.only_pages { request.for_a_page() } else { request };
                 input.consume(length);
                 self.last = !request.framing.keep_alive;

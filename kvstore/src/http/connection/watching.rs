@@ -53,7 +53,10 @@ impl HttpConnection {
         };
         if let Some(fault) = fault {
             *what = What::Fail(fault);
-        } else if self.keeping == Keeping::Unasked && engine.reader().changes().begin().is_none() {
+        } else if self.keeping == Keeping::Unasked
+            && !engine.follows()
+            && engine.reader().changes().begin().is_none()
+        {
             self.keeping = Keeping::Next;
             return Ask::Write;
         }

@@ -90,11 +90,9 @@ pub(super) fn copy(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
     })))
 }
 
-/// What a key takes beside its bytes, roughly. It is the same whatever server is asked, since a script may ask.
-const KEY_BYTES: usize = 112;
-
-const MEMORY_HELP: [&str; 3] = [
+const MEMORY_HELP: [&str; 4] = [
     "MEMORY <subcommand> [<key> ...]. Subcommands are:",
+    "STATS: what all keys and values take",
     "USAGE <key> [SAMPLES <count>]: about how many bytes a key takes",
     "HELP: this help",
 ];
@@ -102,18 +100,25 @@ const MEMORY_HELP: [&str; 3] = [
 pub(super) fn memory(reading: &Reading<'_>, words: Words<'_>) -> Answer {
     match words {
         [help] if is(help, "HELP") => Ok(Data::Array(MEMORY_HELP.into_iter().map(Data::Word).collect())),
+        [stats] if is(stats, "STATS") => Ok(statistics(reading)),
         [usage, key, options @ ..] if is(usage, "USAGE") => {
             match options {
                 [] => {}
                 [samples, count] if is(samples, "SAMPLES") && integer(count)? >= 0 => {}
                 _ => return Err(SYNTAX),
             }
-            Ok(reading.get(key).map_or(Data::Null, |entry| {
-                Data::count(KEY_BYTES + entry.key.len() + entry.value.len() + entry.attributes.bytes())
-            }))
+            Ok(reading.get(key).map_or(Data::Null, |entry| Data::Integer(entry.bytes() as i64)))
         }
         _ => Err("ERR unknown subcommand or wrong number of arguments. Try MEMORY HELP.".into()),
     }
+}
+
+/// What there is to say under the names of Redis. It is the same whatever server is asked, since a script may ask.
+fn statistics(reading: &Reading<'_>) -> Data {
+    let keys: u64 = reading.all_keys;
+    let each = reading.bytes.checked_div(keys).unwrap_or(0);
+    let pairs = [("keys.count", keys), ("keys.bytes-per-key", each), ("dataset.bytes", reading.bytes)];
+    Data::Map(pairs.into_iter().map(|(name, number)| (name.into(), Data::Integer(number as i64))).collect())
 }
 
 /// The longest value that Redis keeps beside its head.
@@ -122,7 +127,7 @@ const EMBEDDED_BYTES: usize = 44;
 const HELP: [&str; 5] = [
     "OBJECT <subcommand> [<key>]. Subcommands are:",
     "ENCODING <key>: how Redis would keep the value, if it were set as it is",
-    "IDLETIME <key>: always 0; nothing is kept of accesses",
+    "IDLETIME <key>: always 0; uses are not kept by a clock",
     "REFCOUNT <key>: always 1",
     "HELP: this help",
 ];
@@ -145,7 +150,7 @@ pub(super) fn object(reading: &Reading<'_>, words: Words<'_>) -> Answer {
     Ok(match known {
         "IDLETIME" => Data::Integer(0),
         "REFCOUNT" => Data::Integer(1),
-        "FREQ" => return Err("ERR nothing is kept of accesses".into()),
+        "FREQ" => return Err("ERR how often a key is used is not kept".into()),
         _ => Data::Bulk(Bytes::from_static(match &entry.value {
             value if decimal(value).is_some() => b"int",
             value if value.len() <= EMBEDDED_BYTES => b"embstr",

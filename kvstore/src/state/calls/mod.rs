@@ -48,7 +48,7 @@ use super::writer::Writing;
 use crate::Data;
 use crate::command::Call;
 use crate::database::Space;
-use crate::table::Op;
+use crate::table::{Op, Spec};
 pub(super) use scripts::eval;
 
 /// What a command answers, or why it did nothing.
@@ -79,8 +79,11 @@ struct Reading<'r> {
     map: &'r Map,
     /// The space of the database.
     space: Space,
-    /// How many keys there are.
+    /// How many keys there are in the database, and in all of them.
     keys: u64,
+    all_keys: u64,
+    /// What all keys and values of all databases count, in bytes.
+    bytes: u64,
     /// The clock of the state, which decides what exists.
     clock: u64,
     /// The time, as this server estimates it, which decides what is left of a key's time.
@@ -202,6 +205,14 @@ pub(super) fn execute(writer: &mut Writing<'_>, call: &Call<'_>) -> Data {
     execute_words(writer, call.op, &words)
 }
 
+/// Notes that a command of the log has read its keys.
+fn note_uses(writer: &mut Writing<'_>, op: Op, words: Words<'_>) {
+    let spec = Spec::of(op);
+    if writer.core.memory.asks_for_uses() && spec.uses_keys() {
+        spec.keys.among(words.len() + 1).for_each(|at| writer.report(words[at - 1]));
+    }
+}
+
 fn execute_words(writer: &mut Writing<'_>, op: Op, words: Words<'_>) -> Data {
     match handler(op) {
         Handler::Write(write) => answered(write(writer, words)),
@@ -210,7 +221,11 @@ fn execute_words(writer: &mut Writing<'_>, op: Op, words: Words<'_>) -> Data {
             let Writing { map, core, shards, .. } = writer;
             let clock = map.clock();
             let keys = core.ledger.counts(space).keys;
-            answered(read(&Reading { look: &**shards, map, space, keys, clock, time: clock }, words))
+            let (all_keys, bytes) = (core.ledger.keys(), core.ledger.bytes());
+            let reading = Reading { look: &**shards, map, space, keys, all_keys, bytes, clock, time: clock };
+            let answer = answered(read(&reading, words));
+            note_uses(writer, op, words);
+            answer
         }
         Handler::Whole(_) | Handler::Compact | Handler::Script => {
             unreachable!("{op:?} is executed otherwise")
@@ -228,7 +243,8 @@ pub(super) fn read(
     let words: Vec<&[u8]> = call.words.clone().collect();
     let Handler::Read(read) = handler(call.op) else { unreachable!("{:?} is executed otherwise", call.op) };
     let keys = map.counts(space).0;
-    answered(read(&Reading { look, map, space, keys, clock, time }, &words))
+    let (all_keys, bytes) = (map.keys(), map.bytes());
+    answered(read(&Reading { look, map, space, keys, all_keys, bytes, clock, time }, &words))
 }
 
 /// Executes a call that looks at all keys.
@@ -246,7 +262,6 @@ fn walk_words(walking: &Walking<'_>, op: Op, words: Words<'_>) -> Data {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::Spec;
 
     #[test]
     fn every_call_has_a_function_of_its_kind() {

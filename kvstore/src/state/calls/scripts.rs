@@ -18,7 +18,7 @@ use crate::state::shard::Shard;
 use crate::state::writer::Writer;
 use crate::table::{Does, Local, Op, Spec};
 use crate::users::{Context, User, Wanted};
-use crate::{Data, Database};
+use crate::{CommandError, Data, Database};
 
 /// All shards.
 type Everything<'m> = Locked<RwLockWriteGuard<'m, Shard>>;
@@ -48,11 +48,20 @@ fn eval_words(
     };
     let keys = keys.ok_or("ERR Number of keys can't be greater than number of args")?;
     let read_only = op == Op::EvalRo || declares(source, "no-writes")?;
+    let lacks_memory = writer.core.is_short && !declares(source, "allow-oom")?;
+    if lacks_memory && !read_only && source.starts_with(b"#!") {
+        writer.map.count_short();
+        return Err(NOT_ALLOWED_SHORT.into());
+    }
     writer.map.scripts.add(source);
     let script = Script { source, keys: &rest[..keys], arguments: &rest[keys..], clock: writer.map.clock() };
     let database = writer.database;
-    Ok(script::run(&script, &mut Caller { writer, read_only, database, seed, limited }))
+    Ok(script::run(&script, &mut Caller { writer, read_only, lacks_memory, database, seed, limited }))
 }
+
+/// What a script that declares nothing else is told when memory is short, as in Redis.
+const NOT_ALLOWED_SHORT: &str =
+    "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'";
 
 /// The flags that the first line of a script may name.
 const FLAGS: [&str; 5] = ["no-writes", "allow-oom", "allow-stale", "no-cluster", "allow-cross-slot-keys"];
@@ -88,6 +97,8 @@ fn declares(source: &[u8], flag: &str) -> Result<bool, super::Failure> {
 struct Caller<'c, 'w, 'm> {
     writer: &'c mut Writer<'w, Everything<'m>>,
     read_only: bool,
+    /// There was no memory when it began, and it has changed nothing yet. Once it has, it is not stopped halfway.
+    lacks_memory: bool,
     /// The database that its commands are for; the script may select another one.
     database: Database,
     /// What is drawn at random follows from it.
@@ -122,6 +133,12 @@ impl Caller<'_, '_, '_> {
             self.writer.map.directory.refusals.denied(&denied, Context::Script, "", SystemTime::now());
             return Err(format!("NOPERM ACL failure in script: {}", denied.text()).into());
         }
+        if self.lacks_memory && spec.needs_memory() {
+            self.writer.map.count_short();
+            let error = CommandError::OutOfMemory;
+            return Err(format!("{} {error}", error.word()).into());
+        }
+        self.lacks_memory &= !spec.changes_keys();
         let Writer { map, core, shards, .. } = &mut *self.writer;
         let op = match spec.does {
             Does::Local(Local::Select) => {

@@ -17,17 +17,17 @@ impl Wake for Nobody {
     fn wake(&self) {}
 }
 
-fn watch(kv: &Kv, prefix: &[u8], from: Option<ChangeId>) -> Result<Watcher, Gone> {
+pub(super) fn watch(kv: &Kv, prefix: &[u8], from: Option<ChangeId>) -> Result<Watcher, Gone> {
     let reader = kv.reader();
     Lookout::new(Arc::new(Nobody)).watch(reader.changes(), prefix.to_vec(), from, reader.position())
 }
 
-fn keep(kv: &mut Kv, position: u64) {
+pub(super) fn keep(kv: &mut Kv, position: u64) {
     assert_eq!(run(kv, position, command::encode_keep_changes), Reply::Timed);
 }
 
 /// All that has come for a watcher.
-fn seen(watcher: &mut Watcher) -> Vec<Change> {
+pub(super) fn seen(watcher: &mut Watcher) -> Vec<Change> {
     let mut changes = Vec::new();
     while watcher.read(|change| {
         changes.push(change.clone());

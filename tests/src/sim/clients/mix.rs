@@ -35,6 +35,7 @@ impl Clients {
                 requests.extend(self.about_expiry(client));
                 requests.extend(self.about_users(client));
                 requests.extend(self.elsewhere(client));
+                requests.extend(self.about_memory(client));
                 requests.into_iter().flat_map(|request| with_own_read(request, false)).collect()
             }
             Kind::Http { connection } => {
@@ -190,7 +191,7 @@ impl Clients {
     /// Sometimes a key that expires, or a look at one. These are drawn apart from all others.
     fn about_expiry(&mut self, client: usize) -> Option<Request> {
         let me = &mut self.clients[client];
-        if self.flushes || !me.expiry_chance.one_in(3) {
+        if self.flushes || self.evicts || !me.expiry_chance.one_in(3) {
             return None;
         }
         let key = (me.expiry_chance.one_in(2)).then(|| me.expiring.iter().next_back().copied()).flatten();
@@ -250,6 +251,13 @@ impl Clients {
     fn elsewhere(&mut self, client: usize) -> Option<Request> {
         let chance = &mut self.clients[client].expiry_chance;
         (self.has_users && chance.one_in(3)).then(|| Request::Elsewhere(chance.below(1 << 20)))
+    }
+
+    /// Something about keys that may be evicted.
+    fn about_memory(&mut self, client: usize) -> Vec<Request> {
+        let chance = &mut self.clients[client].expiry_chance;
+        let count = if self.evicts { chance.between(1, 3) } else { 0 };
+        (0..count).map(|_| Request::Cache(chance.below(1 << 20))).collect()
     }
 
     /// A value that nobody else writes.

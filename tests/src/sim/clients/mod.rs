@@ -52,6 +52,10 @@ const ONCE: (u64, u64) = (32, 21);
 /// One simulation in so many has users: those whose seed leaves this rest.
 const USERS: (u64, u64) = (16, 12);
 
+/// One simulation in so many evicts keys: those whose seed leaves this rest. No other keys expire there, since these may be gone
+/// before their time.
+const EVICTS: (u64, u64) = (32, 11);
+
 /// All clients, and what they have been told.
 #[derive(Debug)]
 pub struct Clients {
@@ -79,6 +83,8 @@ pub struct Clients {
     has_once: bool,
     once: ExecutedOnce,
     next_once: u64,
+    /// Whether memory is limited, and keys that expire are evicted.
+    evicts: bool,
     /// The moment, in microseconds.
     now: u64,
     /// The life of the state, once a tag has named it.
@@ -225,6 +231,7 @@ impl Clients {
             has_once: plan.seed % ONCE.0 == ONCE.1,
             once: ExecutedOnce::default(),
             next_once: 0,
+            evicts: plan.seed % EVICTS.0 == EVICTS.1,
             now: 0,
             life: None,
             tokens: BTreeMap::new(),

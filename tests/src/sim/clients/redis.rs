@@ -13,6 +13,9 @@ use crate::sim::request::{
 };
 use crate::sim::sizes::{number_in, text};
 
+/// The words of errors that say that nothing was executed.
+const REFUSALS: [&str; 5] = ["OVERLOADED", "NOQUORUM", "READONLY", "NOCLOCK", "OOM"];
+
 /// Part of the error that refuses too long a command.
 const TOO_LARGE: &str = "bytes, but the limit is";
 
@@ -75,6 +78,7 @@ pub(super) fn bytes_of(request: &Request) -> Vec<u8> {
         }
         Request::BecomeNobody => vec!["RESET".into()],
         Request::Elsewhere(number) => elsewhere(*number),
+        Request::Cache(number) => cache(*number),
         Request::Refresh { .. }
         | Request::AtLeast { .. }
         | Request::Weak { .. }
@@ -97,6 +101,27 @@ fn elsewhere(number: u64) -> Vec<Vec<u8>> {
             let letters = if number.is_multiple_of(2) { "KEA" } else { "Ex" };
             ["CONFIG", "SET", "notify-keyspace-events", letters].map(Vec::from).into()
         }
+    }
+}
+
+/// Limits memory, or sets, copies or reads a key that may be evicted, and is nobody else's.
+fn cache(number: u64) -> Vec<Vec<u8>> {
+    let (what, number) = (number % 16, number / 16);
+    let key = || format!("cache-{}", number % 100).into_bytes();
+    match what {
+        0 => {
+            let policy =
+                ["volatile-lru", "volatile-lru", "volatile-random", "volatile-ttl"][number as usize % 4];
+            let most = ["15k", "25k", "25k", "0"][number as usize / 4 % 4];
+            ["CONFIG", "SET", "maxmemory", most, "maxmemory-policy", policy].map(Vec::from).into()
+        }
+        1..=8 => {
+            let value = vec![b'c'; 100 + number as usize % 300];
+            vec!["SET".into(), key(), value, "PX".into(), (1000 + number % 1500).to_string().into()]
+        }
+        9 => vec!["COPY".into(), key(), key(), "DB".into(), (1 + number % 3).to_string().into()],
+        10 => ["SWAPDB", "1", "3"].map(Vec::from).into(),
+        _ => vec!["GET".into(), key()],
     }
 }
 
@@ -234,6 +259,14 @@ impl Clients {
                 checks.coverage.count("databases exchanged or notices set");
                 Ok(())
             }
+            (Request::Cache(_), Value::Simple(_) | Value::Integer(0 | 1)) => {
+                checks.coverage.count("memory limited, or key set that may be evicted");
+                Ok(())
+            }
+            (Request::Cache(_), Value::Null | Value::Bulk(_)) => {
+                checks.coverage.count("key read that may be evicted");
+                Ok(())
+            }
             (Request::LookAtExpiring(key), value) => {
                 let found = match value {
                     Value::Null | Value::Integer(0) => false,
@@ -313,8 +346,7 @@ impl Clients {
             self.too_large(call, checks);
         } else if text.starts_with("UNKNOWN") {
             checks.coverage.count("outcome unknown");
-        } else if ["OVERLOADED", "NOQUORUM", "READONLY", "NOCLOCK"].iter().any(|word| text.starts_with(word))
-        {
+        } else if REFUSALS.iter().any(|word| text.starts_with(word)) {
             self.refuse(call, checks);
         } else {
             let request = &call.request;

@@ -1,7 +1,7 @@
 //! What clients conclude from answers, however these arrived.
 
 use bytes::Bytes;
-use niagara_kvstore::{KvReader, Reply};
+use niagara_kvstore::{CommandError, KvReader, Reply};
 
 use super::{Call, CallResult, Checks, Clients};
 use crate::Value;
@@ -76,6 +76,13 @@ impl Clients {
                 return Ok(true);
             }
             CallResult::Refused | CallResult::ReadFailed => {
+                self.refuse(&call, checks);
+                return Ok(true);
+            }
+            CallResult::Applied(position, reply) | CallResult::AppliedThenRead(position, reply, _)
+                if *reply == Reply::Failed(CommandError::OutOfMemory) =>
+            {
+                checks.fresh.acknowledged(*position);
                 self.refuse(&call, checks);
                 return Ok(true);
             }
