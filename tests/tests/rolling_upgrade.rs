@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use niagara_engine::LevelView;
+use niagara_engine::{Durability, LevelView};
 use niagara_testing::parts::chance::Chance;
 use niagara_tests::{Cluster, ClusterPlan, History, Load, LoadPlan, rounds, wait};
 
@@ -43,7 +43,11 @@ fn await_level(cluster: &Cluster) {
 fn servers_are_upgraded_one_after_the_other() {
     let mut chance = Chance::new(11);
     for _ in 0..rounds(1) {
-        let mut cluster = ClusterPlan::new(3, 2).first_level(1).engine("known_level", 1).start();
+        let mut cluster = ClusterPlan::new(3, 2)
+            .durability(Durability::Os)
+            .first_level(1)
+            .engine("known_level", 1)
+            .start();
         let history = Arc::new(History::default());
         let mut load = Load::start(cluster.endpoints(), &history, LoadPlan::default());
         load.await_progress(PROGRESS);

@@ -5,6 +5,7 @@
 //! | `handle.rs` | a handle to a running engine, for any thread |
 //! | `leaders.rs` | who leads, and how that is changed |
 //! | `epochs.rs` | the epoch, and requests for another one |
+//! | `levels.rs` | the level of the cluster, and requests to raise it |
 //! | `members.rs` | servers that come and leave |
 //! | `follow.rs` | subscriptions, watches and snapshots |
 //! | `ticket.rs` | a future outcome |

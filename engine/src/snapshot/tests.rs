@@ -11,7 +11,7 @@ use niagara_sequencer::epoch::{Chain, Cut, Epoch, Terms};
 use super::fetch::{Fetch, FetchStep};
 use super::header::tests::header;
 use super::sender::SnapshotSender;
-use super::store::check_chain;
+use super::store::{check_chain, check_level};
 use super::*;
 
 const CHUNKS: [&[u8]; 3] = [b"first", b"the second one", b"3"];
@@ -194,6 +194,18 @@ fn a_received_snapshot_is_of_a_cluster_with_the_same_past() {
         let other = Chain::genesis(terms(others)).unwrap();
         assert!(matches!(check_chain(&reader, &other), Err(SnapshotError::Foreign { .. })), "{others:?}");
     }
+}
+
+#[test]
+fn a_snapshot_of_a_level_that_is_not_known_is_refused() {
+    let files = MemoryFiles::default();
+    let mut store = store(&files);
+    write(&mut store, 1);
+    let reader = SnapshotReader::open(&files, &store.newest().unwrap().path).unwrap();
+    assert!(check_level(&reader, 1).is_ok());
+    let refused = check_level(&reader, 0).unwrap_err();
+    assert!(matches!(refused, SnapshotError::Level { level: 1, known: 0, .. }), "{refused}");
+    assert!(refused.to_string().contains("start a newer release"), "{refused}");
 }
 
 /// A server that offers more than there can be fills no disk.
