@@ -3,11 +3,12 @@
 
 use crate::attributes::Attributes;
 
-/// What a key takes beside its bytes and those of its value, roughly: its share of a table, and two allocations.
-const KEY_BYTES: usize = 184;
+/// What a key takes beside its bytes and those of its value, roughly: its share of a table, and three allocations. Measured with
+/// glibc: a million keys of 16 bytes with values of 32 take 216 bytes each.
+const KEY_BYTES: usize = 168;
 
 /// What a deadline takes: an allocation, and its places in the orders of all deadlines.
-const DEADLINE_BYTES: usize = 160;
+const DEADLINE_BYTES: usize = 128;
 
 /// What an entry counts. HTTP headers count in full, although entries may share them.
 pub(crate) fn counted(key: &[u8], value: &[u8], attributes: &Attributes) -> u64 {

@@ -18,7 +18,8 @@ const KEYS_PER_TABLE: usize = 96;
 #[derive(Debug)]
 pub(super) struct Tables {
     /// One for each of the shard's 2^`bits` parts, and one more for each of the first `split` of them.
-    tables: Vec<HashTable<Entry>>,
+    /// Entries have places of their own in memory: a table may be half empty.
+    tables: Vec<HashTable<Box<Entry>>>,
     bits: u32,
     split: usize,
     len: usize,
@@ -37,19 +38,23 @@ impl Tables {
     }
 
     pub(super) fn get(&self, place: Place, key: &[u8]) -> Option<&Entry> {
-        self.tables[self.index(place)].find(place.table_hash(), |entry| entry.is(place, key))
+        self.tables[self.index(place)]
+            .find(place.table_hash(), |entry| entry.is(place, key))
+            .map(|entry| &**entry)
     }
 
     /// The entries with this very place: one, but for collisions of hashes.
     pub(super) fn at(&self, place: Place) -> impl Iterator<Item = &Entry> {
         let table = &self.tables[self.index(place)];
-        table.iter_hash(place.table_hash()).filter(move |entry| entry.place == place)
+        table.iter_hash(place.table_hash()).map(|entry| &**entry).filter(move |entry| entry.place == place)
     }
 
     /// The entry of a key, to be changed, if the key exists.
     pub(super) fn get_mut(&mut self, place: Place, key: &[u8]) -> Option<&mut Entry> {
         let index = self.index(place);
-        self.tables[index].find_mut(place.table_hash(), |entry| entry.is(place, key))
+        self.tables[index]
+            .find_mut(place.table_hash(), |entry| entry.is(place, key))
+            .map(|entry| &mut **entry)
     }
 
     /// Adds a missing key.
@@ -59,7 +64,7 @@ impl Tables {
         }
         self.len += 1;
         let index = self.index(entry.place);
-        self.tables[index].insert_unique(entry.place.table_hash(), entry, table_hash);
+        self.tables[index].insert_unique(entry.place.table_hash(), Box::new(entry), table_hash);
     }
 
     pub(super) fn remove(&mut self, place: Place, key: &[u8]) -> Option<Entry> {
@@ -70,7 +75,7 @@ impl Tables {
             hash_table::Entry::Occupied(found) => {
                 let entry = OccupiedEntry::remove(found).0;
                 self.len -= 1;
-                Some(entry)
+                Some(*entry)
             }
         }
     }
@@ -80,7 +85,7 @@ impl Tables {
     pub(super) fn tables_from(&self, from: Place) -> impl Iterator<Item = impl Iterator<Item = &Entry>> {
         self.tables[self.index(from)..]
             .iter()
-            .map(move |table| table.iter().filter(move |entry| entry.place >= from))
+            .map(move |table| table.iter().map(|entry| &**entry).filter(move |entry| entry.place >= from))
     }
 
     /// Where the table after that of `place` begins, if there is one.
@@ -117,7 +122,8 @@ impl Tables {
     }
 }
 
-fn table_hash(entry: &Entry) -> u64 {
+#[expect(clippy::borrowed_box, reason = "the tables hold boxes")]
+fn table_hash(entry: &Box<Entry>) -> u64 {
     entry.place.table_hash()
 }
 

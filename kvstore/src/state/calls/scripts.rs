@@ -83,7 +83,7 @@ fn declares(source: &[u8], flag: &str) -> Result<bool, super::Failure> {
         let Some(flags) = word.strip_prefix("flags=") else {
             return Err(format!("ERR Unknown lua shebang option: {word}").into());
         };
-        for named in flags.split(',') {
+        for named in flags.split(',').filter(|_| !flags.is_empty()) {
             if !FLAGS.contains(&named) {
                 return Err(format!("ERR Unexpected flag in script shebang: {named}").into());
             }

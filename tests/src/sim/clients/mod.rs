@@ -54,7 +54,7 @@ const USERS: (u64, u64) = (16, 12);
 
 /// One simulation in so many evicts keys: those whose seed leaves this rest. No other keys expire there, since these may be gone
 /// before their time.
-const EVICTS: (u64, u64) = (32, 11);
+const EVICTS: (u64, u64) = (32, 23);
 
 /// All clients, and what they have been told.
 #[derive(Debug)]
