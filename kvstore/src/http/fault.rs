@@ -27,7 +27,7 @@ pub(super) struct Fault {
     pub(super) least: Option<u64>,
     /// Where the request is to be sent instead.
     #[serde(skip)]
-    pub(super) location: Option<String>,
+    pub(super) location: Option<Box<str>>,
     /// The resource's methods.
     #[serde(skip)]
     pub(super) allow: Option<&'static str>,
@@ -198,7 +198,7 @@ impl Fault {
     pub(super) fn follower(place: Option<String>) -> Fault {
         match place {
             Some(place) => Fault {
-                location: Some(place),
+                location: Some(place.into()),
                 ..Fault::new(
                     307,
                     "follower",
