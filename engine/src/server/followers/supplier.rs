@@ -94,6 +94,7 @@ impl Supplier {
 
     /// A follower is connected.
     pub fn is_up(&mut self, now: Instant, follower: u64) {
+        self.forget_reads(follower);
         let new = Follower { asks: None, question: None, digests_due: now, told: None };
         self.followers.insert(follower, new);
         self.progress.followers.is_connected(follower, true);
@@ -102,7 +103,13 @@ impl Supplier {
     /// A follower is not connected any more.
     pub fn is_down(&mut self, follower: u64) {
         self.followers.remove(&follower);
+        self.forget_reads(follower);
         self.progress.followers.is_connected(follower, false);
+    }
+
+    /// Its next life may ask a question with the same number, for which an answer to the earlier one would be too old.
+    fn forget_reads(&mut self, follower: u64) {
+        self.reads.retain(|_, (asker, _)| *asker != follower);
     }
 
     /// Whether this server is a connected follower.
