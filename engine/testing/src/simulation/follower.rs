@@ -165,9 +165,10 @@ impl<S: Observable> Simulation<S> {
     }
 
     fn start_follower(&mut self, follower: &mut FollowerLife<S>) {
-        let machines = self.servers.iter().filter_map(|server| server.running.as_ref());
-        let Some(first) = machines.into_iter().find_map(|running| running.machine.newest_snapshot()) else {
-            return;
+        let mut machines = self.servers.iter().filter_map(|server| server.running.as_ref());
+        let Some(first) = machines.clone().find_map(|running| running.machine.newest_snapshot()) else {
+            // It asks for one.
+            return drop(machines.next().map(|running| running.machine.client().snapshot()));
         };
         follower.life += 1;
         lock(&self.history).starts(ID);
