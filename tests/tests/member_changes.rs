@@ -1,10 +1,14 @@
 //! Members, and the number of groups, change in simulated clusters, under all faults.
 
+#[cfg(feature = "planted-bugs")]
+use std::panic::catch_unwind;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use niagara_engine::internals::example::Counter;
 use niagara_engine::{Consistency, EpochView};
+#[cfg(feature = "planted-bugs")]
+use niagara_planted::{self as planted, Bug};
 use niagara_testing::{Failure, Settings, Simulation, seeds};
 
 /// Servers that may come, beside those that the cluster begins with.
@@ -191,19 +195,30 @@ const ENOUGH: u64 = 600;
 #[cfg(feature = "planted-bugs")]
 #[test]
 fn planted_bugs_of_members_are_found() {
-    use std::panic::catch_unwind;
-
-    use niagara_planted::{self as planted, Bug};
-
     let more = std::env::var("NIAGARA_MORE_BUGS").map_or(&[][..], |_| Bug::EPOCHS_NOT_FOUND);
     for bug in Bug::MEMBERS.iter().chain(more) {
-        let found = (0..ENOUGH).find(|seed| {
-            planted::plant(Some(*bug));
-            let simulated = catch_unwind(|| simulate(*seed, false));
-            planted::plant(None);
-            !matches!(simulated, Ok(Ok(_)))
-        });
-        println!("{bug:?} is found by seed {found:?}");
+        let found = found_by(*bug, false);
         assert!(found.is_some() || more.contains(bug), "{bug:?} is not found within {ENOUGH} seeds");
     }
+}
+
+#[cfg(feature = "planted-bugs")]
+#[test]
+fn planted_bugs_of_followers_are_found() {
+    for bug in Bug::FOLLOWERS {
+        assert!(found_by(*bug, true).is_some(), "{bug:?} is not found within {ENOUGH} seeds");
+    }
+}
+
+/// The first seed that shows a bug.
+#[cfg(feature = "planted-bugs")]
+fn found_by(bug: Bug, is_followed: bool) -> Option<u64> {
+    let found = (0..ENOUGH).find(|seed| {
+        planted::plant(Some(bug));
+        let simulated = catch_unwind(|| simulate(*seed, is_followed));
+        planted::plant(None);
+        !matches!(simulated, Ok(Ok(_)))
+    });
+    println!("{bug:?} is found by seed {found:?}");
+    found
 }

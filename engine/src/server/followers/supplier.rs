@@ -16,6 +16,7 @@ use niagara_sequencer::GlobalPosition;
 use niagara_sequencer::epoch::{Cut, Epoch};
 
 use super::wire::{Entries, FeedMessage, Follow, GroupWish};
+use crate::planted::{self, Bug};
 use crate::progress::{EpochProgress, Executed, SharedProgress};
 use crate::snapshot::Pace;
 
@@ -109,7 +110,9 @@ impl Supplier {
 
     /// Its next life may ask a question with the same number, for which an answer to the earlier one would be too old.
     fn forget_reads(&mut self, follower: u64) {
-        self.reads.retain(|_, (asker, _)| *asker != follower);
+        if !planted::is(Bug::OldQuestionAnswered) {
+            self.reads.retain(|_, (asker, _)| *asker != follower);
+        }
     }
 
     /// Whether this server is a connected follower.
@@ -271,7 +274,10 @@ fn read_all(
     let share = ANSWER_BYTES / stores.len() as u32;
     let (mut all, mut bytes) = (Vec::new(), 0);
     for (at, (store, GroupWish { last, room })) in stores.iter().zip(wishes).enumerate() {
-        let commit = progress.groups[at].commit.load(SeqCst);
+        let commit = match planted::is(Bug::UncommittedFed) {
+            true => store.last_index(),
+            false => progress.groups[at].commit.load(SeqCst),
+        };
         let mut entries = Vec::new();
         // Groups that are left out now come when the follower has no room for more of those before them.
         if commit <= *last || *room == 0 || bytes >= u64::from(ANSWER_BYTES) {
