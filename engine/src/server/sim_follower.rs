@@ -52,11 +52,11 @@ impl<S: StateMachine> SimFollower<S> {
         config: &Config,
         environment: &Environment,
         state: S,
-        first: Option<(Arc<Header>, Vec<u8>)>,
+        first: Option<(Arc<Header>, &[u8])>,
     ) -> Result<SimFollower<S>, StartError> {
         config.check()?;
-        let parts = FollowerParts::open(config, environment, state, |identity, files| match &first {
-            Some((header, file)) => take_first_state(config, identity, files, (Arc::clone(header), file)),
+        let parts = FollowerParts::open(config, environment, state, |identity, files| match first {
+            Some(first) => take_first_state(config, identity, files, first),
             None => Err(StartError::NoFirstState),
         })?;
         parts.begin(config)?;

@@ -185,7 +185,8 @@ impl<S: Observable> Simulation<S> {
         let recording = Recording::new(ID, (self.make)(ID), history, self.settings.comparing(), chance);
         let observed = recording.observed();
         self.note(&format!("the follower starts its life {}", follower.life));
-        match SimFollower::open(&follower.config, &environment, recording, Some(first)) {
+        let first = Some((first.0, &first.1[..]));
+        match SimFollower::open(&follower.config, &environment, recording, first) {
             Ok(machine) => {
                 let port = machine.client().port(Arc::new(NeverAsleep));
                 follower.running = Some(Running { machine, observed, port, reads: Vec::new() });
