@@ -102,7 +102,9 @@ pub mod internals {
     /// A server without threads, for a simulator with its own time, network and disk.
     pub mod sim {
         pub use crate::clock::{Clock, ManualClock};
-        pub use crate::server::{Environment, Figures, SimServer, Standing, WaitingBytes, groups_beside};
+        pub use crate::server::{
+            Environment, Figures, SimFollower, SimServer, Standing, WaitingBytes, groups_beside,
+        };
     }
     /// Execution: what has been executed, and digests of it.
     pub mod apply {

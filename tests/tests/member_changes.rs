@@ -1,10 +1,14 @@
 //! Members, and the number of groups, change in simulated clusters, under all faults.
 
+#[cfg(feature = "planted-bugs")]
+use std::panic::catch_unwind;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use niagara_engine::internals::example::Counter;
 use niagara_engine::{Consistency, EpochView};
+#[cfg(feature = "planted-bugs")]
+use niagara_planted::{self as planted, Bug};
 use niagara_testing::{Failure, Settings, Simulation, seeds};
 
 /// Servers that may come, beside those that the cluster begins with.
@@ -79,8 +83,8 @@ fn join(simulation: &mut Simulation<Counter>) {
     }
 }
 
-/// Simulates a cluster whose members and groups change. Returns how often they did.
-fn simulate(seed: u64) -> Result<u32, Failure> {
+/// Simulates a cluster whose members and groups change. Returns how often they did. `is_followed`: a follower goes along.
+fn simulate(seed: u64, is_followed: bool) -> Result<u32, Failure> {
     let mut draws = Draws(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let founders = [1, 2, 3, 3, 5][draws.below(5) as usize];
     let mut settings = Settings::new(seed, founders + SPARES, 1 + draws.below(MOST_GROUPS) as u16);
@@ -110,7 +114,7 @@ fn simulate(seed: u64) -> Result<u32, Failure> {
                 (wishes, in_epoch) = (wishes + 1, now.number);
             }
         }
-        simulation.run_for(Duration::from_millis(20))?;
+        run(&mut simulation, is_followed)?;
     }
     // Whoever is a member comes, and whoever is none ends.
     let mut before = None;
@@ -143,7 +147,32 @@ fn simulate(seed: u64) -> Result<u32, Failure> {
         );
     }
     simulation.check_equal()?;
+    if is_followed {
+        simulation.settle_follower()?;
+    }
     Ok(simulation.epoch(first).map_or(0, |epoch| epoch.number - 1))
+}
+
+/// Lets 20 ms pass; a follower takes part in between.
+fn run(simulation: &mut Simulation<Counter>, is_followed: bool) -> Result<(), Failure> {
+    if !is_followed {
+        return simulation.run_for(Duration::from_millis(20));
+    }
+    for _ in 0..10 {
+        simulation.run_for(Duration::from_millis(2))?;
+        simulation.feed_follower()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_follower_goes_through_all_changes_and_faults() {
+    let rounds = std::env::var("NIAGARA_TEST_ROUNDS").map_or(1, |rounds| rounds.parse().expect("a number"));
+    let simulate = |seed| simulate(seed, true).unwrap_or_else(|failure| panic!("{failure}"));
+    let changes: Vec<u32> = seeds(0..20 * rounds).map(simulate).collect();
+    let (simulated, changes) = (changes.len() as u32, changes.iter().sum::<u32>());
+    println!("a follower has followed {changes} changes in {simulated} simulations");
+    assert!(simulated < 20 || changes > simulated, "{changes} changes in {simulated} simulations");
 }
 
 /// `NIAGARA_TEST_ROUNDS=50` simulates fifty times as many seeds.
@@ -152,7 +181,7 @@ fn members_change_under_all_faults() {
     let rounds = std::env::var("NIAGARA_TEST_ROUNDS").map_or(1, |rounds| rounds.parse().expect("a number"));
     let (mut simulated, mut changes) = (0, 0);
     for seed in seeds(0..60 * rounds) {
-        changes += simulate(seed).unwrap_or_else(|failure| panic!("{failure}"));
+        changes += simulate(seed, false).unwrap_or_else(|failure| panic!("{failure}"));
         simulated += 1;
     }
     println!("{changes} changes in {simulated} simulations");
@@ -166,19 +195,30 @@ const ENOUGH: u64 = 600;
 #[cfg(feature = "planted-bugs")]
 #[test]
 fn planted_bugs_of_members_are_found() {
-    use std::panic::catch_unwind;
-
-    use niagara_planted::{self as planted, Bug};
-
     let more = std::env::var("NIAGARA_MORE_BUGS").map_or(&[][..], |_| Bug::EPOCHS_NOT_FOUND);
     for bug in Bug::MEMBERS.iter().chain(more) {
-        let found = (0..ENOUGH).find(|seed| {
-            planted::plant(Some(*bug));
-            let simulated = catch_unwind(|| simulate(*seed));
-            planted::plant(None);
-            !matches!(simulated, Ok(Ok(_)))
-        });
-        println!("{bug:?} is found by seed {found:?}");
+        let found = found_by(*bug, false);
         assert!(found.is_some() || more.contains(bug), "{bug:?} is not found within {ENOUGH} seeds");
     }
+}
+
+#[cfg(feature = "planted-bugs")]
+#[test]
+fn planted_bugs_of_followers_are_found() {
+    for bug in Bug::FOLLOWERS {
+        assert!(found_by(*bug, true).is_some(), "{bug:?} is not found within {ENOUGH} seeds");
+    }
+}
+
+/// The first seed that shows a bug.
+#[cfg(feature = "planted-bugs")]
+fn found_by(bug: Bug, is_followed: bool) -> Option<u64> {
+    let found = (0..ENOUGH).find(|seed| {
+        planted::plant(Some(bug));
+        let simulated = catch_unwind(|| simulate(*seed, is_followed));
+        planted::plant(None);
+        !matches!(simulated, Ok(Ok(_)))
+    });
+    println!("{bug:?} is found by seed {found:?}");
+    found
 }

@@ -228,6 +228,10 @@ pub enum Bug {
     SessionsBeginAnew,
     /// At the end of an epoch, no snapshot is taken before something is committed in the next one.
     EndOfEpochNotKept,
+    /// A member gives its followers entries that it does not know to be committed.
+    UncommittedFed,
+    /// A member answers what an earlier life of a follower has asked.
+    OldQuestionAnswered,
     /// An epoch starts here before the logs durably hold the one before.
     StartedBeforeHeld,
     /// One round more is merged than the ended epoch has.
@@ -419,6 +423,9 @@ impl Bug {
 
     /// Those of levels.
     pub const LEVELS: &[Bug] = &[Bug::LevelUnknownToMembers, Bug::NeededLevelIgnored];
+
+    /// Those of followers.
+    pub const FOLLOWERS: &[Bug] = &[Bug::UncommittedFed, Bug::OldQuestionAnswered];
 
     /// Bugs of epochs, which show only when the number of groups changes. The simulator finds them.
     pub const EPOCHS: &[Bug] = &[

@@ -14,7 +14,7 @@ use niagara_net::Transport;
 use super::application::Application;
 use super::channels::{Listening, open_group};
 use super::environment::Environment;
-use super::followers::{FollowThread, FollowerParts, Hosting, follow_first_state, open_as_guest};
+use super::followers::{FollowThread, Follower, FollowerParts, Hosting, follow_first_state, open_as_guest};
 use super::group_parts::GroupParts;
 use super::group_threads::{Beginning, GroupThreads, RunningThreads, drive};
 use super::join::fetch_first_state;
@@ -207,7 +207,9 @@ impl<S: StateMachine> Engine<S> {
         let FollowerParts { identity, core, logs, members, room } = parts;
         let Core { shared, sequencer, application, manager, .. } = core;
         let mut engine = Engine::without_threads(&shared, &identity);
-        let following = FollowThread::new(config, &identity, &shared, manager, transport, (logs, members));
+        let follower = Follower::new(config, &shared, manager, logs);
+        let progress = Arc::clone(&shared.progress);
+        let following = FollowThread::new(config, &identity, &progress, follower, transport, members);
         let started = engine.start_core(config, sequencer, application, room).and_then(|()| {
             engine.snapshots = Some(spawn("snapshots".into(), move || {
                 let _snapshots = NoWaiting::inside("the thread that follows the members");
@@ -395,22 +397,14 @@ fn open<S: StateMachine>(
     let mut transfer = make_transport().map_err(StartError::Transfer)?;
     let mut transfers = Transfers::new(config, &parts.identity);
     transfers.follow(&mut *transfer, &parts.chain)?;
-    let listening_for_transfers = transfers.listening();
-    let mut followers =
-        Hosting::open(&mut *transfer, config, &parts.identity, &parts.shared, listening_for_transfers)?;
-    add_logs(&mut followers, &parts);
+    let mut followers = Hosting::new(config, &parts.shared);
+    if let Some(listening) = transfers.listening() {
+        followers.open(&mut *transfer, config, &parts.identity, listening)?;
+    }
+    followers.add_logs(&parts.groups);
     progress.snapshots.set_waker(transfer.waker());
     parts.begin(config)?;
     Ok(Opened { parts, transports, transfer: (transfer, transfers, followers), listening })
-}
-
-/// Lets followers have what is in the logs of all epochs that are open.
-fn add_logs<S: StateMachine>(followers: &mut Hosting, parts: &ServerParts<S>) {
-    for group in parts.groups.iter().filter(|group| group.replica.group == 0) {
-        let epoch = group.replica.epoch();
-        let of_epoch = parts.groups.iter().filter(|other| other.record.epoch == epoch.number);
-        followers.supplier.add_logs(epoch, of_epoch.map(|group| group.store.clone()).collect());
-    }
 }
 
 /// The thread that drives a group.

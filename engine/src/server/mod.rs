@@ -21,7 +21,7 @@
 //! | `driven_group.rs` | a group as its thread drives it |
 //! | `group_thread.rs`, `log_thread.rs`, `sequencer_thread.rs`, `snapshot_thread.rs` | the threads: clocks, sockets, channels, files |
 //! | `ticks.rs` | the clock of a thread |
-//! | `sim_server.rs` | drives the parts without threads, for a simulator |
+//! | `sim_server.rs`, `sim_follower.rs` | drive the parts without threads, for a simulator |
 //!
 //! Threads are thin: the rules are in [`niagara_group`], [`crate::apply`] and the sequencer crate. No thread
 //! blocks on another one's full queue, except that the sequencer waits for execution, which waits for nobody.
@@ -47,6 +47,7 @@ mod replica;
 mod sequencer;
 mod sequencer_thread;
 mod server_core;
+mod sim_follower;
 mod sim_server;
 mod snapshot_manager;
 mod snapshot_thread;
@@ -62,6 +63,7 @@ pub use assembly::Engine;
 pub use builder::EngineBuilder;
 pub use environment::Environment;
 pub use join::has_started;
+pub use sim_follower::SimFollower;
 pub use sim_server::{Figures, SimServer, Standing, WaitingBytes};
 pub(crate) use start::{log_config, log_directory};
 pub use start_error::StartError;

@@ -16,6 +16,7 @@ use super::application::Application;
 use super::driven_group::complete;
 use super::environment::Environment;
 use super::epoch_opener::{EpochOpener, OpenedEpoch};
+use super::followers::Hosting;
 use super::group_parts::GroupParts;
 use super::join::take_first_state;
 use super::log_thread::Pending;
@@ -98,6 +99,9 @@ pub struct SimServer<S: StateMachine> {
     application: Application<S>,
     manager: SnapshotManager<S>,
     opener: EpochOpener<S>,
+    followers: Hosting,
+    /// What is to be sent to followers about snapshots.
+    for_followers: Vec<(u64, Frame)>,
     room: RoomWatch,
 }
 
@@ -227,7 +231,11 @@ impl<S: StateMachine> SimServer<S> {
             room,
             ..
         } = parts;
+        let mut followers = Hosting::new(config, &shared);
+        followers.add_logs(&groups);
         let mut server = SimServer {
+            followers,
+            for_followers: Vec::new(),
             config: config.clone(),
             identity,
             shared,
@@ -263,6 +271,7 @@ impl<S: StateMachine> SimServer<S> {
     /// If the disk fails. The server's process would end then.
     pub fn open_epochs(&mut self) -> Result<(), StartError> {
         if let Some(OpenedEpoch { chain, groups, .. }) = self.opener.step(&self.manager.kept_cuts())? {
+            self.followers.add_logs(&groups);
             self.add_groups(&chain, groups);
         }
         Ok(())
@@ -514,7 +523,22 @@ impl<S: StateMachine> SimServer<S> {
     /// Runs a round of the snapshots' thread, and returns what it sends.
     pub fn keep_snapshots(&mut self) -> Vec<(u64, Frame)> {
         let sent = self.manager.step(self.clock.now());
-        sent.into_iter().map(|(to, message)| (to, message.encode())).collect()
+        let sent = sent.into_iter().map(|(to, message)| (to, message.encode()));
+        let (for_followers, sent) = sent.partition(|(to, _)| self.followers.supplier.has(*to));
+        self.for_followers.extend::<Vec<_>>(for_followers);
+        sent
+    }
+
+    /// Handles an event on the channel of followers. `false`: the sender is to be disconnected.
+    pub fn handle_follower(&mut self, event: Event) -> bool {
+        self.followers.handle(self.clock.now(), event, &mut self.manager)
+    }
+
+    /// What there is for followers now.
+    pub fn supply(&mut self) -> Vec<(u64, Frame)> {
+        let mut sent = std::mem::take(&mut self.for_followers);
+        sent.extend(self.followers.step(self.clock.now(), &self.manager));
+        sent
     }
 
     /// Whether that thread would run another round rather than sleep.

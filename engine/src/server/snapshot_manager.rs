@@ -224,6 +224,7 @@ impl<S: StateMachine> SnapshotManager<S> {
     /// A follower is not connected any more.
     pub fn follower_left(&mut self, follower: u64) {
         self.sender.disconnected(follower);
+        self.outbox.retain(|(to, _)| *to != follower);
     }
 
     /// Fetches a snapshot at `cut` or later from a member, since this follower cannot come there by what members still have

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use niagara_net::{Event, Transport};
+use niagara_net::{Event, Frame, Transport};
 
 use super::epoch_opener::EpochOpener;
 use super::followers::{FEED_CHANNEL, Hosting};
@@ -51,17 +51,16 @@ impl<S: StateMachine> SnapshotThread<S> {
         let came_or_left = events.iter().any(|(channel, event)| is_of_member(*channel) && is_change(event));
         for (channel, event) in events.drain(..) {
             if !is_of_member(channel) {
-                self.followers.handle(now, event, &mut self.manager, &mut *self.transport);
+                self.hear_follower(now, event);
             } else if let Some(event) = self.transfers.event(channel, event) {
                 self.manager.handle(now, event);
             }
         }
         for (to, message) in self.manager.step(now) {
-            if self.followers.supplier.has(to) {
-                self.followers.send(&mut *self.transport, to, message.encode());
-            } else {
-                self.transfers.send(&mut *self.transport, to, message.encode());
-            }
+            self.send(to, message.encode());
+        }
+        for (to, message) in self.followers.step(now, &self.manager) {
+            self.send(to, message);
         }
         for peer in self.manager.take_offenders() {
             if self.followers.supplier.has(peer) {
@@ -70,7 +69,6 @@ impl<S: StateMachine> SnapshotThread<S> {
                 self.transfers.disconnect(&mut *self.transport, peer);
             }
         }
-        self.followers.step(now, &self.manager, &mut *self.transport);
         self.transport.flush();
         for server in self.manager.take_departed() {
             self.transfers.knows(server);
@@ -82,13 +80,32 @@ impl<S: StateMachine> SnapshotThread<S> {
         self.open_epochs();
     }
 
+    /// Sends to a follower, or to another member. What a broken link drops is requested again.
+    fn send(&mut self, to: u64, frame: Frame) {
+        if self.followers.supplier.has(to) {
+            let _ = self.transport.send(FEED_CHANNEL, to, frame);
+        } else {
+            self.transfers.send(&mut *self.transport, to, frame);
+        }
+    }
+
+    fn hear_follower(&mut self, now: Instant, event: Event) {
+        let from = match &event {
+            Event::Frame { from, .. } => Some(*from),
+            _ => None,
+        };
+        let is_fine = self.followers.handle(now, event, &mut self.manager);
+        if let Some(from) = from.filter(|_| !is_fine) {
+            self.transport.disconnect(FEED_CHANNEL, from);
+        }
+    }
+
     fn open_epochs(&mut self) {
         let opened = self.opener.step(&self.manager.kept_cuts());
         let opened = opened.and_then(|opened| {
             let Some(opened) = opened else { return Ok(()) };
             self.transfers.follow(&mut *self.transport, &opened.chain)?;
-            let stores = opened.groups.iter().map(|group| group.store.clone()).collect();
-            self.followers.supplier.add_logs(&opened.progress, stores);
+            self.followers.add_logs(&opened.groups);
             self.groups.take_in(opened)?;
             self.sequencer.ring();
             Ok(())

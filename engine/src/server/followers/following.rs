@@ -104,13 +104,6 @@ impl Following {
         self.question.take_if(|question| question.member == member);
     }
 
-    /// All connections are gone.
-    pub fn all_are_down(&mut self) {
-        while let Some(member) = self.up.first().copied() {
-            self.is_down(member);
-        }
-    }
-
     pub fn is_connected(&self) -> bool {
         !self.up.is_empty()
     }

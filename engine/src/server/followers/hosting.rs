@@ -12,13 +12,14 @@ use parking_lot::Mutex;
 use super::admission::FollowerAdmission;
 use super::channel::open_as_host;
 use super::supplier::Supplier;
-use super::wire::{FEED_CHANNEL, is_of_feed};
+use super::wire::is_of_feed;
 use crate::client::Shared;
 use crate::config::Config;
 use crate::identity::Identity;
 use crate::outcome::Consistency;
 use crate::progress::SharedProgress;
 use crate::read_gate::ReadSink;
+use crate::server::group_parts::GroupParts;
 use crate::server::snapshot_manager::SnapshotManager;
 use crate::server::start_error::StartError;
 use crate::state_machine::StateMachine;
@@ -49,22 +50,9 @@ impl ReadSink for EndedReads {
 }
 
 impl Hosting {
-    /// Opens the channel, at the address of the snapshots.
-    ///
-    /// # Errors
-    /// If that cannot be done.
-    pub fn open<S: StateMachine>(
-        transport: &mut dyn Transport,
-        config: &Config,
-        identity: &Identity,
-        shared: &Arc<Shared<S>>,
-        listening: Option<SocketAddr>,
-    ) -> Result<Hosting, StartError> {
+    /// Nobody follows yet.
+    pub fn new<S: StateMachine>(config: &Config, shared: &Arc<Shared<S>>) -> Hosting {
         let progress = &shared.progress;
-        let admission = Arc::new(FollowerAdmission::new(progress));
-        if let Some(listening) = listening {
-            open_as_host(transport, config, identity, listening, &admission)?;
-        }
         let ended = Arc::new(EndedReads { progress: Arc::clone(progress), ended: Mutex::default() });
         let (reader, sink) = (Arc::clone(shared), Arc::clone(&ended));
         let begin_read = move |token| {
@@ -72,19 +60,41 @@ impl Hosting {
             let at_once = reader.read(Consistency::Strong, sink, vec![token], reader.deadline);
             at_once.then(|| GlobalPosition::new(reader.progress.applied.load(SeqCst)))
         };
-        let supplier =
-            Supplier::new(progress, &shared.executed, config.snapshot_transfer_rate, Box::new(begin_read));
-        Ok(Hosting { supplier, admission, ended })
+        let rate = config.snapshot_transfer_rate;
+        let supplier = Supplier::new(progress, &shared.executed, rate, Box::new(begin_read));
+        Hosting { supplier, admission: Arc::new(FollowerAdmission::new(progress)), ended }
     }
 
-    /// Handles an event on the channel of followers.
+    /// Lets followers have what is in the logs of all epochs that are open.
+    pub fn add_logs(&mut self, groups: &[GroupParts]) {
+        for first in groups.iter().filter(|group| group.replica.group == 0) {
+            let epoch = first.replica.epoch();
+            let of_epoch = groups.iter().filter(|group| group.record.epoch == epoch.number);
+            self.supplier.add_logs(epoch, of_epoch.map(|group| group.store.clone()).collect());
+        }
+    }
+
+    /// Opens the channel, at the address of the snapshots.
+    ///
+    /// # Errors
+    /// If that cannot be done.
+    pub fn open(
+        &self,
+        transport: &mut dyn Transport,
+        config: &Config,
+        identity: &Identity,
+        listening: SocketAddr,
+    ) -> Result<(), StartError> {
+        open_as_host(transport, config, identity, listening, &self.admission)
+    }
+
+    /// Handles an event on the channel of followers. `false`: the sender is to be disconnected.
     pub fn handle<S: StateMachine>(
         &mut self,
         now: Instant,
         event: Event,
         manager: &mut SnapshotManager<S>,
-        transport: &mut dyn Transport,
-    ) {
+    ) -> bool {
         match event {
             Event::Up { peer } => {
                 self.admission.is_connected(peer, true);
@@ -98,7 +108,7 @@ impl Hosting {
             Event::Frame { from, body } if is_of_feed(&body) => {
                 if let Err(error) = self.supplier.heard(from, &body) {
                     tracing::warn!(from, %error, "dropped a follower");
-                    transport.disconnect(FEED_CHANNEL, from);
+                    return false;
                 }
             }
             Event::Frame { from, body } => manager.handle_follower(now, from, &body),
@@ -106,29 +116,17 @@ impl Hosting {
                 tracing::debug!(?peer, "a follower was refused: {refusal}");
             }
         }
+        true
     }
 
-    /// Gives followers what there is for them.
-    pub fn step<S: StateMachine>(
-        &mut self,
-        now: Instant,
-        manager: &SnapshotManager<S>,
-        transport: &mut dyn Transport,
-    ) {
+    /// What there is for followers now.
+    pub fn step<S: StateMachine>(&mut self, now: Instant, manager: &SnapshotManager<S>) -> Vec<(u64, Frame)> {
         let mut out = Vec::new();
         for (token, position) in std::mem::take(&mut *self.ended.ended.lock()) {
             self.supplier.read_ended(token, position, &mut out);
         }
         let newest = manager.store().newest().map(|kept| kept.header.cut());
         self.supplier.step(now, newest, &mut out);
-        for (to, message) in out {
-            // What a broken link drops is asked for again.
-            let _ = transport.send(FEED_CHANNEL, to, message.encode());
-        }
-    }
-
-    /// Sends a message about snapshots to a follower.
-    pub fn send(&self, transport: &mut dyn Transport, to: u64, frame: Frame) {
-        let _ = transport.send(FEED_CHANNEL, to, frame);
+        out.into_iter().map(|(to, message)| (to, message.encode())).collect()
     }
 }

@@ -13,7 +13,8 @@
 //! | `parts.rs` | a follower without threads |
 //! | `logs.rs` | a follower's part of the members' logs |
 //! | `following.rs` | whom a follower asks for what; no thread, clock or socket |
-//! | `follow_thread.rs` | the thread of a follower that talks to the members, and keeps snapshots |
+//! | `follower.rs` | that, and what follows from the answers; neither |
+//! | `follow_thread.rs` | the thread and the sockets around it |
 //! | `first_state.rs` | how a follower without a snapshot gets one |
 //! | `channel.rs` | opens the channel, on both ends |
 
@@ -21,6 +22,7 @@ mod admission;
 mod channel;
 mod first_state;
 mod follow_thread;
+mod follower;
 mod following;
 mod hosting;
 mod logs;
@@ -31,6 +33,7 @@ mod wire;
 pub(super) use channel::open_as_guest;
 pub(super) use first_state::follow_first_state;
 pub(super) use follow_thread::FollowThread;
+pub(super) use follower::Follower;
 pub(super) use hosting::Hosting;
 pub(super) use parts::FollowerParts;
 pub(super) use wire::FEED_CHANNEL;

@@ -16,6 +16,7 @@ use niagara_sequencer::GlobalPosition;
 use niagara_sequencer::epoch::{Cut, Epoch};
 
 use super::wire::{Entries, FeedMessage, Follow, GroupWish};
+use crate::planted::{self, Bug};
 use crate::progress::{EpochProgress, Executed, SharedProgress};
 use crate::snapshot::Pace;
 
@@ -94,6 +95,7 @@ impl Supplier {
 
     /// A follower is connected.
     pub fn is_up(&mut self, now: Instant, follower: u64) {
+        self.forget_reads(follower);
         let new = Follower { asks: None, question: None, digests_due: now, told: None };
         self.followers.insert(follower, new);
         self.progress.followers.is_connected(follower, true);
@@ -102,7 +104,15 @@ impl Supplier {
     /// A follower is not connected any more.
     pub fn is_down(&mut self, follower: u64) {
         self.followers.remove(&follower);
+        self.forget_reads(follower);
         self.progress.followers.is_connected(follower, false);
+    }
+
+    /// Its next life may ask a question with the same number, for which an answer to the earlier one would be too old.
+    fn forget_reads(&mut self, follower: u64) {
+        if !planted::is(Bug::OldQuestionAnswered) {
+            self.reads.retain(|_, (asker, _)| *asker != follower);
+        }
     }
 
     /// Whether this server is a connected follower.
@@ -264,7 +274,10 @@ fn read_all(
     let share = ANSWER_BYTES / stores.len() as u32;
     let (mut all, mut bytes) = (Vec::new(), 0);
     for (at, (store, GroupWish { last, room })) in stores.iter().zip(wishes).enumerate() {
-        let commit = progress.groups[at].commit.load(SeqCst);
+        let commit = match planted::is(Bug::UncommittedFed) {
+            true => store.last_index(),
+            false => progress.groups[at].commit.load(SeqCst),
+        };
         let mut entries = Vec::new();
         // Groups that are left out now come when the follower has no room for more of those before them.
         if commit <= *last || *room == 0 || bytes >= u64::from(ANSWER_BYTES) {

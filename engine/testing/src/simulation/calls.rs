@@ -90,6 +90,11 @@ enum Request<S: StateMachine> {
 }
 
 impl<S: Observable> Simulation<S> {
+    /// The last position at which a command was acknowledged.
+    pub(super) fn acknowledged(&self) -> GlobalPosition {
+        self.told.acknowledged
+    }
+
     /// Proposes a command to a server. The [outcome](Simulation::outcome) is known later.
     pub fn propose(&mut self, server: u64, command: impl Into<Bytes>) -> Call {
         let command = command.into();

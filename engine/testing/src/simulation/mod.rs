@@ -12,6 +12,7 @@
 //! | `disks.rs` | disks that fill up, hang and fail |
 //! | `events.rs`, `rounds.rs`, `links.rs`, `lives.rs` | what happens, and what follows: rounds of threads, messages, starts and ends |
 //! | `members.rs` | servers that come and leave |
+//! | `follower.rs` | a server that follows the members |
 //! | `server.rs` | a server's process, and what outlives it |
 
 mod calls;
@@ -19,6 +20,7 @@ mod checks;
 mod disks;
 mod events;
 mod faults;
+mod follower;
 mod links;
 mod lives;
 mod members;
@@ -34,6 +36,7 @@ use std::time::Duration;
 pub use self::calls::{Answer, Call, Outcome};
 use self::calls::{Asked, Told};
 use self::events::Event;
+use self::follower::FollowerLife;
 use self::server::Server;
 pub use self::settings::Settings;
 use crate::failure::{Failure, Found};
@@ -95,6 +98,7 @@ pub struct Simulation<S: Observable> {
     /// How often faults were told to end: those drawn before do not strike any more.
     season: u64,
     servers: Vec<Server<S>>,
+    follower: Option<FollowerLife<S>>,
     network: Network,
     queue: Queue<Event>,
     history: SharedHistory<S::Reply>,
@@ -135,6 +139,7 @@ impl<S: Observable> Simulation<S> {
             make: Box::new(make),
             now: 0,
             servers: (1..=servers).map(server).collect(),
+            follower: None,
             network,
             queue: Queue::default(),
             history: Arc::new(Mutex::new(History::default())),

@@ -53,7 +53,7 @@ impl<S: Observable> Simulation<S> {
         }
     }
 
-    fn look_at_clock(&mut self, id: u64) {
+    pub(super) fn look_at_clock(&mut self, id: u64) {
         let now = self.now;
         self.server_mut(id).look_at_clock(now);
     }

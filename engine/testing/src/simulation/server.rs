@@ -59,7 +59,7 @@ pub(super) struct Running<S: Observable> {
 }
 
 /// No simulated thread sleeps.
-struct NeverAsleep;
+pub(super) struct NeverAsleep;
 
 impl Wake for NeverAsleep {
     fn wake(&self) {}

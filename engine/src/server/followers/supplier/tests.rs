@@ -155,6 +155,21 @@ fn a_question_has_one_read_at_a_time() {
     assert_eq!(rig.step(None), [FeedMessage::Barrier { question: 4, position: Some(43) }]);
 }
 
+/// Otherwise the answer would serve the follower's next life, whose first question has the same number.
+#[test]
+fn what_a_follower_has_asked_is_forgotten_with_its_connection() {
+    let mut rig = Rig::new();
+    rig.hears(&FeedMessage::AskBarrier { question: 7 });
+    rig.step(None);
+    rig.hears(&FeedMessage::AskBarrier { question: 8 });
+    assert_eq!(rig.step(None), [], "a read is under way");
+    rig.supplier.is_down(9);
+    rig.supplier.is_up(rig.now, 9);
+    let mut out = Vec::new();
+    rig.supplier.read_ended(2, Some(GlobalPosition::new(50)), &mut out);
+    assert_eq!(out, []);
+}
+
 #[test]
 fn a_server_that_has_diverged_gives_nothing_and_strange_messages_are_refused() {
     let mut rig = Rig::new();
