@@ -83,7 +83,7 @@ pub(crate) enum Kind {
     Set,
     /// It expires at another time, or not at all.
     Deadline,
-    /// A command has removed it.
+    /// A command has removed it, or it was evicted.
     Delete,
     /// Its time had come.
     Expire,
