@@ -131,9 +131,9 @@ cluster = "{cluster:032x}"
 server = {server}
 
 # What this server is. Default: "member".
-#   "member"    it votes and keeps logs; it is one of [[members]]
-#   "follower"  it executes what the members order and answers reads, but counts for no majority; it is none of [[members]],
-#               and its id is that of no member, present or former
+#   "member"    it votes and keeps logs; it is one of the members that are listed below
+#   "follower"  it executes what the members order and answers reads, but counts for no majority; it is not listed, and its
+#               id is that of no member, present or former
 # role = "member"
 
 # Number of Raft groups, the same in all files: about one for each core that replication may use, and at least one for
