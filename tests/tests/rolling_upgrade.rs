@@ -43,11 +43,8 @@ fn await_level(cluster: &Cluster) {
 fn servers_are_upgraded_one_after_the_other() {
     let mut chance = Chance::new(11);
     for _ in 0..rounds(1) {
-        let mut cluster = ClusterPlan::new(3, 2)
-            .durability(Durability::Os)
-            .first_level(1)
-            .engine("known_level", 1)
-            .start();
+        let mut cluster =
+            ClusterPlan::new(3, 2).durability(Durability::Os).first_level(1).engine("known_level", 1).start();
         let history = Arc::new(History::default());
         let mut load = Load::start(cluster.endpoints(), &history, LoadPlan::default());
         load.await_progress(PROGRESS);
