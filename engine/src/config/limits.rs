@@ -115,8 +115,6 @@ impl Config {
         let segment = |bytes: u64| bytes as usize;
         [
             time("tick", self.tick, MOST_TICK),
-            count("known_level", "", self.known_level.into(), FIRST_LEVEL.into(), KNOWN_LEVEL.into()),
-            count("first_level", "", self.first_level.into(), FIRST_LEVEL.into(), self.known_level.into()),
             time("deadline", self.deadline, MOST_DEADLINE),
             count("heartbeat_ticks", "ticks", self.heartbeat_ticks.into(), 1, MOST_HEARTBEAT_TICKS.into()),
             count("election_ticks", "ticks", self.election_ticks.into(), 5, MOST_ELECTION_TICKS.into()),
@@ -150,6 +148,8 @@ impl Config {
             ),
             bytes("subscription_bytes", self.subscription_bytes, KIB, 64 * GIB),
             count("snapshot_pin_bytes", "bytes", self.snapshot_pin_bytes, 0, 1024 * tib),
+            count("known_level", "", self.known_level.into(), FIRST_LEVEL.into(), KNOWN_LEVEL.into()),
+            count("first_level", "", self.first_level.into(), FIRST_LEVEL.into(), self.known_level.into()),
             // A follower may be told of them later.
             count("members", "servers", self.members.len() as u64, u64::from(!self.follows()), 1024),
         ]

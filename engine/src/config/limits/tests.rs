@@ -43,11 +43,13 @@ fn change(config: &mut Config, field: usize, value: u64) {
         19 => config.snapshot_transfer_rate = value,
         20 => config.snapshot_piece_bytes = short,
         21 => config.subscription_bytes = long,
-        _ => config.snapshot_pin_bytes = value,
+        22 => config.snapshot_pin_bytes = value,
+        23 => config.known_level = short,
+        _ => config.first_level = short,
     }
 }
 
-const FIELDS: usize = 23;
+const FIELDS: usize = 25;
 
 /// Runs a server for a moment: it campaigns, and accepts and cuts commands.
 fn run(config: &Config) {
