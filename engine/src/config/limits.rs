@@ -101,6 +101,12 @@ impl Config {
                 self.heartbeat_ticks, self.election_ticks
             )));
         }
+        if self.first_level > self.known_level {
+            return Err(ConfigError::Unfit(format!(
+                "first_level must be at most known_level, which is {}, but is {}",
+                self.known_level, self.first_level
+            )));
+        }
         if self.lane_bytes < 2 * self.command_bytes {
             return Err(ConfigError::Unfit(format!(
                 "lane_bytes must be at least twice command_bytes, which is {} bytes, but is {} bytes",
@@ -149,7 +155,7 @@ impl Config {
             bytes("subscription_bytes", self.subscription_bytes, KIB, 64 * GIB),
             count("snapshot_pin_bytes", "bytes", self.snapshot_pin_bytes, 0, 1024 * tib),
             count("known_level", "", self.known_level.into(), FIRST_LEVEL.into(), KNOWN_LEVEL.into()),
-            count("first_level", "", self.first_level.into(), FIRST_LEVEL.into(), self.known_level.into()),
+            count("first_level", "", self.first_level.into(), FIRST_LEVEL.into(), KNOWN_LEVEL.into()),
             // A follower may be told of them later.
             count("members", "servers", self.members.len() as u64, u64::from(!self.follows()), 1024),
         ]
