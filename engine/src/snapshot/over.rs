@@ -52,6 +52,11 @@ impl OverNews {
         }
     }
 
+    /// The cut at which this server has a snapshot, if that is in this epoch or a later one.
+    pub fn reached(&self, epoch: Epoch) -> Option<Cut> {
+        self.cut.filter(|cut| cut.epoch >= epoch)
+    }
+
     /// When there is something to say again.
     pub fn due(&self) -> Option<Instant> {
         self.due.filter(|_| self.behind().next().is_some())
