@@ -15,7 +15,7 @@ use niagara_tls::{Mutual, MutualFiles, TlsFileError};
 use crate::command;
 use crate::open_files::{self, OpenFilesError};
 use crate::peers;
-use crate::watch::{ChangeId, Watch, WatchError};
+use crate::watch::{ChangeId, KeyWatch, WatchError};
 use crate::{FrontEndConfig, FrontEnds, Kv, TlsPorts};
 
 pub use crate::peers::PlainPeers;
@@ -158,12 +158,12 @@ impl Server {
         &self.client
     }
 
-    /// Watches the changes of keys with a prefix, from a change on, or of what is executed from now on. [`Watch`] has an example.
+    /// Watches the changes of keys with a prefix, from a change on, or of what is executed from now on. [`KeyWatch`] has an example.
     ///
     /// # Errors
-    /// See [`Watch::begin`], which does this with a [client](Self::client) alone, on any thread.
-    pub fn watch(&self, prefix: &[u8], from: Option<ChangeId>) -> Result<Watch, WatchError> {
-        Watch::begin(&self.client, prefix, from)
+    /// See [`KeyWatch::begin`], which does this with a [client](Self::client) alone, on any thread.
+    pub fn watch(&self, prefix: &[u8], from: Option<ChangeId>) -> Result<KeyWatch, WatchError> {
+        KeyWatch::begin(&self.client, prefix, from)
     }
 
     /// Stops so that no client notices: hands over all that this server leads, and refuses new requests, so that

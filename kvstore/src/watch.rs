@@ -67,7 +67,7 @@ const LOADED_BYTES: usize = 256 << 10;
 ///
 /// To follow a state, begin to watch, then read the keys, then take the changes: one that the state shows already has a
 /// [version](Now::version) that is not above the one there.
-pub struct Watch {
+pub struct KeyWatch {
     client: Client<Kv>,
     /// What the server is doing: it may stop.
     server: niagara_engine::Watch,
@@ -81,7 +81,7 @@ pub struct Watch {
     is_over: bool,
 }
 
-/// Why a watch did not begin, or has ended. It has told every change before [`Watch::awaited`].
+/// Why a watch did not begin, or has ended. It has told every change before [`KeyWatch::awaited`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WatchError {
@@ -99,7 +99,7 @@ pub enum WatchError {
     Unconfirmed(#[source] Unknown),
 }
 
-impl Watch {
+impl KeyWatch {
     /// Watches keys with a prefix (all keys, if it is empty) from a change on, or what is executed from now on. The first one to
     /// watch in a cluster has changes kept on all servers, and waits for that as long as for any command.
     ///
@@ -108,7 +108,7 @@ impl Watch {
     ///
     /// # Panics
     /// As [`Ticket::wait`](niagara_engine::Ticket::wait).
-    pub fn begin(client: &Client<Kv>, prefix: &[u8], from: Option<ChangeId>) -> Result<Watch, WatchError> {
+    pub fn begin(client: &Client<Kv>, prefix: &[u8], from: Option<ChangeId>) -> Result<KeyWatch, WatchError> {
         let mut server = client.watch();
         check(&server.current().state)?;
         let reader = client.reader();
@@ -120,7 +120,7 @@ impl Watch {
         let lookout = Lookout::new(Arc::<Bell>::clone(&bell));
         let watcher = lookout.watch(feed, prefix.to_vec(), from, client.applied().get())?;
         let loaded = VecDeque::new();
-        Ok(Watch {
+        Ok(KeyWatch {
             client: client.clone(),
             server,
             bell,
@@ -262,7 +262,7 @@ fn keep_changes() -> Vec<u8> {
 }
 
 /// Blocks until there is another change. The last element says why the watch has ended.
-impl Iterator for Watch {
+impl Iterator for KeyWatch {
     type Item = Result<Change, WatchError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -275,11 +275,11 @@ impl Iterator for Watch {
     }
 }
 
-impl FusedIterator for Watch {}
+impl FusedIterator for KeyWatch {}
 
-impl fmt::Debug for Watch {
+impl fmt::Debug for KeyWatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = f.debug_struct("Watch");
+        let mut shown = f.debug_struct("KeyWatch");
         shown.field("awaited", &self.awaited()).field("ended", &self.ended).finish_non_exhaustive()
     }
 }

@@ -34,7 +34,10 @@ fn set(server: &Server, key: &str, value: &[u8]) -> u64 {
     })
 }
 
-fn told(change: &Change) -> (u64, Kind, &[u8], Option<&[u8]>) {
+/// Position, kind, key and value.
+type Told<'c> = (u64, Kind, &'c [u8], Option<&'c [u8]>);
+
+fn told(change: &Change) -> Told<'_> {
     let value = change.now.as_ref().and_then(|now| now.value.as_deref());
     (change.id.position, change.kind, &change.key, value)
 }
@@ -53,7 +56,7 @@ fn changes_of_keys_come_in_order_and_a_watch_resumes_behind_each() {
         execute(&server, command::encode_flush_all),
     ];
     let changes: Vec<Change> = watch.by_ref().take(4).map(Result::unwrap).collect();
-    let expected: [(u64, Kind, &[u8], Option<&[u8]>); 4] = [
+    let expected: [Told<'_>; 4] = [
         (positions[0], Kind::Set, b"a1", Some(b"1")),
         (positions[2], Kind::Set, b"a2", Some(b"3")),
         (positions[3], Kind::Delete, b"a1", None),
@@ -152,6 +155,6 @@ fn a_watch_ends_with_its_server() {
     assert_eq!(*end, Err(WatchError::Refused(Refused::Stopping)));
     assert_eq!(told.len(), 1);
     assert_eq!(told[0].as_ref().unwrap().id, ChangeId::first_at(written));
-    let late = Watch::begin(&client, b"", None).expect_err("the server has stopped");
+    let late = KeyWatch::begin(&client, b"", None).expect_err("the server has stopped");
     assert_eq!(late, WatchError::Refused(Refused::Stopping));
 }
