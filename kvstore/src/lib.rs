@@ -23,6 +23,7 @@
 //! | [`resp`] | the Redis protocol: parse, understand, print | commands, reads, subscriptions |
 //! | [`http`] | HTTP/1.1: the same | commands, reads, changes |
 //! | `front` | connections and their threads; the order of requests | both protocols, the engine's port |
+//! | [`watch`] | changes of keys for a program that embeds a server | changes, the engine |
 //! | [`config`], [`server`] | one server put together from a file | everything above |
 //!
 //! What a client can rely on:
@@ -74,6 +75,7 @@ mod time;
 mod users;
 mod varint;
 mod version;
+pub mod watch;
 
 /// A front end's thread without sockets, for a simulator.
 pub mod sim {

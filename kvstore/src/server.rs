@@ -15,6 +15,7 @@ use niagara_tls::{Mutual, MutualFiles, TlsFileError};
 use crate::command;
 use crate::open_files::{self, OpenFilesError};
 use crate::peers;
+use crate::watch::{ChangeId, KeyWatch, WatchError};
 use crate::{FrontEndConfig, FrontEnds, Kv, TlsPorts};
 
 pub use crate::peers::PlainPeers;
@@ -155,6 +156,14 @@ impl Server {
     /// The engine's own interface, for status and reads in the same process.
     pub fn client(&self) -> &Client<Kv> {
         &self.client
+    }
+
+    /// Watches the changes of keys with a prefix, from a change on, or of what is executed from now on. [`KeyWatch`] has an example.
+    ///
+    /// # Errors
+    /// See [`KeyWatch::begin`], which does this with a [client](Self::client) alone, on any thread.
+    pub fn watch(&self, prefix: &[u8], from: Option<ChangeId>) -> Result<KeyWatch, WatchError> {
+        KeyWatch::begin(&self.client, prefix, from)
     }
 
     /// Stops so that no client notices: hands over all that this server leads, and refuses new requests, so that

@@ -77,6 +77,11 @@ impl Feed {
         desk
     }
 
+    /// A thread has no watchers any more, and will have none.
+    pub(super) fn leave(&self, left: &Arc<Desk>) {
+        self.kept.lock().desks.retain(|desk| !Arc::ptr_eq(desk, left));
+    }
+
     /// The first change that is kept, or will be; `None` while none are.
     pub(crate) fn begin(&self) -> Option<ChangeId> {
         self.kept.lock().begin
@@ -92,8 +97,11 @@ impl Feed {
         let mut kept = self.kept.lock();
         kept.begin = begin;
         kept.bytes = 0;
-        kept.ring();
-        std::mem::take(&mut kept.parts)
+        let parts = std::mem::take(&mut kept.parts);
+        let rung = kept.ring();
+        drop(kept);
+        rung.iter().for_each(|desk| desk.wake.wake());
+        parts
     }
 
     /// Appends changes. Returns those that are not kept any more.
@@ -110,7 +118,9 @@ impl Feed {
             kept.begin = Some(part.last().next());
             gone.push_back(part);
         }
-        kept.ring();
+        let rung = kept.ring();
+        drop(kept);
+        rung.iter().for_each(|desk| desk.wake.wake());
         gone
     }
 
@@ -138,12 +148,41 @@ impl Feed {
 }
 
 impl Kept {
-    /// Wakes each thread with watchers, once until it looks.
-    fn ring(&self) {
-        for desk in &self.desks {
-            if desk.watchers.load(SeqCst) > 0 && !desk.has_news.swap(true, SeqCst) {
-                desk.wake.wake();
-            }
+    /// Each thread with watchers is to be woken, once until it looks. Whoever rings wakes them outside of the lock, since that
+    /// runs code of an embedding program.
+    fn ring(&self) -> Vec<Arc<Desk>> {
+        let has_slept =
+            |desk: &&Arc<Desk>| desk.watchers.load(SeqCst) > 0 && !desk.has_news.swap(true, SeqCst);
+        self.desks.iter().filter(has_slept).map(Arc::clone).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Lookout;
+    use super::*;
+
+    struct Nobody;
+
+    impl Wake for Nobody {
+        fn wake(&self) {}
+    }
+
+    /// Programs that embed a server come and go, unlike its threads.
+    #[test]
+    fn whoever_has_left_is_not_remembered() {
+        let feed = Arc::new(Feed::default());
+        drop(feed.restart(Some(ChangeId::first_at(1))));
+        let desks = || feed.kept.lock().desks.len();
+        let stays = Lookout::new(Arc::new(Nobody));
+        let watcher = stays.watch(&feed, Vec::new(), None, 0).expect("changes are kept");
+        for _ in 0..3 {
+            let goes = Lookout::new(Arc::new(Nobody));
+            drop(goes.watch(&feed, Vec::new(), None, 0).expect("changes are kept"));
+            assert_eq!(desks(), 2);
         }
+        assert_eq!((desks(), feed.watchers()), (1, 1));
+        drop((watcher, stays));
+        assert_eq!((desks(), feed.watchers()), (0, 0));
     }
 }

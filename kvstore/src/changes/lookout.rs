@@ -1,4 +1,4 @@
-//! A front-end thread's part: how it is woken, and what it says in the log on behalf of its watchers.
+//! The part of a thread with watchers: how it is woken, and what it says in the log on their behalf.
 
 use std::cell::{Cell, OnceCell};
 use std::fmt;
@@ -74,5 +74,13 @@ impl Lookout {
             self.said.set(Some(recorded));
         }
         is_due
+    }
+}
+
+impl Drop for Lookout {
+    fn drop(&mut self) {
+        if let Some((feed, desk)) = self.joined.take() {
+            feed.leave(&desk);
+        }
     }
 }

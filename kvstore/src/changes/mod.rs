@@ -2,9 +2,10 @@
 //!
 //! While changes are kept, the thread that executes commands notes each one in its `Recorder`, and appends what a batch has
 //! changed to the [`Feed`] of its server, once per batch. The feed keeps the latest changes, as many as fit its bytes. A
-//! [`Watcher`] is one connection's place in it: a front-end thread reads on from there whenever its client takes more. So
-//! nobody who executes waits for a watcher, and all watchers share what is kept. One that falls behind what is kept, or
-//! whose server continues from a snapshot instead of commands, is told so, and from which position on it may watch.
+//! [`Watcher`] is one client's place in it: its thread, a front-end thread or one of an embedding program, reads on from there
+//! whenever the client takes more. So nobody who executes waits for a watcher, and all watchers share what is kept. One that
+//! falls behind what is kept, or whose server continues from a snapshot instead of commands, is told so, and from which position
+//! on it may watch.
 //!
 //! Each change has a [`ChangeId`], its position and its index among the changes at that position, which is the same on
 //! every server: a watcher may resume on any. For that, servers must have kept the changes that it has yet to see, whether
@@ -24,27 +25,33 @@ use bytes::Bytes;
 pub(crate) use feed::Feed;
 pub(crate) use lookout::Lookout;
 pub(crate) use recorder::Recorder;
-pub(crate) use watcher::{Gone, Watched, Watcher};
+pub use watcher::Gone;
+pub(crate) use watcher::{Watched, Watcher};
 
 use crate::Version;
 
-/// Names a change of a key: where it stands in the global log. Rising from change to change.
+/// Names a change of a key: where it stands in the global log. It rises from change to change, and is the
+/// same on every server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct ChangeId {
-    pub(crate) position: u64,
+pub struct ChangeId {
+    /// Its position in the global log.
+    pub position: u64,
     /// Its number among the changes at the position, from 0.
-    pub(crate) index: u32,
+    pub index: u32,
 }
 
 impl ChangeId {
     /// The first change at a position.
-    pub(crate) fn first_at(position: u64) -> ChangeId {
+    pub fn first_at(position: u64) -> ChangeId {
         ChangeId { position, index: 0 }
     }
 
     /// The change after this one, unless the position ends before it.
-    pub(crate) fn next(self) -> ChangeId {
-        ChangeId { index: self.index + 1, ..self }
+    pub fn next(self) -> ChangeId {
+        match self.index.checked_add(1) {
+            Some(index) => ChangeId { index, ..self },
+            None => ChangeId::first_at(self.position.saturating_add(1)),
+        }
     }
 
     /// The least position that begins here or later.
@@ -78,7 +85,8 @@ impl ChangeId {
 
 /// What has happened to a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+#[non_exhaustive]
+pub enum Kind {
     /// It has a new value.
     Set,
     /// It expires at another time, or not at all.
@@ -106,23 +114,30 @@ impl Kind {
 
 /// A change of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Change {
-    pub(crate) id: ChangeId,
-    pub(crate) kind: Kind,
-    /// Empty for a flush.
-    pub(crate) key: Bytes,
+#[non_exhaustive]
+pub struct Change {
+    /// Its name. To go on behind it, watch from [`ChangeId::next`].
+    pub id: ChangeId,
+    /// What has happened.
+    pub kind: Kind,
+    /// The key; empty for a flush, which concerns all.
+    pub key: Bytes,
     /// What the key holds now, if it exists.
-    pub(crate) now: Option<Now>,
+    pub now: Option<Now>,
 }
 
 /// What a key holds after a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Now {
-    pub(crate) version: Version,
-    pub(crate) deadline: Option<u64>,
-    pub(crate) bytes: usize,
-    /// Not if it is too long to be kept.
-    pub(crate) value: Option<Bytes>,
+#[non_exhaustive]
+pub struct Now {
+    /// The version of the key.
+    pub version: Version,
+    /// When it expires, in milliseconds since 1970.
+    pub deadline: Option<u64>,
+    /// The length of the value.
+    pub bytes: usize,
+    /// The value, which costs no copy; `None` if it is longer than 1 MiB: then read the key.
+    pub value: Option<Bytes>,
 }
 
 /// Memory of a change beside its bytes, roughly.
@@ -130,7 +145,7 @@ const CHANGE_BYTES: usize = 192;
 
 impl Change {
     /// How much it takes while it is kept.
-    fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         let value = self.now.as_ref().and_then(|now| now.value.as_ref()).map_or(0, Bytes::len);
         CHANGE_BYTES + self.key.len() + value
     }

@@ -1,4 +1,4 @@
-//! One connection's place in the feed.
+//! One client's place in the feed.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
@@ -9,11 +9,23 @@ use super::{Change, ChangeId, Feed, Kind};
 /// Bytes of changes that a watcher looks at in a turn, so that none delays the others.
 const TURN_BYTES: usize = 1 << 20;
 
-/// Changes that a watcher awaits are not kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Gone {
-    /// The first position from which it can watch, if any changes are kept.
-    pub(crate) least: Option<u64>,
+/// The changes that a watcher awaits are not kept on this server: it was too slow, or nobody had asked for them to be kept, or
+/// the server has continued from another one's snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the changes from there on are not kept on this server any more: {}", way_out(*.least))]
+pub struct Gone {
+    /// The first position from which one can watch, if any changes are kept.
+    pub least: Option<u64>,
+}
+
+fn way_out(least: Option<u64>) -> String {
+    let anew = "begin to watch without a position, then read the keys";
+    match least {
+        Some(least) => {
+            format!("{anew}; or watch from position {least}, if the keys have not changed meanwhile")
+        }
+        None => anew.to_owned(),
+    }
 }
 
 impl Gone {
