@@ -1,7 +1,7 @@
 //! A listening address: accepts connections, and keeps them until they have said which channel they are for, and it is open.
 //!
 //! A server opens channels in rising order, each a moment earlier or later than the others. Who dials a channel above all that are
-//! open here is only early: the connection waits for the channel, as long as it might have waited with its greeting.
+//! open at this address is only early: the connection waits for the channel, as long as it might have waited with its greeting.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Display;
@@ -214,7 +214,8 @@ impl Lobby {
     /// Directs a server that has proved that it is the one that it says.
     fn on_hello(&mut self, token: usize, hello: Hello) {
         let Some(connection) = self.strangers.get(&token) else { return };
-        let is_early = || self.board.is_ahead(hello.channel) && hello.cluster == self.hello.cluster;
+        let is_early =
+            || self.board.is_ahead(hello.channel, self.local) && hello.cluster == self.hello.cluster;
         match proof::check(&connection.stream, &hello) {
             Ok(()) if is_early() => drop(self.early.insert(token, hello)),
             Ok(()) => self.direct(token, hello),

@@ -84,9 +84,11 @@ impl Switchboard {
         self.channels.lock().contains_key(&channel)
     }
 
-    /// Whether a channel is above all that are open, so that it may be opened yet.
-    pub(crate) fn is_ahead(&self, channel: u32) -> bool {
-        self.channels.lock().keys().next_back().is_some_and(|last| *last < channel)
+    /// Whether a channel is above all whose connections come in at this address, so that it may be opened there yet.
+    pub(crate) fn is_ahead(&self, channel: u32, address: SocketAddr) -> bool {
+        let channels = self.channels.lock();
+        let last = channels.iter().rfind(|(_, line)| line.address == address);
+        last.is_some_and(|(last, _)| *last < channel) && !channels.contains_key(&channel)
     }
 
     /// Enters a listener.
