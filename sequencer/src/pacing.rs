@@ -100,8 +100,7 @@ impl Default for Pacing {
 /// were committed an election timeout ago are still unmerged, which a burst does not explain. A cluster with
 /// little to do never has that many entries. There the merge also starts to lag when more than half a window
 /// is unmerged, so that a leader may take nothing more, and no entry has been merged for three election
-/// timeouts, longer than a failover takes. The window may have filled up long after the merge stopped. The
-/// same holds at once where this server's own state machine is what the merge waits for.
+/// timeouts, longer than a failover takes. The window may have filled up long after the merge stopped.
 ///
 /// The merge *stops* lagging when it has merged everything that was committed half an election timeout ago,
 /// however much is unmerged. In between nothing changes, so that leadership does not flap while the delay is
@@ -111,11 +110,11 @@ impl Default for Pacing {
 /// use niagara_sequencer::Lag;
 ///
 /// let mut lag = Lag::new(4, 2);
-/// assert!(!lag.observe_tick(100, 0, false));
-/// assert!(!lag.observe_tick(100, 0, false), "a burst: an election timeout has not passed yet");
-/// assert!(lag.observe_tick(100, 0, false));
-/// assert!(lag.observe_tick(100, 99, false), "almost there");
-/// assert!(!lag.observe_tick(100, 100, false));
+/// assert!(!lag.observe_tick(100, 0));
+/// assert!(!lag.observe_tick(100, 0), "a burst: an election timeout has not passed yet");
+/// assert!(lag.observe_tick(100, 0));
+/// assert!(lag.observe_tick(100, 99), "almost there");
+/// assert!(!lag.observe_tick(100, 100));
 /// ```
 #[derive(Clone, Debug)]
 pub struct Lag {
@@ -149,14 +148,8 @@ impl Lag {
     }
 
     /// Takes a tick's counts, and returns whether the merge lags. Both count the group's entries with
-    /// commands since the same moment, committed ones and merged ones, and never fall. `execution_halts` says
-    /// that this server's state machine executes nothing of what it was given.
-    pub fn observe_tick(
-        &mut self,
-        committed_command_entries: u64,
-        merged_command_entries: u64,
-        execution_halts: bool,
-    ) -> bool {
+    /// commands since the same moment, committed ones and merged ones, and never fall.
+    pub fn observe_tick(&mut self, committed_command_entries: u64, merged_command_entries: u64) -> bool {
         if self.committed.len() > self.election_ticks {
             self.committed.pop_front();
         }
@@ -170,10 +163,9 @@ impl Lag {
         self.halted_ticks = if stands_still { self.halted_ticks + 1 } else { 0 };
         self.merged = merged_command_entries;
         let halted = self.halted_ticks > HALTED_ELECTIONS * self.election_ticks;
-        let is_held = unmerged > self.window / 2;
+        let holds_up = halted && unmerged > self.window / 2;
         // Two unmerged windows alone are not a lag.
-        self.lagging = overdue && (self.lagging || unmerged > 2 * self.window || halted && is_held)
-            || execution_halts && is_held;
+        self.lagging = overdue && (self.lagging || unmerged > 2 * self.window || holds_up);
         self.lagging
     }
 }
@@ -195,13 +187,10 @@ mod tests {
         for rate in [1, 10, 1_000_000] {
             let mut lag = Lag::new(4, 10);
             for tick in 1..100 {
-                assert!(!lag.observe_tick(tick * rate, (tick - 1) * rate, false), "a tick behind");
+                assert!(!lag.observe_tick(tick * rate, (tick - 1) * rate), "a tick behind");
             }
             for tick in 100..200 {
-                assert!(
-                    !lag.observe_tick(tick * rate, (tick - 10) * rate, false),
-                    "a timeout behind, exactly"
-                );
+                assert!(!lag.observe_tick(tick * rate, (tick - 10) * rate), "a timeout behind, exactly");
             }
         }
     }
@@ -210,53 +199,42 @@ mod tests {
     fn a_few_old_entries_are_no_lag() {
         let mut lag = Lag::new(4, 10);
         for _ in 0..100 {
-            assert!(!lag.observe_tick(2, 0, false), "half a window, for ever: a leader still takes commands");
+            assert!(!lag.observe_tick(2, 0), "half a window, for ever: a leader still takes commands");
         }
         let mut lag = Lag::new(4, 10);
         for _ in 0..20 {
-            assert!(!lag.observe_tick(8, 0, false), "two windows, for a while");
+            assert!(!lag.observe_tick(8, 0), "two windows, for a while");
         }
-        assert!(lag.observe_tick(9, 0, false), "one more, and what was committed long ago is not merged");
+        assert!(lag.observe_tick(9, 0), "one more, and what was committed long ago is not merged");
     }
 
     #[test]
     fn a_window_that_is_not_merged_at_all_is_a_lag_in_the_end() {
         let (mut lag, mut slow) = (Lag::new(4, 10), Lag::new(4, 10));
         for tick in 0..30 {
-            assert!(!lag.observe_tick(4, 0, false), "a failover may take as long");
-            assert!(!slow.observe_tick(4 + tick / 20, tick / 20, false));
+            assert!(!lag.observe_tick(4, 0), "a failover may take as long");
+            assert!(!slow.observe_tick(4 + tick / 20, tick / 20));
         }
-        assert!(lag.observe_tick(4, 0, false), "halted: its leader would hold up everybody");
+        assert!(lag.observe_tick(4, 0), "halted: its leader would hold up everybody");
         for tick in 30..100 {
-            assert!(!slow.observe_tick(4 + tick / 20, tick / 20, false), "slow, and it moves");
+            assert!(!slow.observe_tick(4 + tick / 20, tick / 20), "slow, and it moves");
         }
-        assert!(!lag.observe_tick(4, 4, false));
+        assert!(!lag.observe_tick(4, 4));
     }
 
     #[test]
     fn a_window_that_fills_up_long_after_the_merge_stopped_is_a_lag_at_once() {
         let mut lag = Lag::new(4, 10);
         for _ in 0..100 {
-            assert!(!lag.observe_tick(2, 0, false), "a leader still takes commands");
+            assert!(!lag.observe_tick(2, 0), "a leader still takes commands");
         }
-        assert!(lag.observe_tick(4, 0, false), "it takes no more, and what it has is not merged");
+        assert!(lag.observe_tick(4, 0), "it takes no more, and what it has is not merged");
         let mut lag = Lag::new(4, 10);
-        lag.observe_tick(4, 0, false);
+        lag.observe_tick(4, 0);
         for _ in 0..31 {
-            assert!(!lag.observe_tick(4, 1, false), "a failover may take as long");
+            assert!(!lag.observe_tick(4, 1), "a failover may take as long");
         }
-        assert!(
-            lag.observe_tick(4, 1, false),
-            "more than half a window: its leader waits until half is merged"
-        );
-    }
-
-    #[test]
-    fn a_window_that_waits_for_this_server_s_own_state_machine_is_a_lag_at_once() {
-        let mut lag = Lag::new(4, 10);
-        assert!(!lag.observe_tick(2, 0, true), "a leader still takes commands");
-        assert!(lag.observe_tick(3, 0, true), "it takes no more, and nothing is executed");
-        assert!(!lag.observe_tick(3, 1, false));
+        assert!(lag.observe_tick(4, 1), "more than half a window: its leader waits until half is merged");
     }
 
     #[test]
@@ -264,29 +242,26 @@ mod tests {
         let (rate, timeout) = (100, 10);
         let mut lag = Lag::new(4, timeout as u32);
         for tick in 20..40 {
-            lag.observe_tick(tick * rate, (tick - timeout) * rate, false);
+            lag.observe_tick(tick * rate, (tick - timeout) * rate);
         }
-        assert!(!lag.observe_tick(40 * rate, (40 - timeout) * rate, false));
-        assert!(lag.observe_tick(41 * rate, (41 - timeout - 1) * rate, false));
+        assert!(!lag.observe_tick(40 * rate, (40 - timeout) * rate));
+        assert!(lag.observe_tick(41 * rate, (41 - timeout - 1) * rate));
         assert!(
-            lag.observe_tick(42 * rate, (42 - timeout) * rate, false),
+            lag.observe_tick(42 * rate, (42 - timeout) * rate),
             "a timeout behind: begins no lag, ends none"
         );
-        assert!(lag.observe_tick(43 * rate, (43 - 6) * rate, false));
-        assert!(!lag.observe_tick(44 * rate, (44 - 5) * rate, false), "half a timeout");
-        assert!(
-            !lag.observe_tick(45 * rate, (45 - 6) * rate, false),
-            "does not begin again before a whole one"
-        );
+        assert!(lag.observe_tick(43 * rate, (43 - 6) * rate));
+        assert!(!lag.observe_tick(44 * rate, (44 - 5) * rate), "half a timeout");
+        assert!(!lag.observe_tick(45 * rate, (45 - 6) * rate), "does not begin again before a whole one");
     }
 
     #[test]
     fn lag_lasts_until_the_old_entries_are_merged_however_few_they_are() {
         let mut lag = Lag::new(4, 2);
-        lag.observe_tick(10, 0, false);
-        lag.observe_tick(10, 0, false);
-        assert!(lag.observe_tick(10, 0, false));
-        assert!(lag.observe_tick(10, 9, false), "one left, and it is old");
-        assert!(!lag.observe_tick(1000, 10, false), "many left, but new");
+        lag.observe_tick(10, 0);
+        lag.observe_tick(10, 0);
+        assert!(lag.observe_tick(10, 0));
+        assert!(lag.observe_tick(10, 9), "one left, and it is old");
+        assert!(!lag.observe_tick(1000, 10), "many left, but new");
     }
 }

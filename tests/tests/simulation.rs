@@ -22,11 +22,6 @@ const FAILED_ONCE: &[(u64, &str)] = &[
         "a read that had waited for the store's life to be named waited for a quorum as long again: twice its deadline",
     ),
     (
-        941_840_382_745,
-        "a leader whose state machine hung kept its group for three election timeouts after its window had filled up",
-    ),
-    (913_922_876_738, "the same"),
-    (
         941_563_879_139,
         "a start that opened three epochs forgot that lanes of the second had yet to come to the third: their commands were never sent",
     ),

@@ -25,9 +25,6 @@ pub(crate) struct Bounds {
     is_behind: AtomicBool,
     pulled: AtomicU64,
     executing: AtomicU64,
-    /// The bytes that waited for execution at the last tick.
-    executing_before: AtomicU64,
-    halted_ticks: AtomicU64,
 }
 
 impl Bounds {
@@ -41,8 +38,6 @@ impl Bounds {
             is_behind,
             pulled: zero(),
             executing: zero(),
-            executing_before: zero(),
-            halted_ticks: zero(),
         }
     }
 
@@ -126,19 +121,6 @@ impl Bounds {
         self.executing() >= self.limits.merge
     }
 
-    /// Lets a tick pass; called by one group.
-    pub fn tick(&self) {
-        let now = self.executing();
-        let moves = self.executing_before.swap(now, SeqCst) != now;
-        let halted = if moves || now == 0 { 0 } else { self.halted_ticks() + 1 };
-        self.halted_ticks.store(halted, SeqCst);
-    }
-
-    /// Ticks for which something has waited for execution, nothing was executed, and nothing more was handed over.
-    pub fn halted_ticks(&self) -> u64 {
-        self.halted_ticks.load(SeqCst)
-    }
-
     /// Reports that `bytes` were handed to execution.
     pub fn merged(&self, bytes: u64) {
         self.executing.fetch_add(bytes, SeqCst);
@@ -155,24 +137,6 @@ impl Bounds {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn execution_is_halted_while_there_is_something_to_do_and_it_does_not_move() {
-        let bounds = Bounds::new(ByteLimits { behind: 800, merge: 100 }, 2);
-        let ticks = |count| {
-            (0..count).for_each(|_| bounds.tick());
-            bounds.halted_ticks()
-        };
-        assert_eq!(ticks(3), 0, "there is nothing to do");
-        bounds.merged(110);
-        assert_eq!(ticks(1), 0, "something has been handed over since the last tick");
-        assert_eq!(ticks(3), 3);
-        bounds.executed(1);
-        assert_eq!(ticks(1), 0, "it moves, if slowly");
-        assert_eq!(ticks(2), 2);
-        bounds.executed(109);
-        assert_eq!(ticks(3), 0);
-    }
 
     #[test]
     fn a_server_is_behind_from_near_the_limit_until_well_below_it() {

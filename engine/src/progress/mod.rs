@@ -219,7 +219,6 @@ impl SharedProgress {
     /// Lets a tick pass for what depends on the time; called by one group.
     pub fn tick(&self) {
         self.ended.tick();
-        self.bounds.tick();
     }
 
     /// Tells the groups that whether leaderships are given away has changed.

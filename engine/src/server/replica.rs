@@ -335,8 +335,7 @@ impl Replica {
         let read_only = self.progress.room.is_lacking();
         // In an ended epoch, the merge never comes to what is void, and who leads is of no account.
         let has_ended = self.epoch.has_ended();
-        let bounds = &self.progress.bounds;
-        let lags = !has_ended && (self.epoch.lags() || bounds.is_behind());
+        let lags = !has_ended && (self.epoch.lags() || self.progress.bounds.is_behind());
         let drains = self.progress.drain.is_on();
         // A group that has written nothing lately does not notice by itself that the disk is stuck.
         let stuck = self.epoch.disk_is_stuck();
@@ -348,7 +347,6 @@ impl Replica {
             anchor: self.epoch.anchor.load(SeqCst) as usize == self.group,
             merged: self.mine().waits.merged(),
             is_slow: false,
-            execution_halted_for: if has_ended { 0 } else { bounds.halted_ticks() },
             may_claim: !(lags || read_only || drains || stuck || has_ended),
             stand_back: drains || (lags || stuck) && !self.epoch.awaits(self.group),
             drains,

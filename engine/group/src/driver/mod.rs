@@ -329,9 +329,7 @@ impl Driver {
         self.pads_up_to = self.level.saturating_add(MOST_PADDED_A_TICK);
         let merged = self.slots.merged_commands();
         let committed = merged + self.slots.unmerged_commands_through(self.commit()) as u64;
-        // Half an election timeout will do: it is no failover that the merge waits for, the reason is here.
-        let execution_halts = view.execution_halted_for >= u64::from(self.config.election_ticks / 2);
-        self.lagging = self.lag.observe_tick(committed, merged, execution_halts);
+        self.lagging = self.lag.observe_tick(committed, merged);
         self.pace = self.pace_meter.observe_tick(self.term(), self.last_index(), self.commit());
         if let Some(after) = self.config.campaign_after(self.term()) {
             self.raft.raft.set_randomized_election_timeout(after as usize);

@@ -15,8 +15,6 @@ pub struct View {
     pub anchor: bool,
     /// Raft index of the last entry that the merge has passed.
     pub merged: u64,
-    /// Ticks for which this server's state machine has executed nothing of what waits for it.
-    pub execution_halted_for: u64,
     /// Whether this server may ask for leaderships: no merge lags, and no disk is stuck or full.
     pub may_claim: bool,
     /// Whether this server leaves leadership to others: its merge lags or is too far behind, or its disk is stuck, and
