@@ -16,6 +16,7 @@
 //! | `builder.rs`, `surroundings.rs`, `assembly.rs` | start the parts with sockets and threads, and stop them |
 //! | `channels.rs`, `transfers.rs` | open the channels to the other servers: of the groups, and of the snapshots |
 //! | `followers/` | servers that follow the members: what both ends do |
+//! | `first_state.rs` | how a server without a state fetches a snapshot before it starts |
 //! | `join.rs` | how a server that joins a running cluster gets its first state |
 //! | `thread_layout.rs` | which thread drives which groups |
 //! | `driven_group.rs` | a group as its thread drives it |
@@ -36,6 +37,7 @@ mod environment;
 mod epoch_opener;
 mod exchange;
 mod executor;
+mod first_state;
 mod followers;
 mod group_parts;
 mod group_thread;

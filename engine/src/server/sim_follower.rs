@@ -8,8 +8,8 @@ use niagara_net::{Event, Frame};
 
 use super::application::Application;
 use super::environment::Environment;
+use super::first_state::take_first_state;
 use super::followers::{Follower, FollowerParts};
-use super::join::take_first_state;
 use super::sequencer::{STRETCHES_WAITING, Sequencer};
 use super::server_core::Core;
 use super::start_error::StartError;
