@@ -180,7 +180,6 @@ impl<S: StateMachine> SnapshotManager<S> {
             Transfer::Over { cut } => {
                 self.over.heard(from, cut);
                 self.look_who_leaves(from, cut);
-                self.answer_who_leaves(from, cut);
                 // It can come there by the logs of its own epoch as long as that has leaders.
                 let epoch = self.share.progress.epoch();
                 let leaves = self.share.progress.removal.next().is_some();
@@ -251,6 +250,10 @@ impl<S: StateMachine> SnapshotManager<S> {
         if cut.epoch >= epoch.number && !epoch.members().contains(&from) && progress.removal.next().is_none()
         {
             self.departed.push(from);
+            // It waits until a majority has said that it has gone on. It has named the epoch itself, so nobody tells it of that any
+            // more, and what it was told before may have been lost.
+            let here = self.over.reached(cut.epoch);
+            self.outbox.extend(here.map(|cut| (from, Transfer::Over { cut })));
         }
         if !progress.removal.heard(from, cut) {
             return;
@@ -264,16 +267,6 @@ impl<S: StateMachine> SnapshotManager<S> {
         tracing::warn!(epoch = next.get(), "the cluster goes on without this server, which is to be stopped");
         progress.removal.ends();
         progress.watchers.changed();
-    }
-
-    /// A server that has been removed waits until a majority of the others has said that it has gone on. It names the epoch
-    /// itself, so nobody tells it of that any more, and what it was told may have been lost: it is answered each time.
-    fn answer_who_leaves(&mut self, from: u64, cut: Cut) {
-        let progress = &self.share.progress;
-        let leaves = !progress.epoch().members().contains(&from) && progress.removal.next().is_none();
-        if leaves && let Some(here) = self.over.reached(cut.epoch) {
-            self.outbox.push((from, Transfer::Over { cut: here }));
-        }
     }
 
     /// The servers that have said since the last call that they know of their removal.
