@@ -1,6 +1,7 @@
 //! Servers that follow a cluster without being members: real threads and sockets.
 
 mod eventually;
+mod two_groups;
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -16,24 +17,7 @@ use niagara_engine::{
     Config, Consistency, Durability, Engine, EngineState, IdentityError, Listeners, Member, MemberView,
     MembersChange, NotChanged, Refused, ServerRole, StartError, Status, Ticket,
 };
-
-fn start(config: &Config) -> Engine<Counter> {
-    Engine::start(config.clone(), Counter::default()).unwrap()
-}
-
-/// Three servers with two groups on one address.
-fn configs(durability: Durability, dir: &Path) -> Vec<Config> {
-    let mut configs = Config::local(3, 1).unwrap();
-    configs.iter_mut().for_each(|config| fit(config, durability, dir));
-    configs
-}
-
-fn fit(config: &mut Config, durability: Durability, dir: &Path) {
-    config.groups = Some(2);
-    config.durability = durability;
-    config.data_dir = dir.join(config.server.to_string());
-    config.segment_bytes = 1 << 20;
-}
+use two_groups::{configs, fit, start};
 
 fn follower(server: u64, of: &Config, dir: &Path) -> Config {
     let mut config = Config::follower(of.cluster, server, of.members.clone());
@@ -97,7 +81,7 @@ fn a_follower_comes_to_the_same_state_and_answers_reads() {
     let dir = tempfile::tempdir().unwrap();
     for durability in [Durability::Memory, Durability::Fsync] {
         let dir = dir.path().join(durability.to_string());
-        let configs = configs(durability, &dir);
+        let configs = configs(3, durability, &dir);
         let members: Vec<_> = configs.iter().map(start).collect();
         have_quorum(&members);
         let position = write(&members[0], 20);
@@ -131,7 +115,7 @@ fn a_follower_comes_to_the_same_state_and_answers_reads() {
 #[test]
 fn a_follower_under_load_goes_through_changes_of_groups() {
     let dir = tempfile::tempdir().unwrap();
-    let configs = configs(Durability::Os, dir.path());
+    let configs = configs(3, Durability::Os, dir.path());
     let members: Vec<_> = configs.iter().map(start).collect();
     have_quorum(&members);
     write(&members[0], 1);
@@ -162,7 +146,7 @@ fn a_follower_under_load_goes_through_changes_of_groups() {
 #[test]
 fn a_follower_goes_on_with_other_members_when_those_that_it_knew_have_left() {
     let dir = tempfile::tempdir().unwrap();
-    let configs = configs(Durability::Os, dir.path());
+    let configs = configs(3, Durability::Os, dir.path());
     let mut members: Vec<_> = configs.iter().map(start).collect();
     have_quorum(&members);
     write(&members[0], 5);
@@ -203,7 +187,7 @@ fn a_follower_goes_on_with_other_members_when_those_that_it_knew_have_left() {
 #[test]
 fn a_follower_that_restarts_goes_on_from_its_own_snapshot() {
     let dir = tempfile::tempdir().unwrap();
-    let configs = configs(Durability::Os, dir.path());
+    let configs = configs(3, Durability::Os, dir.path());
     let members: Vec<_> = configs.iter().map(start).collect();
     have_quorum(&members);
     write(&members[0], 10);
@@ -233,7 +217,7 @@ fn a_follower_that_restarts_goes_on_from_its_own_snapshot() {
 #[test]
 fn a_follower_that_was_away_for_long_gets_another_snapshot() {
     let dir = tempfile::tempdir().unwrap();
-    let mut configs = configs(Durability::Os, dir.path());
+    let mut configs = configs(3, Durability::Os, dir.path());
     configs.iter_mut().for_each(|config| config.snapshot_entries = 20);
     let members: Vec<_> = configs.iter().map(start).collect();
     have_quorum(&members);
@@ -255,7 +239,7 @@ fn a_follower_that_was_away_for_long_gets_another_snapshot() {
 #[test]
 fn the_member_that_a_follower_follows_may_die() {
     let dir = tempfile::tempdir().unwrap();
-    let configs = configs(Durability::Os, dir.path());
+    let configs = configs(3, Durability::Os, dir.path());
     let mut members: Vec<_> = configs.iter().map(|config| Some(start(config))).collect();
     eventually("a quorum", || members.iter().flatten().all(|member| member.client().has_quorum()));
     write(members[0].as_ref().unwrap(), 10);
@@ -285,7 +269,7 @@ fn the_member_that_a_follower_follows_may_die() {
 #[test]
 fn whatever_restarts_a_follower_ends_with_the_members_state() {
     let dir = tempfile::tempdir().unwrap();
-    let mut configs = configs(Durability::Os, dir.path());
+    let mut configs = configs(3, Durability::Os, dir.path());
     configs.iter_mut().for_each(|config| config.snapshot_entries = 50);
     let mut nine = follower(9, &configs[0], dir.path());
     nine.snapshot_entries = 30;
@@ -341,7 +325,7 @@ fn whatever_restarts_a_follower_ends_with_the_members_state() {
 #[test]
 fn a_follower_with_little_room_takes_entries_that_are_longer_than_that() {
     let dir = tempfile::tempdir().unwrap();
-    let configs = configs(Durability::Os, dir.path());
+    let configs = configs(3, Durability::Os, dir.path());
     let members: Vec<_> = configs.iter().map(start).collect();
     have_quorum(&members);
     write(&members[0], 1);
@@ -363,7 +347,7 @@ fn a_follower_with_little_room_takes_entries_that_are_longer_than_that() {
 #[test]
 fn a_server_keeps_its_role_and_two_followers_cannot_share_an_id() {
     let dir = tempfile::tempdir().unwrap();
-    let configs = configs(Durability::Os, dir.path());
+    let configs = configs(3, Durability::Os, dir.path());
     let members: Vec<_> = configs.iter().map(start).collect();
     have_quorum(&members);
     write(&members[0], 1);

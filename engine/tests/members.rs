@@ -1,6 +1,7 @@
 //! Servers come and go while others run and clients write.
 
 mod eventually;
+mod two_groups;
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -14,24 +15,7 @@ use niagara_engine::{
     Config, Consistency, Durability, Engine, EngineState, Listeners, Member, MemberView, MembersChange,
     NotChanged, Recovery,
 };
-
-fn start(config: &Config) -> Engine<Counter> {
-    Engine::start(config.clone(), Counter::default()).unwrap()
-}
-
-/// Servers with ids from 1, which have two groups on one address.
-fn configs(servers: u16, durability: Durability, dir: &Path) -> Vec<Config> {
-    let mut configs = Config::local(servers, 1).unwrap();
-    configs.iter_mut().for_each(|config| fit(config, durability, dir));
-    configs
-}
-
-fn fit(config: &mut Config, durability: Durability, dir: &Path) {
-    config.groups = Some(2);
-    config.durability = durability;
-    config.data_dir = dir.join(config.server.to_string());
-    config.segment_bytes = 1 << 20;
-}
+use two_groups::{configs, fit, start};
 
 /// A server that is to come, whose sockets listen already.
 fn newcomer(server: u64, of: &Config, dir: &Path) -> Config {

@@ -18,6 +18,37 @@ pub(super) struct Generator {
     command: String,
 }
 
+/// Writes over HTTP whose timeline shows what happens meanwhile.
+pub(super) struct Writes<'a> {
+    /// The servers' URLs, separated by commas.
+    pub http: &'a str,
+    /// Writes per second; none for as many as the connections do one after the other.
+    pub rate: Option<u32>,
+    pub connections: u32,
+    /// Step of the timeline, in milliseconds.
+    pub step_ms: u64,
+    pub warm_up_seconds: f64,
+    pub seconds: f64,
+}
+
+impl Writes<'_> {
+    /// Starts them.
+    pub fn start(&self, run: &ExperimentRun, network: &Namespaces) -> Result<Generator, Failure> {
+        let rate = self.rate.map(|rate| ("--rate", rate.to_string()));
+        let options = [
+            ("--http", self.http.to_owned()),
+            ("--reads", "0".to_owned()),
+            ("--connections", self.connections.to_string()),
+            ("--interval-ms", self.step_ms.to_string()),
+            ("--warm-up", self.warm_up_seconds.to_string()),
+            ("--seconds", self.seconds.to_string()),
+        ];
+        let options: Vec<(&str, String)> = options.into_iter().chain(rate).collect();
+        let words = options.iter().flat_map(|(name, value)| [*name, value]);
+        Generator::start(run, network, &["kv"].into_iter().chain(words).collect::<Vec<_>>())
+    }
+}
+
 impl Generator {
     /// Starts `niagara-load` with these words after its name, and `--json`, among the clients of a network.
     pub fn start(run: &ExperimentRun, network: &Namespaces, words: &[&str]) -> Result<Generator, Failure> {

@@ -23,7 +23,7 @@ use results::Results;
 
 use super::cluster::{ClusterPlan, LabCluster};
 use super::experiment_run::ExperimentRun;
-use super::load::Generator;
+use super::load::{Generator, Writes};
 
 /// Step of the timeline, in milliseconds: that is how exact pauses are.
 const STEP_MS: u64 = 10;
@@ -69,17 +69,13 @@ fn generator(
     length: Duration,
 ) -> Result<Generator, Failure> {
     let stay = change::stay().map(|server| cluster.http(server, Subnet::Clients));
-    let (addresses, connections) = (stay.collect::<Vec<_>>().join(","), CONNECTIONS.to_string());
-    let (step, seconds) = (STEP_MS.to_string(), length.as_secs_f64().to_string());
-    let warm_up = WARM_UP.as_secs_f64().to_string();
-    let words = [
-        ["--http", &addresses],
-        ["--reads", "0"],
-        ["--connections", &connections],
-        ["--interval-ms", &step],
-        ["--warm-up", &warm_up],
-        ["--seconds", &seconds],
-    ];
-    let words: Vec<&str> = ["kv"].into_iter().chain(words.into_iter().flatten()).collect();
-    Generator::start(run, network, &words)
+    let writes = Writes {
+        http: &stay.collect::<Vec<_>>().join(","),
+        rate: None,
+        connections: CONNECTIONS,
+        step_ms: STEP_MS,
+        warm_up_seconds: WARM_UP.as_secs_f64(),
+        seconds: length.as_secs_f64(),
+    };
+    writes.start(run, network)
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::scenario::Scenario;
 use crate::cluster::LabCluster;
 use crate::experiment_run::ExperimentRun;
-use crate::load::Generator;
+use crate::load::Writes;
 
 /// Writes per second: moderate, so that what was due in a pause of a second is soon done.
 pub(super) const RATE: u32 = 500;
@@ -52,20 +52,15 @@ pub(super) fn trial(
     cluster: &mut LabCluster,
     scenario: &Scenario,
 ) -> Result<TrialOutcome, Failure> {
-    let (addresses, rate) = (scenario.survivors(cluster), RATE.to_string());
-    let (connections, step) = (CONNECTIONS.to_string(), STEP_MS.to_string());
-    let (warm_up, seconds) = (WARM_UP.to_string(), SECONDS.to_string());
-    let words = [
-        ["--http", &addresses],
-        ["--rate", &rate],
-        ["--reads", "0"],
-        ["--connections", &connections],
-        ["--interval-ms", &step],
-        ["--warm-up", &warm_up],
-        ["--seconds", &seconds],
-    ];
-    let words: Vec<&str> = ["kv"].into_iter().chain(words.into_iter().flatten()).collect();
-    let generator = Generator::start(run, network, &words)?;
+    let writes = Writes {
+        http: &scenario.survivors(cluster),
+        rate: Some(RATE),
+        connections: CONNECTIONS,
+        step_ms: STEP_MS,
+        warm_up_seconds: WARM_UP,
+        seconds: SECONDS,
+    };
+    let generator = writes.start(run, network)?;
     run.sleep(BEFORE)?;
     let struck = unix_ms();
     scenario.strike(cluster, network)?;
