@@ -56,7 +56,7 @@ impl Pace {
     /// let (mut slow, mut other) = (PaceMeter::default(), PaceMeter::default());
     /// for tick in 1..40 {
     ///     let (slow, other) = (slow.observe_tick(1, tick, tick.saturating_sub(3)), other.observe_tick(1, tick, tick));
-    ///     assert_eq!(slow.is_slow_beside([other]), tick > 26);
+    ///     assert_eq!(slow.is_slow_beside([other]), tick > 24);
     ///     assert!(!slow.is_slow_beside([slow]), "all are slow: it is not the leader");
     /// }
     /// ```

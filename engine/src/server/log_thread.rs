@@ -20,11 +20,12 @@ pub(crate) struct LogThread(JoinHandle<()>);
 /// What one group's thread hands its writes to. The channel needs no bound of its own: the drivers accept no
 /// more entries than may wait for the disk.
 pub(crate) struct LogHandle {
-    group: usize,
+    log: usize,
     orders: Sender<Order>,
 }
 
-/// What the thread is to do, for the group with this zero-based index.
+/// What the thread is to do, for the log with this index among its logs. A group's number does not name a log: a server that
+/// starts amid a change of epochs has two of each.
 enum Order {
     Write(usize, Vec<Write>),
     Finish(usize, Held),
@@ -50,8 +51,8 @@ impl LogThread {
         progress: Arc<SharedProgress>,
     ) -> std::io::Result<(LogThread, Vec<LogHandle>)> {
         let (orders, queue) = channel();
-        let handle = |log: &GroupLog| LogHandle { group: log.group, orders: orders.clone() };
-        let handles = logs.iter().map(handle).collect();
+        let handles = (0..logs.len()).map(|log| LogHandle { log, orders: orders.clone() }).collect();
+        let logs = logs.into_iter().map(Some).collect();
         let thread = spawn(name, move || run(logs, &queue, &progress))?;
         Ok((LogThread(thread), handles))
     }
@@ -66,12 +67,12 @@ impl LogThread {
 impl LogHandle {
     /// Hands over writes, in order.
     pub fn write(&self, writes: Vec<Write>) {
-        self.order(Order::Write(self.group, writes));
+        self.order(Order::Write(self.log, writes));
     }
 
     /// Completes the log, which then holds this, and records so unless there is no room for some of it.
     pub fn finish(self, held: Held) {
-        self.order(Order::Finish(self.group, held));
+        self.order(Order::Finish(self.log, held));
     }
 
     fn order(&self, order: Order) {
@@ -86,9 +87,9 @@ impl LogHandle {
 const RETRY: Duration = Duration::from_millis(200);
 
 /// Writes whatever has queued up as one batch for each log, with one sync, until the senders are gone.
-fn run(mut logs: Vec<GroupLog>, queue: &Receiver<Order>, progress: &SharedProgress) {
+fn run(mut logs: Vec<Option<GroupLog>>, queue: &Receiver<Order>, progress: &SharedProgress) {
     loop {
-        let waits = logs.iter().any(|log| !log.pending.is_empty());
+        let waits = logs.iter().flatten().any(|log| !log.pending.is_empty());
         let more = if waits { queue.recv_timeout(RETRY) } else { queue.recv().map_err(Into::into) };
         match more {
             Ok(order) => take(&mut logs, order),
@@ -99,22 +100,24 @@ fn run(mut logs: Vec<GroupLog>, queue: &Receiver<Order>, progress: &SharedProgre
         while let Ok(order) = queue.try_recv() {
             take(&mut logs, order);
         }
-        logs.iter_mut().for_each(|log| log.write(progress));
+        logs.iter_mut().flatten().for_each(|log| log.write(progress));
         // What is complete needs its writer no more.
-        logs.retain(|log| log.last.is_none() || !log.pending.is_empty());
+        for log in &mut logs {
+            log.take_if(|log| log.is_complete());
+        }
     }
 }
 
-fn take(logs: &mut [GroupLog], order: Order) {
-    let (group, writes, last) = match order {
-        Order::Write(group, writes) => (group, writes, None),
-        Order::Finish(group, held) => {
+fn take(logs: &mut [Option<GroupLog>], order: Order) {
+    let (log, writes, last) = match order {
+        Order::Write(log, writes) => (log, writes, None),
+        Order::Finish(log, held) => {
             let Held { hard_state, .. } = held;
             let write = Write::Ready { ready: 0, reset: None, entries: Vec::new(), hard_state };
-            (group, vec![write], Some(held))
+            (log, vec![write], Some(held))
         }
     };
-    let log = logs.iter_mut().find(|log| log.group == group).expect("a log is written until it is finished");
+    let log = logs[log].as_mut().expect("a log is written until it is finished");
     log.pending.add(writes);
     log.last = last;
 }
@@ -137,11 +140,13 @@ impl GroupLog {
             Ok(None) => {}
             Err(error) => panic!("cannot write the log, so this server must not continue: {error}"),
         }
-        if self.pending.is_empty()
-            && let Some(held) = self.last
-        {
-            *group.left.lock() = Some(held);
+        if self.is_complete() {
+            *group.left.lock() = self.last;
         }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.last.is_some() && self.pending.is_empty()
     }
 }
 
@@ -262,3 +267,6 @@ impl Batch {
         Write::Ready { ready, reset: None, entries, hard_state }
     }
 }
+
+#[cfg(test)]
+mod tests;
