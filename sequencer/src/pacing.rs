@@ -99,8 +99,9 @@ impl Default for Pacing {
 /// which a leader that paces itself never reaches and a follower only passes in a burst; and entries that
 /// were committed an election timeout ago are still unmerged, which a burst does not explain. A cluster with
 /// little to do never has that many entries. There the merge also starts to lag when more than half a window
-/// is unmerged, so that a leader may take nothing more, and no entry has been merged for three election
-/// timeouts, longer than a failover takes. The window may have filled up long after the merge stopped.
+/// is unmerged, so that a leader may take nothing more, and no entry has been merged for too long. That is
+/// three election timeouts if the merge awaits a group, longer than a failover takes. If it awaits none, the
+/// state machine here hangs, and one election timeout is long enough. The window may have filled up long after the merge stopped.
 ///
 /// The merge *stops* lagging when it has merged everything that was committed half an election timeout ago,
 /// however much is unmerged. In between nothing changes, so that leadership does not flap while the delay is
@@ -110,11 +111,11 @@ impl Default for Pacing {
 /// use niagara_sequencer::Lag;
 ///
 /// let mut lag = Lag::new(4, 2);
-/// assert!(!lag.observe_tick(100, 0));
-/// assert!(!lag.observe_tick(100, 0), "a burst: an election timeout has not passed yet");
-/// assert!(lag.observe_tick(100, 0));
-/// assert!(lag.observe_tick(100, 99), "almost there");
-/// assert!(!lag.observe_tick(100, 100));
+/// assert!(!lag.observe_tick(100, 0, false));
+/// assert!(!lag.observe_tick(100, 0, false), "a burst: an election timeout has not passed yet");
+/// assert!(lag.observe_tick(100, 0, false));
+/// assert!(lag.observe_tick(100, 99, false), "almost there");
+/// assert!(!lag.observe_tick(100, 100, false));
 /// ```
 #[derive(Clone, Debug)]
 pub struct Lag {
@@ -125,6 +126,8 @@ pub struct Lag {
     merged: u64,
     /// For how many ticks the count has not changed while something was unmerged.
     halted_ticks: usize,
+    /// In how many of the last ones of these the merge awaited no group.
+    hanging_ticks: usize,
     /// Committed counts of the last ticks, oldest first: at most an election timeout and the present.
     committed: VecDeque<u64>,
     election_ticks: usize,
@@ -144,12 +147,26 @@ impl Lag {
         let election_ticks = election_ticks as usize;
         let committed = VecDeque::with_capacity(election_ticks + 1);
         let window = window as u64;
-        Self { window, merged: 0, halted_ticks: 0, committed, election_ticks, lagging: false }
+        Self {
+            window,
+            merged: 0,
+            halted_ticks: 0,
+            hanging_ticks: 0,
+            committed,
+            election_ticks,
+            lagging: false,
+        }
     }
 
     /// Takes a tick's counts, and returns whether the merge lags. Both count the group's entries with
-    /// commands since the same moment, committed ones and merged ones, and never fall.
-    pub fn observe_tick(&mut self, committed_command_entries: u64, merged_command_entries: u64) -> bool {
+    /// commands since the same moment, committed ones and merged ones, and never fall. `awaits` says whether
+    /// the merge awaits a slot that nothing on this server fills.
+    pub fn observe_tick(
+        &mut self,
+        committed_command_entries: u64,
+        merged_command_entries: u64,
+        awaits: bool,
+    ) -> bool {
         if self.committed.len() > self.election_ticks {
             self.committed.pop_front();
         }
@@ -161,8 +178,10 @@ impl Lag {
         let unmerged = committed_command_entries.saturating_sub(merged_command_entries);
         let stands_still = merged_command_entries == self.merged && unmerged > 0;
         self.halted_ticks = if stands_still { self.halted_ticks + 1 } else { 0 };
+        self.hanging_ticks = if stands_still && !awaits { self.hanging_ticks + 1 } else { 0 };
         self.merged = merged_command_entries;
-        let halted = self.halted_ticks > HALTED_ELECTIONS * self.election_ticks;
+        let halted = self.halted_ticks > HALTED_ELECTIONS * self.election_ticks
+            || self.hanging_ticks > self.election_ticks;
         let holds_up = halted && unmerged > self.window / 2;
         // Two unmerged windows alone are not a lag.
         self.lagging = overdue && (self.lagging || unmerged > 2 * self.window || holds_up);
@@ -187,10 +206,13 @@ mod tests {
         for rate in [1, 10, 1_000_000] {
             let mut lag = Lag::new(4, 10);
             for tick in 1..100 {
-                assert!(!lag.observe_tick(tick * rate, (tick - 1) * rate), "a tick behind");
+                assert!(!lag.observe_tick(tick * rate, (tick - 1) * rate, true), "a tick behind");
             }
             for tick in 100..200 {
-                assert!(!lag.observe_tick(tick * rate, (tick - 10) * rate), "a timeout behind, exactly");
+                assert!(
+                    !lag.observe_tick(tick * rate, (tick - 10) * rate, true),
+                    "a timeout behind, exactly"
+                );
             }
         }
     }
@@ -199,42 +221,61 @@ mod tests {
     fn a_few_old_entries_are_no_lag() {
         let mut lag = Lag::new(4, 10);
         for _ in 0..100 {
-            assert!(!lag.observe_tick(2, 0), "half a window, for ever: a leader still takes commands");
+            assert!(!lag.observe_tick(2, 0, true), "half a window, for ever: a leader still takes commands");
         }
         let mut lag = Lag::new(4, 10);
         for _ in 0..20 {
-            assert!(!lag.observe_tick(8, 0), "two windows, for a while");
+            assert!(!lag.observe_tick(8, 0, true), "two windows, for a while");
         }
-        assert!(lag.observe_tick(9, 0), "one more, and what was committed long ago is not merged");
+        assert!(lag.observe_tick(9, 0, true), "one more, and what was committed long ago is not merged");
     }
 
     #[test]
     fn a_window_that_is_not_merged_at_all_is_a_lag_in_the_end() {
         let (mut lag, mut slow) = (Lag::new(4, 10), Lag::new(4, 10));
         for tick in 0..30 {
-            assert!(!lag.observe_tick(4, 0), "a failover may take as long");
-            assert!(!slow.observe_tick(4 + tick / 20, tick / 20));
+            assert!(!lag.observe_tick(4, 0, true), "a failover may take as long");
+            assert!(!slow.observe_tick(4 + tick / 20, tick / 20, true));
         }
-        assert!(lag.observe_tick(4, 0), "halted: its leader would hold up everybody");
+        assert!(lag.observe_tick(4, 0, true), "halted: its leader would hold up everybody");
         for tick in 30..100 {
-            assert!(!slow.observe_tick(4 + tick / 20, tick / 20), "slow, and it moves");
+            assert!(!slow.observe_tick(4 + tick / 20, tick / 20, true), "slow, and it moves");
         }
-        assert!(!lag.observe_tick(4, 4));
+        assert!(!lag.observe_tick(4, 4, true));
     }
 
     #[test]
     fn a_window_that_fills_up_long_after_the_merge_stopped_is_a_lag_at_once() {
         let mut lag = Lag::new(4, 10);
         for _ in 0..100 {
-            assert!(!lag.observe_tick(2, 0), "a leader still takes commands");
+            assert!(!lag.observe_tick(2, 0, true), "a leader still takes commands");
         }
-        assert!(lag.observe_tick(4, 0), "it takes no more, and what it has is not merged");
+        assert!(lag.observe_tick(4, 0, true), "it takes no more, and what it has is not merged");
         let mut lag = Lag::new(4, 10);
-        lag.observe_tick(4, 0);
+        lag.observe_tick(4, 0, true);
         for _ in 0..31 {
-            assert!(!lag.observe_tick(4, 1), "a failover may take as long");
+            assert!(!lag.observe_tick(4, 1, true), "a failover may take as long");
         }
-        assert!(lag.observe_tick(4, 1), "more than half a window: its leader waits until half is merged");
+        assert!(
+            lag.observe_tick(4, 1, true),
+            "more than half a window: its leader waits until half is merged"
+        );
+    }
+
+    #[test]
+    fn a_state_machine_that_hangs_is_a_lag_after_a_timeout() {
+        let (mut lag, mut waits) = (Lag::new(4, 10), Lag::new(4, 10));
+        lag.observe_tick(3, 0, false);
+        waits.observe_tick(3, 0, true);
+        for tick in 1..10 {
+            assert!(!lag.observe_tick(3, 0, false), "a slow command, at tick {tick}");
+            assert!(!waits.observe_tick(3, 0, tick == 5));
+        }
+        assert!(lag.observe_tick(3, 0, false), "its leader would hold up everybody");
+        for _ in 10..16 {
+            assert!(!waits.observe_tick(3, 0, false), "a group was awaited in between");
+        }
+        assert!(waits.observe_tick(3, 0, false));
     }
 
     #[test]
@@ -242,26 +283,29 @@ mod tests {
         let (rate, timeout) = (100, 10);
         let mut lag = Lag::new(4, timeout as u32);
         for tick in 20..40 {
-            lag.observe_tick(tick * rate, (tick - timeout) * rate);
+            lag.observe_tick(tick * rate, (tick - timeout) * rate, true);
         }
-        assert!(!lag.observe_tick(40 * rate, (40 - timeout) * rate));
-        assert!(lag.observe_tick(41 * rate, (41 - timeout - 1) * rate));
+        assert!(!lag.observe_tick(40 * rate, (40 - timeout) * rate, true));
+        assert!(lag.observe_tick(41 * rate, (41 - timeout - 1) * rate, true));
         assert!(
-            lag.observe_tick(42 * rate, (42 - timeout) * rate),
+            lag.observe_tick(42 * rate, (42 - timeout) * rate, true),
             "a timeout behind: begins no lag, ends none"
         );
-        assert!(lag.observe_tick(43 * rate, (43 - 6) * rate));
-        assert!(!lag.observe_tick(44 * rate, (44 - 5) * rate), "half a timeout");
-        assert!(!lag.observe_tick(45 * rate, (45 - 6) * rate), "does not begin again before a whole one");
+        assert!(lag.observe_tick(43 * rate, (43 - 6) * rate, true));
+        assert!(!lag.observe_tick(44 * rate, (44 - 5) * rate, true), "half a timeout");
+        assert!(
+            !lag.observe_tick(45 * rate, (45 - 6) * rate, true),
+            "does not begin again before a whole one"
+        );
     }
 
     #[test]
     fn lag_lasts_until_the_old_entries_are_merged_however_few_they_are() {
         let mut lag = Lag::new(4, 2);
-        lag.observe_tick(10, 0);
-        lag.observe_tick(10, 0);
-        assert!(lag.observe_tick(10, 0));
-        assert!(lag.observe_tick(10, 9), "one left, and it is old");
-        assert!(!lag.observe_tick(1000, 10), "many left, but new");
+        lag.observe_tick(10, 0, true);
+        lag.observe_tick(10, 0, true);
+        assert!(lag.observe_tick(10, 0, true));
+        assert!(lag.observe_tick(10, 9, true), "one left, and it is old");
+        assert!(!lag.observe_tick(1000, 10, true), "many left, but new");
     }
 }

@@ -18,6 +18,11 @@ const SEEDS: std::ops::Range<u64> = 0..60;
 /// seeds change their meaning: then look for others, with the bug planted.
 const FAILED_ONCE: &[(u64, &str)] = &[
     (
+        941_840_382_745,
+        "a leader whose state machine hung kept its group, with a full window, for as long as a failover of another group may take",
+    ),
+    (913_922_876_738, "the same, with eight groups and leases"),
+    (
         30_000_981,
         "a read that had waited for the store's life to be named waited for a quorum as long again: twice its deadline",
     ),

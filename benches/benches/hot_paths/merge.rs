@@ -218,7 +218,7 @@ fn pad(c: &mut Criterion) {
         let (mut lag, mut committed) = (Lag::new(4, 10), 0);
         b.iter(|| {
             committed += 100;
-            lag.observe_tick(black_box(committed), black_box(committed - 90))
+            lag.observe_tick(black_box(committed), black_box(committed - 90), black_box(false))
         });
     });
     bench.finish();

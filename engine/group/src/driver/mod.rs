@@ -329,7 +329,7 @@ impl Driver {
         self.pads_up_to = self.level.saturating_add(MOST_PADDED_A_TICK);
         let merged = self.slots.merged_commands();
         let committed = merged + self.slots.unmerged_commands_through(self.commit()) as u64;
-        self.lagging = self.lag.observe_tick(committed, merged);
+        self.lagging = self.lag.observe_tick(committed, merged, view.awaits);
         self.pace = self.pace_meter.observe_tick(self.term(), self.last_index(), self.commit());
         if let Some(after) = self.config.campaign_after(self.term()) {
             self.raft.raft.set_randomized_election_timeout(after as usize);

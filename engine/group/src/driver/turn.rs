@@ -15,6 +15,8 @@ pub struct View {
     pub anchor: bool,
     /// Raft index of the last entry that the merge has passed.
     pub merged: u64,
+    /// Whether the merge awaits a slot, of any group, that nothing on this server fills.
+    pub awaits: bool,
     /// Whether this server may ask for leaderships: no merge lags, and no disk is stuck or full.
     pub may_claim: bool,
     /// Whether this server leaves leadership to others: its merge lags or is too far behind, or its disk is stuck, and
