@@ -24,11 +24,20 @@ impl ServerProcess {
     /// # Panics
     /// When the system cannot start it.
     pub fn start(config: &Path, log: &Path) -> ServerProcess {
+        ServerProcess::start_with(config, log, &[])
+    }
+
+    /// Starts a server with further options.
+    ///
+    /// # Panics
+    /// When the system cannot start it.
+    pub fn start_with(config: &Path, log: &Path, options: &[String]) -> ServerProcess {
         let open = File::options().create(true).append(true).open(log);
         let file = open.unwrap_or_else(|error| panic!("cannot open {}: {error}", log.display()));
         let child = Command::new(niagara())
             .args(["serve", "--config"])
             .arg(config)
+            .args(options)
             // Backtraces cost nothing unless there is a panic, and then they are wanted.
             .env("RUST_BACKTRACE", "1")
             .stdin(Stdio::null())

@@ -19,22 +19,29 @@ impl Cluster {
         if !Cluster::have_certificates() {
             return;
         }
-        let dir = self.dir.path().join("certificates");
-        let run = |arguments: &[&str]| {
-            let command = ["certificates", arguments[0], "--dir", dir.to_str().expect("a path in UTF-8")];
-            let output = Command::new(niagara()).args(command).args(&arguments[1..]).output();
-            let output = output.expect("niagara can be run");
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        };
-        run(&["new-ca"]);
-        for server in self.servers() {
-            let path = self.config(server);
-            let config = path.to_str().expect("a path in UTF-8");
-            run(&["issue", "--name", &format!("server-{server}"), "--config", config]);
-            let text = fs::read_to_string(&path).expect("new-cluster has written this file");
-            let (before, section) = text.split_once("# [peer_tls]").expect("the file explains it");
-            let section = section.replace("\n# ", "\n");
-            fs::write(&path, format!("{before}[peer_tls]{section}")).expect("the file can be written");
+        self.run_certificates("new-ca", &[]);
+        self.servers().for_each(|server| self.give_certificate(server));
+    }
+
+    /// Makes a server's certificate, if tests are to run with them, and switches its file's section on.
+    pub(super) fn give_certificate(&self, server: u64) {
+        if !Cluster::have_certificates() {
+            return;
         }
+        let path = self.config(server);
+        let config = path.to_str().expect("a path in UTF-8");
+        self.run_certificates("issue", &["--name", &format!("server-{server}"), "--config", config]);
+        let text = fs::read_to_string(&path).expect("the file was written");
+        let (before, section) = text.split_once("# [peer_tls]").expect("the file explains it");
+        let section = section.replace("\n# ", "\n");
+        fs::write(&path, format!("{before}[peer_tls]{section}")).expect("the file can be written");
+    }
+
+    fn run_certificates(&self, what: &str, options: &[&str]) {
+        let dir = self.dir.path().join("certificates");
+        let output =
+            Command::new(niagara()).args(["certificates", what, "--dir"]).arg(dir).args(options).output();
+        let output = output.expect("niagara can be run");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 }

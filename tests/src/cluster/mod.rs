@@ -1,6 +1,7 @@
 //! A cluster of real processes on this machine: what it is to be ([`ClusterPlan`], `plan.rs`), and what can be done to it.
 
 mod certificates;
+mod newcomer;
 mod plan;
 
 use std::path::{Path, PathBuf};
@@ -36,14 +37,15 @@ pub struct Cluster {
     processes: Vec<Option<ServerProcess>>,
     dir: TempDir,
     network: Option<Arc<Namespaces>>,
-    _ports: PortBlock,
+    plan: ClusterPlan,
+    ports: Vec<PortBlock>,
 }
 
 /// Ends of the logs that a failed test prints.
 const LOG_LINES_SHOWN: usize = 60;
 
 impl Cluster {
-    /// The ids of all servers.
+    /// The ids of all servers, those that have left included.
     pub fn servers(&self) -> impl Iterator<Item = u64> + use<> {
         1..=self.endpoints.len() as u64
     }
@@ -116,7 +118,7 @@ impl Cluster {
         let (config, log) = (self.config(server), self.log_path(server));
         let process = match &self.network {
             Some(network) => ServerProcess::start_in(network, server, &config, &log),
-            None => ServerProcess::start(&config, &log),
+            None => ServerProcess::start_with(&config, &log, &self.options_of(server)),
         };
         let before = self.processes[index(server)].replace(process);
         assert!(before.is_none(), "server {server} runs already");

@@ -51,6 +51,10 @@ impl ClusterPlan {
         }
     }
 
+    pub(super) fn servers(&self) -> u16 {
+        self.servers
+    }
+
     /// With a number that the files' section `[engine]` is to hold, like `snapshot_entries`.
     pub fn engine(mut self, key: &'static str, number: u64) -> ClusterPlan {
         self.engine.insert(key, number);
@@ -125,11 +129,10 @@ impl ClusterPlan {
         let endpoints = (1..=self.servers).map(|server| self.endpoint(server, ports.first())).collect();
         let processes = (0..self.servers).map(|_| None).collect();
         let network = self.network.clone();
-        let mut cluster = Cluster { endpoints, processes, dir, network, _ports: ports };
-        cluster.configure("[engine]\n", &self.engine);
-        cluster.configure("[front]\n", &self.front);
+        let mut cluster =
+            Cluster { endpoints, processes, dir, network, plan: self.clone(), ports: vec![ports] };
         for server in cluster.servers() {
-            cluster.configure_reads(server, self.reads);
+            cluster.configure(server);
             if let Some(level) = self.first_level {
                 cluster.set(server, "first_level", level);
             }
@@ -137,6 +140,12 @@ impl ClusterPlan {
         cluster.give_certificates();
         cluster.move_into_network();
         cluster
+    }
+
+    /// Of a server that comes, whose ports begin here.
+    pub(super) fn endpoint_of_newcomer(&self, server: u64, first: u16) -> Endpoint {
+        let place = self.endpoint(1, first);
+        Endpoint { server, ..place }
     }
 
     /// The plan of ports that `niagara new-cluster` documents.
@@ -156,16 +165,21 @@ impl ClusterPlan {
 }
 
 impl Cluster {
-    /// Adds these lines to a section of the servers' files.
-    fn configure(&self, section: &str, settings: &BTreeMap<&str, impl Display>) {
+    /// Writes into a server's file what the plan says.
+    pub(super) fn configure(&self, server: u64) {
+        self.add_lines(server, "[engine]\n", &self.plan.engine);
+        self.add_lines(server, "[front]\n", &self.plan.front);
+        self.configure_reads(server, self.plan.reads);
+    }
+
+    /// Adds these lines to a section of a server's file.
+    fn add_lines(&self, server: u64, section: &str, settings: &BTreeMap<&str, impl Display>) {
         let lines: String = settings.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
-        for server in self.servers() {
-            let path = self.config(server);
-            let text = fs::read_to_string(&path).expect("new-cluster has written this file");
-            assert!(text.contains(section), "{} has no section {section}", path.display());
-            let changed = text.replacen(section, &format!("{section}{lines}"), 1);
-            fs::write(&path, changed).expect("the file can be written");
-        }
+        let path = self.config(server);
+        let text = fs::read_to_string(&path).expect("the file was written");
+        assert!(text.contains(section), "{} has no section {section}", path.display());
+        let changed = text.replacen(section, &format!("{section}{lines}"), 1);
+        fs::write(&path, changed).expect("the file can be written");
     }
 
     /// Sets in a server's file how strong reads are made sure to be fresh.
