@@ -190,7 +190,7 @@ impl Kv {
         if planted::is(Bug::HalfAnMset) {
             for (key, value) in pairs {
                 self.at_key(database, key, share, |one| {
-                    let value = one.kept(value);
+                    let value = one.content(value);
                     one.put(key, value, crate::attributes::Attributes::default());
                     Reply::Flushed
                 });

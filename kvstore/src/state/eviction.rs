@@ -158,7 +158,7 @@ impl Candidate {
     fn or(best: Option<Candidate>, entry: &Entry) -> Candidate {
         match best {
             Some(best) if best.used <= entry.used() => best,
-            _ => Candidate { place: entry.place, key: entry.key.clone(), used: entry.used() },
+            _ => Candidate { place: entry.place(), key: entry.key().into(), used: entry.used() },
         }
     }
 }
@@ -184,7 +184,7 @@ fn among_all(map: &Map, spaces: Spaces, from: Place, mut count: usize) -> Option
             let shard = map.read(at.shard());
             let table = shard.tables().tables_from(at).next().into_iter().flatten();
             let mut entries: Vec<&Entry> =
-                table.filter(|entry| end.is_none_or(|end| entry.place < end)).collect();
+                table.filter(|entry| end.is_none_or(|end| entry.place() < end)).collect();
             entries.sort_unstable_by_key(|entry| order(spaces, entry));
             for entry in entries.into_iter().take(count) {
                 best = Some(Candidate::or(best, entry));
@@ -198,7 +198,7 @@ fn among_all(map: &Map, spaces: Spaces, from: Place, mut count: usize) -> Option
 
 /// The order of entries that all servers share.
 fn order(spaces: Spaces, entry: &Entry) -> (u64, Database, &[u8]) {
-    (entry.place.alike(), spaces.database(entry.place.space()), &entry.key)
+    (entry.place().alike(), spaces.database(entry.place().space()), entry.key())
 }
 
 /// The same of keys that expire.
@@ -218,8 +218,8 @@ fn among_volatile(map: &Map, ledger: &Ledger, from: Place, count: usize) -> Opti
     places.sort_unstable_by_key(|place| (*place < from, place.alike(), database(place)));
     places.iter().take(count).fold(None, |best, place| {
         let shard = map.read(place.shard());
-        let expires = |entry: &&Entry| entry.attributes.deadline().is_some();
-        let entry = shard.tables().at(*place).filter(expires).min_by(|one, other| one.key.cmp(&other.key));
+        let expires = |entry: &&Entry| entry.deadline().is_some();
+        let entry = shard.tables().at(*place).filter(expires).min_by(|one, other| one.key().cmp(other.key()));
         Some(Candidate::or(best, entry.expect("an entry has each deadline in the ledger")))
     })
 }

@@ -22,7 +22,7 @@ use crate::query::{self, Asker, MalformedQuery, Query};
 use crate::script::Scripts;
 use crate::table::{Op, Spec};
 use crate::users::{Access, Directory, Wanted};
-use crate::{Database, Description, Life, Reply, StoredValue, Version};
+use crate::{Database, Description, Life, Reply, StoredValue, Value, Version};
 
 /// A handle for reads on any thread. Cloning is cheap.
 ///
@@ -37,8 +37,8 @@ pub struct KvReader {
 /// A value and the change that it comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found<'a> {
-    /// The value. Cloning it copies nothing.
-    pub value: &'a Bytes,
+    /// The value.
+    pub value: Value<'a>,
     /// The version of the key.
     pub version: Version,
     /// The value's HTTP headers.
@@ -58,10 +58,10 @@ fn wanted<'q>(query: &Query<'q>) -> Wanted<'q> {
 impl<'a> Found<'a> {
     fn of(entry: &'a Entry) -> Found<'a> {
         Found {
-            value: &entry.value,
-            version: entry.version,
-            description: entry.attributes.description(),
-            deadline: entry.attributes.deadline(),
+            value: entry.value(),
+            version: entry.version(),
+            description: entry.description(),
+            deadline: entry.deadline(),
         }
     }
 }
@@ -73,14 +73,14 @@ impl KvReader {
 
     /// An entry, unless it has expired. The clock is loaded only for entries that can.
     fn alive<'e>(&self, entry: Option<&'e Entry>) -> Option<&'e Entry> {
-        entry.filter(|entry| entry.attributes.deadline().is_none_or(|deadline| deadline > self.map.clock()))
+        entry.filter(|entry| entry.deadline().is_none_or(|deadline| deadline > self.map.clock()))
     }
 
     /// Notes that a key was read, if that matters.
     fn note_use(&self, database: Database, entry: Option<&Entry>) {
         if self.map.uses.is_on()
             && let Some(entry) = entry
-            && self.map.uses.note(database, &entry.key, entry.used())
+            && self.map.uses.note(database, entry.key(), entry.used())
         {
             self.map.news.ring();
         }
@@ -137,7 +137,7 @@ impl KvReader {
 
     /// The value of a key and its version, or `None` if the key does not exist.
     pub fn get(&self, key: &[u8]) -> Option<(Bytes, Version)> {
-        self.with(key, |found| found.map(|found| (found.value.clone(), found.version)))
+        self.with(key, |found| found.map(|found| (found.value.to_bytes(), found.version)))
     }
 
     /// Calls `look` with the value of a key, without a copy. The key's shard is locked meanwhile: be brief,
@@ -177,7 +177,7 @@ impl KvReader {
     /// The values of several keys at one moment, in the order of the keys.
     pub fn get_many<'k>(&self, keys: impl Iterator<Item = &'k [u8]> + Clone) -> Vec<Option<Bytes>> {
         let mut values = Vec::with_capacity(keys.size_hint().0);
-        self.with_many(keys, |found| values.push(found.map(|found| found.value.clone())));
+        self.with_many(keys, |found| values.push(found.map(|found| found.value.to_bytes())));
         values
     }
 
@@ -188,7 +188,7 @@ impl KvReader {
         let shards = self.map.try_read_all(&places)?;
         let value = |(key, place): (&&[u8], &Place)| {
             let place = self.within(*place, Database::FIRST);
-            self.alive(shards.shard(place).get(place, key)).map(|entry| entry.value.clone())
+            self.alive(shards.shard(place).get(place, key)).map(|entry| entry.value().to_bytes())
         };
         Some(keys.iter().zip(&places).map(value).collect())
     }
@@ -211,7 +211,7 @@ impl KvReader {
         }
         Ok(match query {
             Query::Value(key) => {
-                Reply::Value(self.with_in(database, key, |found| found.map(|found| found.value.clone())))
+                Reply::Value(self.with_in(database, key, |found| found.map(|found| found.value.to_bytes())))
             }
             Query::Call { call, .. } if call.is_whole() => {
                 // As many reads as there have been: they change nothing, so no server need agree with another.
@@ -235,12 +235,9 @@ impl KvReader {
                 let place = self.map.place(key);
                 let shard = self.map.read(place.shard());
                 let place = self.within(place, database);
-                let stored = |entry: &Entry| {
-                    StoredValue::new(entry.value.clone(), entry.version, entry.attributes.clone())
-                };
                 let entry = self.alive(shard.get(place, key));
                 self.note_use(database, entry);
-                Reply::Entry(entry.map(stored))
+                Reply::Entry(entry.map(StoredValue::of))
             }
         })
     }
@@ -367,9 +364,9 @@ impl KvReader {
         let tables = shards.iter().flat_map(|shard| shard.tables().tables_from(Place(0)));
         let mut entries: Vec<_> = tables
             .flatten()
-            .filter(|entry| entry.place.space() == space)
+            .filter(|entry| entry.place().space() == space)
             .filter_map(|entry| self.alive(Some(entry)))
-            .map(|entry| (entry.key.to_vec(), entry.value.clone(), entry.version))
+            .map(|entry| (entry.key().to_vec(), entry.value().to_bytes(), entry.version()))
             .collect();
         drop(shards);
         entries.sort_unstable();

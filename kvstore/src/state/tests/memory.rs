@@ -30,7 +30,9 @@ pub(super) fn config(kv: &mut Kv, position: u64, settings: &[(&str, &str)]) -> R
 fn recounted(kv: &Kv) -> u64 {
     let shards = kv.map.read_everything();
     let tables = shards.iter().flat_map(|shard| shard.tables().tables_from(place::Place(0)));
-    let counted = |entry: &entry::Entry| memory::counted(&entry.key, &entry.value, &entry.attributes);
+    let counted = |entry: &entry::Entry| {
+        memory::counted(entry.key(), &entry.value(), entry.description(), entry.deadline())
+    };
     tables.flatten().map(counted).sum()
 }
 
