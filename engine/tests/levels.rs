@@ -127,7 +127,7 @@ fn servers_are_upgraded_one_after_the_other_and_then_the_level_rises() {
             assert!(matches!(refusal(&engines, 2), NotChanged::UnknownLevel { known: 1, level: 2, .. }));
         }
     }
-    assert_eq!(await_known(&engines), 2);
+    assert_eq!(await_known(&engines), KNOWN_LEVEL);
     raise(&engines, 2);
     assert_eq!(execute(&engines[1], "level 2"), written + 1);
     assert_eq!(refusal(&engines, 2), NotChanged::Same);
@@ -153,7 +153,7 @@ fn the_level_stays_while_a_member_is_away() {
     let configs = configs(3, Durability::Os, dir.path());
     let mut engines: Engines = configs.iter().map(start).collect();
     await_quorum(&engines);
-    assert_eq!(await_known(&engines), 2);
+    assert_eq!(await_known(&engines), KNOWN_LEVEL);
     engines.remove(2).stop();
     eventually("the others notice", || {
         engines.iter().all(|engine| engine.client().level().members[2].known.is_none())
@@ -161,7 +161,7 @@ fn the_level_stays_while_a_member_is_away() {
     assert_eq!(refusal(&engines, 2), NotChanged::Away { server: 3 });
     assert_eq!(levels(&engines), [1, 1]);
     engines.push(start(&configs[2]));
-    assert_eq!(await_known(&engines), 2);
+    assert_eq!(await_known(&engines), KNOWN_LEVEL);
     raise(&engines, 2);
     engines.into_iter().for_each(Engine::stop);
 }

@@ -143,6 +143,11 @@ impl Kv {
                 Reply::Timed
             }
             Command::Used(used) => self.report(used, share),
+            Command::MakeRoom => {
+                self.make_room();
+                self.map.news.made_room();
+                Reply::Timed
+            }
             Command::AskClocks { server, round } => {
                 self.map.news.tell(ClockNews::Asked { server, round });
                 Reply::Timed

@@ -5,6 +5,9 @@
 //! order of places, and where a key is in several databases, that of the databases. Neither tables nor spaces have any part in it,
 //! since they differ between servers.
 //!
+//! A store to which nobody writes is brought within its limit by commands that do nothing else: a server
+//! proposes them (`front/evicting.rs`), one after the other.
+//!
 //! Few keys go at once, so that nobody waits long. If that is not enough, a command is let in as long as less is taken than when
 //! the last one was. So a limit that was lowered is approached step by step, and nothing grows far beyond one.
 
@@ -29,11 +32,23 @@ use crate::table::{Op, Spec};
 
 /// Before a command, so many keys go at most, and as many as there are more of than when the last command was let in. Each costs
 /// some microseconds.
-const EVICTED_AT_ONCE: u64 = 256;
+pub(crate) const EVICTED_AT_ONCE: u64 = 256;
 
 /// So many times the keys are compared that `maxmemory-samples` says. Redis also compares them with the best ones of earlier samples,
 /// which are no part of the state here.
 const COMPARED: usize = 3;
+
+/// Whether keys and values take more than they may, after some commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Pressure {
+    /// They do not.
+    None,
+    /// They do, and keys are to go that no command has evicted yet.
+    Eviction,
+    /// They do, and none may go.
+    Shortage,
+}
 
 /// Whether a command needs memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,8 +102,24 @@ impl Kv {
         is_refused
     }
 
+    /// Whether too much is taken.
+    pub(super) fn pressure(&self) -> Pressure {
+        let Memory { policy, .. } = self.core.memory;
+        let ledger = &self.core.ledger;
+        let may_go = match policy {
+            Policy::NoEviction => false,
+            Policy::Evict(Among::All, _) => true,
+            Policy::Evict(Among::Volatile, _) | Policy::VolatileTtl => !ledger.deadlines.is_empty(),
+        };
+        match self.core.memory.is_exceeded(ledger.bytes()) {
+            false => Pressure::None,
+            true if may_go => Pressure::Eviction,
+            true => Pressure::Shortage,
+        }
+    }
+
     /// Evicts keys if too much is taken. Returns whether nothing more may come.
-    fn make_room(&mut self) -> bool {
+    pub(super) fn make_room(&mut self) -> bool {
         let before = self.core.memory;
         if !before.is_exceeded(self.core.ledger.bytes()) && before.above.is_none() {
             return false;

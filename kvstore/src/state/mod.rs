@@ -67,6 +67,7 @@ use niagara_engine::{Commands, GlobalPosition, MalformedState, NotACommand, NotA
 
 use chunk::Stamp;
 pub use chunk::{SnapshotEntry, snapshot_entries};
+pub(crate) use eviction::EVICTED_AT_ONCE;
 pub use frozen::KvFrozen;
 use garbage::Garbage;
 pub use listing::{ListPage, Listed};
@@ -156,6 +157,7 @@ impl Kv {
     fn publish(&mut self) {
         self.map.publish(self.core.versions.position());
         self.publish_deadline();
+        self.map.publish_pressure(self.pressure());
         self.map.hub.deliver(&mut self.core.staged);
         if let Some(gone) = self.core.ledger.changes.deliver(&self.map.changes) {
             self.core.garbage.free(gone);

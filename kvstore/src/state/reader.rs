@@ -8,6 +8,7 @@ use niagara_engine::Wake;
 
 use super::calls::{self, Walking};
 use super::entry::Entry;
+use super::eviction::Pressure;
 use super::listing::{self, ListPage, Listed};
 use super::locked::Look;
 use super::map::Map;
@@ -108,6 +109,16 @@ impl KvReader {
     /// How many commands this server has refused since there was no memory.
     pub(crate) fn short(&self) -> u64 {
         self.map.short()
+    }
+
+    /// Whether commands that need memory are refused now: too much is taken, and nothing may go.
+    pub(crate) fn is_out_of_memory(&self) -> bool {
+        self.map.is_under(Pressure::Shortage)
+    }
+
+    /// Counts a command that this server has refused since there was no memory.
+    pub(crate) fn count_short(&self) {
+        self.map.count_short();
     }
 
     /// What was read on this server, if that matters.
@@ -293,7 +304,17 @@ impl KvReader {
         self.map.news.advances()
     }
 
-    /// From now on, `wake` is called when a command about clocks was executed, an advance, or a command with an
+    /// How many keys have been evicted, if more are to go that no command has evicted yet.
+    pub(crate) fn eviction_due(&self) -> Option<u64> {
+        self.map.is_under(Pressure::Eviction).then(|| self.map.memory().evicted)
+    }
+
+    /// How many commands this server has executed that only make room.
+    pub(crate) fn rooms_made(&self) -> u64 {
+        self.map.news.rooms()
+    }
+
+    /// From now on, `wake` is called when keys are to be evicted, when a command about clocks was executed, an advance, or a command with an
     /// earlier deadline than all others.
     pub(crate) fn wake_timekeeper(&self, wake: Arc<dyn Wake>) {
         self.map.news.wake(wake);

@@ -176,6 +176,7 @@ fn execute_part(
         | Command::Advance { .. }
         | Command::KeepChanges
         | Command::Used(_)
+        | Command::MakeRoom
         | Command::AskClocks { .. }
         | Command::TellClock { .. } => unreachable!("decode refuses it among others"),
     }
