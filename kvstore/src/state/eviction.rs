@@ -27,7 +27,7 @@ use super::writer::Share;
 use crate::Database;
 use crate::command::{self, Command};
 use crate::database::{Space, Spaces};
-use crate::memory::{Above, Among, First, Memory, Policy};
+use crate::memory::{Above, Among, First, Memory, Policy, Pressure};
 use crate::table::{Op, Spec};
 
 /// Before a command, so many keys go at most, and as many as there are more of than when the last command was let in. Each costs
@@ -37,18 +37,6 @@ pub(crate) const EVICTED_AT_ONCE: u64 = 256;
 /// So many times the keys are compared that `maxmemory-samples` says. Redis also compares them with the best ones of earlier samples,
 /// which are no part of the state here.
 const COMPARED: usize = 3;
-
-/// Whether keys and values take more than they may, after some commands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(super) enum Pressure {
-    /// They do not.
-    None,
-    /// They do, and keys are to go that no command has evicted yet.
-    Eviction,
-    /// They do, and none may go.
-    Shortage,
-}
 
 /// Whether a command needs memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

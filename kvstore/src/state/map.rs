@@ -8,7 +8,6 @@ use niagara_planted::{self as planted, Bug};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
 use siphasher::sip::SipHasher13;
 
-use super::eviction::Pressure;
 use super::ledger::Ledger;
 use super::locked::{Change, Look, Whole};
 use super::news::News;
@@ -18,7 +17,7 @@ use super::tables::Tables;
 use super::view::View;
 use crate::changes::Feed;
 use crate::database::{Space, Spaces};
-use crate::memory::{Memory, Uses};
+use crate::memory::{Memory, Pressure, Uses};
 use crate::notices::Notices;
 use crate::pubsub::Hub;
 use crate::script::Scripts;

@@ -8,7 +8,6 @@ use niagara_engine::Wake;
 
 use super::calls::{self, Walking};
 use super::entry::Entry;
-use super::eviction::Pressure;
 use super::listing::{self, ListPage, Listed};
 use super::locked::Look;
 use super::map::Map;
@@ -16,7 +15,7 @@ use super::news::ClockNews;
 use super::place::Place;
 use super::scan::{self, Cursor};
 use crate::changes::Feed;
-use crate::memory::{Memory, Uses};
+use crate::memory::{Memory, Pressure, Uses};
 use crate::notices::Notices;
 use crate::pubsub::Hub;
 use crate::query::{self, Asker, MalformedQuery, Query};
