@@ -51,9 +51,11 @@ impl Entry {
         Entry::Large(Box::new(Large { place, key, value, version, attributes, reported: 0, blocks }))
     }
 
-    /// The same, as it was before the last report of a read.
+    /// The same, with the last report of a read; 0 if there is none.
     pub(super) fn with_report(mut self, reported: u64) -> Entry {
-        self.report(reported);
+        if reported != 0 {
+            self.report(reported);
+        }
         self
     }
 

@@ -51,7 +51,8 @@ impl Packed {
         let Facts { place, version, deadline, reported } = facts;
         let [one, other] = value;
         debug_assert!(Packed::fits(key.len(), one.len() + other.len()));
-        let has = if deadline.is_some() { A_DEADLINE } else { 0 } | if reported == 0 { 0 } else { A_REPORT };
+        let deadline_bit = if deadline.is_some() { A_DEADLINE } else { 0 };
+        let has = deadline_bit | if reported == 0 { 0 } else { A_REPORT };
         let mut bytes = Vec::with_capacity(head(has) + key.len() + one.len() + other.len());
         bytes.extend_from_slice(&place.0.to_le_bytes());
         bytes.extend_from_slice(&version.position.to_le_bytes());
