@@ -1,9 +1,11 @@
 //! What a snapshot costs a large map: `cargo bench -p niagara-benches --bench kv_snapshot [-- KEYS]`, a million keys
-//! unless told otherwise.
+//! unless told otherwise. With `-- small`, it tells what so many small keys take in memory, and no
+//! more; with `-- small expiring`, what they take if each has a deadline.
 //!
 //! It prints figures of single moments, such as the longest write while the map grew, which criterion's repetitions would
 //! average away.
 
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,6 +16,9 @@ use niagara_kvstore::command::{self, Condition};
 use niagara_kvstore::{Kv, KvFrozen, KvReader};
 
 const VALUE_BYTES: usize = 100;
+
+/// What many caches hold: keys of 16 bytes with such values.
+const SMALL_VALUE_BYTES: usize = 32;
 
 /// Writes and reads of one measurement.
 const OPERATIONS: u64 = 1_000_000;
@@ -26,8 +31,11 @@ fn main() {
     let is_given = |name| std::env::args().any(|arg| arg == name);
     let few = if is_given("--bench") && !is_given("--test") { 1_000_000 } else { 1000 };
     let keys = std::env::args().find_map(|arg| arg.parse().ok()).unwrap_or(few);
+    if is_given("small") {
+        return measure_small(keys, is_given("expiring"));
+    }
     println!("{keys} keys of 8 to 20 bytes, values of {VALUE_BYTES} bytes");
-    let mut map = Writer { kv: Kv::new(), position: 1, state: 1 };
+    let mut map = Writer::new();
     let reader = map.kv.reader();
 
     let empty = resident_bytes();
@@ -51,6 +59,37 @@ fn main() {
     print_time("drop the view", timed(|| drop(frozen)).1);
 }
 
+/// Prints what small keys take, and how fast they are written and read.
+fn measure_small(keys: u64, expiring: bool) {
+    let with_deadlines = if expiring { ", with deadlines" } else { "" };
+    println!("{keys} keys of 16 bytes, values of {SMALL_VALUE_BYTES} bytes{with_deadlines}");
+    let mut map = Writer::new();
+    let empty = resident_bytes();
+    for number in 0..keys {
+        match expiring {
+            true => map.set_lasting(&small_key(number), &[b'v'; SMALL_VALUE_BYTES], 1_000_000 + number),
+            false => map.set(&small_key(number), &[b'v'; SMALL_VALUE_BYTES]),
+        }
+    }
+    println!("{:28} {:>10} bytes", "memory per key", (resident_bytes() - empty) / keys.max(1));
+    let mut state = 7;
+    let random_key = |state: &mut u64| small_key(random(state) % keys);
+    // By the processor's time, so that what else the machine does matters less.
+    let rate = |name: &str, mut each: Box<dyn FnMut() + '_>| {
+        let begun = processor_time();
+        (0..OPERATIONS).for_each(|_| each());
+        print_rate(name, OPERATIONS, processor_time().saturating_sub(begun));
+    };
+    rate("set", Box::new(|| map.set(&random_key(&mut state), &[b'w'; SMALL_VALUE_BYTES])));
+    let reader = map.kv.reader();
+    rate("get", Box::new(|| assert!(reader.get(&random_key(&mut state)).is_some())));
+    rate("incr", Box::new(|| map.count(&[b"count", &random_key(&mut state)[8..]].concat())));
+}
+
+fn small_key(number: u64) -> Vec<u8> {
+    format!("key:{number:012}").into_bytes()
+}
+
 /// The store with what the next command needs.
 struct Writer {
     kv: Kv,
@@ -59,12 +98,35 @@ struct Writer {
 }
 
 impl Writer {
-    fn set(&mut self, number: u64, value: &[u8]) {
+    fn new() -> Writer {
+        Writer { kv: Kv::new(), position: 1, state: 1 }
+    }
+
+    fn set(&mut self, key: &[u8], value: &[u8]) {
         let mut bytes = Vec::with_capacity(VALUE_BYTES + 40);
-        command::encode_set_head(&mut bytes, &key(number), &Condition::Always, false);
+        command::encode_set_head(&mut bytes, key, &Condition::Always, false);
         bytes.extend_from_slice(value);
+        self.execute(bytes);
+    }
+
+    fn set_lasting(&mut self, key: &[u8], value: &[u8], milliseconds: u64) {
+        let mut bytes = Vec::with_capacity(VALUE_BYTES + 40);
+        command::encode_time(&mut bytes, self.position);
+        command::encode_lasting(&mut bytes, NonZeroU64::new(milliseconds).expect("it is not 0"));
+        command::encode_set_head(&mut bytes, key, &Condition::Always, false);
+        bytes.extend_from_slice(value);
+        self.execute(bytes);
+    }
+
+    fn count(&mut self, key: &[u8]) {
+        let mut bytes = Vec::new();
+        command::encode_incr_by(&mut bytes, key, 1);
+        self.execute(bytes);
+    }
+
+    fn execute(&mut self, command: Vec<u8>) {
         self.position += 1;
-        self.kv.execute(GlobalPosition::new(self.position), &bytes.into());
+        self.kv.execute(GlobalPosition::new(self.position), &command.into());
     }
 
     /// Sets these keys and prints how long the longest took, other than for want of a core: growing must not make anybody
@@ -74,7 +136,7 @@ impl Writer {
         let (mut count, begun) = (0, Instant::now());
         let mut before = begun;
         for number in numbers {
-            self.set(number, &[b'v'; VALUE_BYTES]);
+            self.set(&key(number), &[b'v'; VALUE_BYTES]);
             let now = Instant::now();
             if now - before > longest && preempted == preemptions() {
                 longest = now - before;
@@ -175,6 +237,12 @@ fn random(state: &mut u64) -> u64 {
 fn preemptions() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/thread-self/status").ok()?;
     status.lines().find_map(|line| line.strip_prefix("nonvoluntary_ctxt_switches:")?.trim().parse().ok())
+}
+
+/// How long this thread has run, on Linux.
+fn processor_time() -> Duration {
+    let statistics = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    Duration::from_nanos(statistics.split(' ').next().and_then(|spent| spent.parse().ok()).unwrap_or(0))
 }
 
 fn timed<T>(run: impl FnOnce() -> T) -> (T, Duration) {

@@ -261,10 +261,10 @@ pub(crate) const FIRST_LEVEL: u32 = 1;
 /// | level | adds |
 /// |---|---|
 /// | 1 | all that there was before levels |
-/// | 2 | commands that [need](crate::StateMachine::needed_level) it |
+/// | 2, 3 | commands that [need](crate::StateMachine::needed_level) it |
 ///
 /// A server that does not know the level of its cluster does not start, and the others refuse it.
-pub const KNOWN_LEVEL: u32 = 2;
+pub const KNOWN_LEVEL: u32 = 3;
 
 impl Config {
     /// The default configuration for a server of this cluster.

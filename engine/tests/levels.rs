@@ -101,7 +101,7 @@ fn a_new_cluster_begins_at_the_newest_level_and_stays_there() {
     assert_eq!(execute(&engine, "level 2"), 3);
     engine.stop();
     let refused = Engine::start(earlier(&configs[0]), Counter::default()).unwrap_err();
-    assert!(matches!(refused, StartError::Level { level: 2, known: 1 }), "{refused}");
+    assert!(matches!(refused, StartError::Level { level: KNOWN_LEVEL, known: 1 }), "{refused}");
     assert!(refused.to_string().contains("start a newer release"), "{refused}");
 }
 
@@ -127,12 +127,13 @@ fn servers_are_upgraded_one_after_the_other_and_then_the_level_rises() {
             assert!(matches!(refusal(&engines, 2), NotChanged::UnknownLevel { known: 1, level: 2, .. }));
         }
     }
-    assert_eq!(await_known(&engines), 2);
-    raise(&engines, 2);
+    assert_eq!(await_known(&engines), KNOWN_LEVEL);
+    raise(&engines, KNOWN_LEVEL);
     assert_eq!(execute(&engines[1], "level 2"), written + 1);
-    assert_eq!(refusal(&engines, 2), NotChanged::Same);
-    assert_eq!(refusal(&engines, 1), NotChanged::LowerLevel { now: 2, level: 1 });
-    assert_eq!(refusal(&engines, 3), NotChanged::UnknownLevel { server: 1, known: 2, level: 3 });
+    assert_eq!(refusal(&engines, KNOWN_LEVEL), NotChanged::Same);
+    assert_eq!(refusal(&engines, 1), NotChanged::LowerLevel { now: KNOWN_LEVEL, level: 1 });
+    let unknown = NotChanged::UnknownLevel { server: 1, known: KNOWN_LEVEL, level: KNOWN_LEVEL + 1 };
+    assert_eq!(refusal(&engines, KNOWN_LEVEL + 1), unknown);
     for engine in &engines {
         let count = engine.client().read(Consistency::Strong).wait().unwrap();
         assert_eq!(count.load(std::sync::atomic::Ordering::SeqCst), written + 1);
@@ -140,10 +141,10 @@ fn servers_are_upgraded_one_after_the_other_and_then_the_level_rises() {
     // Nobody goes back.
     engines.drain(..).for_each(Engine::stop);
     let refused = Engine::start(earlier(&configs[1]), Counter::default()).unwrap_err();
-    assert!(matches!(refused, StartError::Level { level: 2, known: 1 }), "{refused}");
+    assert!(matches!(refused, StartError::Level { level: KNOWN_LEVEL, known: 1 }), "{refused}");
     engines.extend(configs.iter().map(start));
     await_quorum(&engines);
-    assert_eq!(levels(&engines), [2, 2, 2]);
+    assert_eq!(levels(&engines), [KNOWN_LEVEL; 3]);
     engines.into_iter().for_each(Engine::stop);
 }
 
@@ -153,7 +154,7 @@ fn the_level_stays_while_a_member_is_away() {
     let configs = configs(3, Durability::Os, dir.path());
     let mut engines: Engines = configs.iter().map(start).collect();
     await_quorum(&engines);
-    assert_eq!(await_known(&engines), 2);
+    assert_eq!(await_known(&engines), KNOWN_LEVEL);
     engines.remove(2).stop();
     eventually("the others notice", || {
         engines.iter().all(|engine| engine.client().level().members[2].known.is_none())
@@ -161,7 +162,7 @@ fn the_level_stays_while_a_member_is_away() {
     assert_eq!(refusal(&engines, 2), NotChanged::Away { server: 3 });
     assert_eq!(levels(&engines), [1, 1]);
     engines.push(start(&configs[2]));
-    assert_eq!(await_known(&engines), 2);
+    assert_eq!(await_known(&engines), KNOWN_LEVEL);
     raise(&engines, 2);
     engines.into_iter().for_each(Engine::stop);
 }

@@ -4,54 +4,50 @@ use std::sync::Arc;
 
 use crate::Description;
 
-/// Attributes of a value in the map. Without any, they take no memory.
+/// Attributes of a value. Those of equal HTTP headers may share them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Attributes(Option<Arc<Extra>>);
-
-#[derive(Debug, PartialEq, Eq)]
-struct Extra {
-    content_type: Box<[u8]>,
-    content_encoding: Box<[u8]>,
+pub(crate) struct Attributes {
+    headers: Option<Arc<Headers>>,
     /// In milliseconds since 1970; 0 for none.
     deadline: u64,
 }
 
+#[derive(Debug, PartialEq, Eq)]
+struct Headers {
+    content_type: Box<[u8]>,
+    content_encoding: Box<[u8]>,
+}
+
 impl Attributes {
-    fn new(description: Description<'_>, deadline: Option<u64>) -> Attributes {
-        if description.is_empty() && deadline.is_none() {
-            return Attributes::default();
-        }
-        Attributes(Some(Arc::new(Extra {
+    fn described(description: Description<'_>) -> Attributes {
+        let headers = Headers {
             content_type: description.content_type.into(),
             content_encoding: description.content_encoding.into(),
-            deadline: deadline.unwrap_or(0),
-        })))
+        };
+        Attributes { headers: Some(Arc::new(headers)), deadline: 0 }
     }
 
     /// Those of a value without HTTP headers that expires then, in milliseconds since 1970.
     pub(crate) fn expiring(deadline: Option<u64>) -> Attributes {
-        Attributes::new(Description::NONE, deadline)
+        Attributes { headers: None, deadline: deadline.unwrap_or(0) }
     }
 
     /// The value's HTTP headers.
     pub(crate) fn description(&self) -> Description<'_> {
-        self.0.as_ref().map_or(Description::NONE, |extra| Description {
-            content_type: &extra.content_type,
-            content_encoding: &extra.content_encoding,
+        self.headers.as_ref().map_or(Description::NONE, |headers| Description {
+            content_type: &headers.content_type,
+            content_encoding: &headers.content_encoding,
         })
     }
 
     /// When the value expires, in milliseconds since 1970.
     pub(crate) fn deadline(&self) -> Option<u64> {
-        self.0.as_ref().map(|extra| extra.deadline).filter(|deadline| *deadline != 0)
+        Some(self.deadline).filter(|deadline| *deadline != 0)
     }
 
     /// The same, with another deadline.
     pub(crate) fn with_deadline(&self, deadline: Option<u64>) -> Attributes {
-        if self.deadline() == deadline {
-            return self.clone();
-        }
-        Attributes::new(self.description(), deadline)
+        Attributes { deadline: deadline.unwrap_or(0), ..self.clone() }
     }
 }
 
@@ -67,7 +63,7 @@ impl Describer {
             return Attributes::default();
         }
         if self.latest.description() != description {
-            self.latest = Attributes::new(description, None);
+            self.latest = Attributes::described(description);
         }
         self.latest.clone()
     }
@@ -83,7 +79,7 @@ mod tests {
         let zipped = Description { content_encoding: b"gzip", ..json };
         let mut describer = Describer::default();
         let [one, two] = [json, json].map(|description| describer.describe(description));
-        assert!(Arc::ptr_eq(one.0.as_ref().unwrap(), two.0.as_ref().unwrap()));
+        assert!(Arc::ptr_eq(one.headers.as_ref().unwrap(), two.headers.as_ref().unwrap()));
         assert_eq!(describer.describe(zipped).description(), zipped);
         assert_eq!(describer.describe(Description::NONE).description(), Description::NONE);
         assert_eq!((one.description(), describer.describe(json).description()), (json, json));
@@ -97,6 +93,7 @@ mod tests {
         assert_eq!((expiring.deadline(), expiring.description()), (Some(7), json));
         let lasting = expiring.with_deadline(None);
         assert_eq!((lasting.deadline(), lasting.description()), (None, json));
-        assert!(Attributes::expiring(Some(7)).with_deadline(None).0.is_none(), "nothing costs nothing");
+        let [shared, too] = [plain, expiring].map(|attributes| attributes.headers.unwrap());
+        assert!(Arc::ptr_eq(&shared, &too), "the headers are still shared");
     }
 }

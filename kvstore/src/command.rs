@@ -12,7 +12,7 @@
 //! 6 flush all
 //! 7 put        condition | want_old u8 | content type | content encoding | key | value: all the rest
 //! 8 name life  u64, not 0
-//! 9 timed      time u64 | a command other than 9 and 12
+//! 9 timed      time u64 | a command other than 9, 12 and 25
 //! 10 call      number of a command of Redis varint | count varint | count x word
 //! 11 block     count varint | count x (key | 2 u8 with its database u8, if it is in another one |
 //!              0 u8, or 1 u8 with a version (u64, u32)) | commands
@@ -30,7 +30,8 @@
 //! 22 in       database u8 | a command of a client other than 9, 16, 22 and 23
 //! 23 once     until u64 | key 16 u8 | request 16 u8 | a command of a client other than 9, 17, 18 and 23
 //! 24 used     count varint | count x (database u8 | key)
-//! commands     count varint | count x (length varint | a command other than 9, 11 to 14, 16 to 19, 21, 23 and 24)
+//! 25 make room from level 3 on
+//! commands     count varint | count x (length varint | a command other than 9, 11 to 14, 16 to 19, 21 and 23 to 25)
 //! test         kind u8: 0 condition, 1 its value is: value, 2 its value is not: value; from level 2 on 3 its value sorts before:
 //!              value, 4 its value sorts after: value
 //! condition    kind u8: 0 always, 1 if absent, 2 if present, 3 if any version: count varint | count x (u64, u32),
@@ -51,7 +52,7 @@
 //!
 //! A *choice* executes the first commands if all tests hold, and the second ones otherwise. A *look* changes nothing, and
 //! neither does the request to *keep changes* for whoever watches them. *Used* reports which keys a server has read lately, which
-//! decides what is evicted.
+//! decides what is evicted. *Make room* evicts what is too much when no other command does.
 //!
 //! What a level adds is marked with it ([`needed_level`]), and stays out of the log until the cluster is at that level.
 //!
@@ -124,6 +125,7 @@ const ONCE: u8 = 23;
 const USED: u8 = 24;
 /// The highest opcode of level 1.
 const LAST_OPCODE: u8 = USED;
+const MAKE_ROOM: u8 = 25;
 
 /// Raised when a release executes an existing command with another result, or knows more calls. What a level adds does not
 /// count: a command that needs it is not executed before all servers know it.
@@ -256,6 +258,8 @@ pub enum Command<'a> {
     KeepChanges,
     /// Reports that a server has read keys lately.
     Used(Used<'a>),
+    /// Evicts keys if all take more than they may: a bounded number.
+    MakeRoom,
     /// Asks all servers what their clocks show.
     AskClocks {
         /// The server that asks.
@@ -485,6 +489,28 @@ pub fn encode_keep_changes(out: &mut Vec<u8>) {
     out.push(KEEP_CHANGES);
 }
 
+/// Appends a request to evict what is too much, which needs level 3.
+///
+/// ```
+/// use niagara_engine::GlobalPosition;
+/// use niagara_kvstore::{Kv, Op, command};
+///
+/// let mut kv = Kv::new();
+/// let (mut add_five, mut limit, mut make_room) = (Vec::new(), Vec::new(), Vec::new());
+/// command::encode_incr_by(&mut add_five, b"visits", 5);
+/// let words: [&[u8]; 5] = [b"SET", b"maxmemory", b"1", b"maxmemory-policy", b"allkeys-random"];
+/// command::encode_call(&mut limit, Op::Config, words.into_iter());
+/// command::encode_make_room(&mut make_room);
+/// for (position, command) in (1..).zip([add_five, limit, make_room]) {
+///     kv.execute(GlobalPosition::new(position), &command.into());
+/// }
+/// assert!(kv.reader().is_empty());
+/// # use niagara_engine::StateMachine;
+/// ```
+pub fn encode_make_room(out: &mut Vec<u8>) {
+    out.push(MAKE_ROOM);
+}
+
 /// Decodes one command, which must be all of `bytes`. For any bytes, returns a command within all limits or
 /// an error.
 pub fn decode(bytes: &[u8]) -> Result<Command<'_>, MalformedCommand> {
@@ -522,8 +548,8 @@ pub fn decode(bytes: &[u8]) -> Result<Command<'_>, MalformedCommand> {
         TIMED => {
             let time = take_u64(&mut rest)?;
             let command = std::mem::take(&mut rest);
-            if matches!(command.first(), Some(&(TIMED | ADVANCE))) {
-                return Err(MalformedCommand("a command carries two times"));
+            if matches!(command.first(), Some(&(TIMED | ADVANCE | MAKE_ROOM))) {
+                return Err(MalformedCommand("a command carries two times, or one without a use for it"));
             }
             decode(command)?;
             Command::Timed { time, command }
@@ -538,6 +564,7 @@ pub fn decode(bytes: &[u8]) -> Result<Command<'_>, MalformedCommand> {
         CHOICE => decode_choice(&mut rest)?,
         KEEP_CHANGES => Command::KeepChanges,
         USED => decode_used(&mut rest)?,
+        MAKE_ROOM => Command::MakeRoom,
         LOOK => Command::Look { key: take_key(&mut rest)? },
         ADVANCE => Command::Advance { time: take_u64(&mut rest)? },
         ASK_CLOCKS => Command::AskClocks { server: take_u64(&mut rest)?, round: take_u64(&mut rest)? },

@@ -73,6 +73,7 @@ mod table;
 mod tag;
 mod time;
 mod users;
+mod value;
 mod varint;
 mod version;
 pub mod watch;
@@ -99,6 +100,7 @@ pub use stored::StoredValue;
 pub use table::Op;
 pub use tag::{Life, Tag};
 pub use users::Denied;
+pub use value::Value;
 pub use version::{NotAVersion, Version};
 
 /// The examples in README.md, as tests.

@@ -193,6 +193,7 @@ pub(super) fn take_commands<'a>(rest: &mut &'a [u8]) -> Result<Keys<'a>, Malform
             | Command::Advance { .. }
             | Command::KeepChanges
             | Command::Used(_)
+            | Command::MakeRoom
             | Command::AskClocks { .. }
             | Command::TellClock { .. }
             | Command::Once(_) => {

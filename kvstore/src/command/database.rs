@@ -2,8 +2,8 @@
 
 use super::fields::take_u8;
 use super::{
-    ADVANCE, ASK_CLOCKS, BY, Command, IN, KEEP_CHANGES, MalformedCommand, NAME_LIFE, ONCE, REMOVE_USERS,
-    SET_USER, TELL_CLOCK, TIMED, USED, decode,
+    ADVANCE, ASK_CLOCKS, BY, Command, IN, KEEP_CHANGES, MAKE_ROOM, MalformedCommand, NAME_LIFE, ONCE,
+    REMOVE_USERS, SET_USER, TELL_CLOCK, TIMED, USED, decode,
 };
 use crate::Database;
 
@@ -34,8 +34,10 @@ pub(super) fn decode_in<'a>(rest: &mut &'a [u8]) -> Result<Command<'a>, Malforme
     let command = std::mem::take(rest);
     let has_none = |opcode: &u8| {
         let carries_others = matches!(*opcode, TIMED | BY | IN | ONCE);
-        let is_of_servers =
-            matches!(*opcode, NAME_LIFE | ADVANCE | ASK_CLOCKS | TELL_CLOCK | KEEP_CHANGES | USED);
+        let is_of_servers = matches!(
+            *opcode,
+            NAME_LIFE | ADVANCE | ASK_CLOCKS | TELL_CLOCK | KEEP_CHANGES | USED | MAKE_ROOM
+        );
         carries_others || is_of_servers || matches!(*opcode, SET_USER | REMOVE_USERS)
     };
     if command.first().is_some_and(has_none) {

@@ -2,7 +2,7 @@
 
 use super::fields::{take_count, take_sized};
 use super::once::ONCE_BYTES;
-use super::{BY, CHOICE, Command, IN, ONCE, TIME_BYTES, TIMED, decode};
+use super::{BY, CHOICE, Command, IN, MAKE_ROOM, ONCE, TIME_BYTES, TIMED, decode};
 
 /// The level that a command needs, which has been decoded before: that of the newest part of it.
 ///
@@ -17,9 +17,13 @@ use super::{BY, CHOICE, Command, IN, ONCE, TIME_BYTES, TIMED, decode};
 /// let mut get = Vec::new();
 /// command::encode_look(&mut get, b"token");
 /// assert_eq!(command::needed_level(&get), 1);
+/// let mut make_room = Vec::new();
+/// command::encode_make_room(&mut make_room);
+/// assert_eq!(command::needed_level(&make_room), 3);
 /// ```
 pub fn needed_level(command: &[u8]) -> u32 {
     match innermost(command) {
+        [MAKE_ROOM] => 3,
         // Only these have parts that a level adds. Most commands are none, and are not looked at further.
         choice @ [CHOICE, ..] => match decode(choice) {
             Ok(Command::Choice(choice)) => {

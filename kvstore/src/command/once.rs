@@ -2,8 +2,8 @@
 
 use super::fields::{take_array, take_u64};
 use super::{
-    ADVANCE, ASK_CLOCKS, Command, KEEP_CHANGES, MalformedCommand, NAME_LIFE, ONCE, REMOVE_USERS, SET_USER,
-    TELL_CLOCK, TIME_BYTES, TIMED, USED, decode,
+    ADVANCE, ASK_CLOCKS, Command, KEEP_CHANGES, MAKE_ROOM, MalformedCommand, NAME_LIFE, ONCE, REMOVE_USERS,
+    SET_USER, TELL_CLOCK, TIME_BYTES, TIMED, USED, decode,
 };
 
 /// A command with a key of its own, checked.
@@ -68,8 +68,10 @@ pub(super) fn decode_once<'a>(rest: &mut &'a [u8]) -> Result<Command<'a>, Malfor
     let command = std::mem::take(rest);
     // A server does these by itself, or they have no result to keep.
     let is_no_clients = |opcode: &u8| {
-        matches!(*opcode, TIMED | ONCE | NAME_LIFE | ADVANCE | ASK_CLOCKS | TELL_CLOCK | KEEP_CHANGES | USED)
-            || matches!(*opcode, SET_USER | REMOVE_USERS)
+        matches!(
+            *opcode,
+            TIMED | ONCE | NAME_LIFE | ADVANCE | ASK_CLOCKS | TELL_CLOCK | KEEP_CHANGES | USED | MAKE_ROOM
+        ) || matches!(*opcode, SET_USER | REMOVE_USERS)
     };
     if command.first().is_some_and(is_no_clients) {
         return Err(MalformedCommand("no such command is executed once"));

@@ -251,8 +251,30 @@ fn the_application_is_named_by_its_commands_and_limits() {
     assert_eq!(format!("{:032x}", application()), "06180640000100000100000001000040");
     // Opcodes beyond the last one are unknown, whatever follows.
     for rest in [&b""[..], b"\0", b"\0\0\x01k"] {
-        assert!(decode(&[&[LAST_OPCODE + 1], rest].concat()).is_err());
+        assert!(decode(&[&[MAKE_ROOM + 1], rest].concat()).is_err());
         assert!(decode(&[&[0], rest].concat()).is_err());
     }
     assert!(decode(&[SET, LAST_CONDITION + 1, 0, 1, b'k']).is_err());
+}
+
+/// Servers propose it by themselves: it is nobody's, and no part of anything.
+#[test]
+fn room_is_made_by_itself() {
+    assert_eq!(decode(&[MAKE_ROOM]), Ok(Command::MakeRoom));
+    assert!(decode(&[MAKE_ROOM, 0]).is_err());
+    let wrapped: [fn(&mut Vec<u8>); 4] = [
+        |out| encode_time(out, 9),
+        |out| encode_by(out, b"alice", std::iter::empty()),
+        |out| encode_in(out, Database::new(3).expect("there are 16")),
+        |out| encode_once(out, 10, [1; 16], [2; 16]),
+    ];
+    for begin in wrapped {
+        let mut bytes = Vec::new();
+        begin(&mut bytes);
+        encode_make_room(&mut bytes);
+        assert!(decode(&bytes).is_err(), "{bytes:?}");
+    }
+    let mut block = Vec::new();
+    encode_block(&mut block, std::iter::empty(), [&[MAKE_ROOM][..]].into_iter());
+    assert!(decode(&block).is_err());
 }

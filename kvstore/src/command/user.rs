@@ -2,8 +2,8 @@
 
 use super::fields::{put_count, put_list, put_sized, take_count, take_op, take_sized};
 use super::{
-    ADVANCE, ASK_CLOCKS, BY, Command, KEEP_CHANGES, Keys, MalformedCommand, NAME_LIFE, ONCE, REMOVE_USERS,
-    SET_USER, TELL_CLOCK, TIMED, USED, decode,
+    ADVANCE, ASK_CLOCKS, BY, Command, KEEP_CHANGES, Keys, MAKE_ROOM, MalformedCommand, NAME_LIFE, ONCE,
+    REMOVE_USERS, SET_USER, TELL_CLOCK, TIMED, USED, decode,
 };
 use crate::table::Op;
 
@@ -99,7 +99,16 @@ pub(super) fn decode_by<'a>(rest: &mut &'a [u8]) -> Result<Command<'a>, Malforme
     let is_no_clients = |opcode: &u8| {
         matches!(
             *opcode,
-            TIMED | BY | ONCE | NAME_LIFE | ADVANCE | ASK_CLOCKS | TELL_CLOCK | KEEP_CHANGES | USED
+            TIMED
+                | BY
+                | ONCE
+                | NAME_LIFE
+                | ADVANCE
+                | ASK_CLOCKS
+                | TELL_CLOCK
+                | KEEP_CHANGES
+                | USED
+                | MAKE_ROOM
         )
     };
     if command.first().is_some_and(is_no_clients) {

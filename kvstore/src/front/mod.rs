@@ -15,6 +15,7 @@
 //! | `addresses` | how many connections each address has, and how much they hold | |
 //! | `limits` | how many clients, and how long they may be idle | |
 //! | `timekeeping` | the server's timekeeper, on the first thread | the engine, time |
+//! | `evicting` | evictions that no client brings about, on the first thread | the engine |
 //! | `reporting` | reports of what clients have read, on the first thread | the engine |
 //! | `certificates` | the certificate that clients are shown, read again when it changes | |
 //! | `table`, `token`, `metrics` | used by the others | |
@@ -29,6 +30,7 @@ mod certificates;
 mod client_session;
 mod config;
 mod connection;
+mod evicting;
 mod excess;
 mod front_ends;
 pub mod fuzzing;

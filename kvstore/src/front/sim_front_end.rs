@@ -13,6 +13,7 @@ use niagara_engine::{Client, Completion, LaneId, Port, StateMachine, Wake};
 
 use super::allowance::Allowance;
 use super::client_session::{ClientSession, either};
+use super::evicting::Evicting;
 use super::metrics::Tally;
 use super::reporting::Reporting;
 use super::session::{Session, Turn};
@@ -44,6 +45,7 @@ pub struct SimFrontEnd<S: StateMachine> {
     time: Arc<ClusterTime>,
     timekeeping: Timekeeping,
     reporting: Reporting,
+    evicting: Evicting,
     bell: Arc<Bell>,
     /// What the clock of the server shows, in milliseconds since 1970.
     wall: u64,
@@ -112,6 +114,7 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
         SimFrontEnd {
             timekeeping: Timekeeping::new(&time, &port, wake, life.get() << 16, now),
             reporting: Reporting::new(port.reader().clone()),
+            evicting: Evicting::new(port.reader().clone()),
             time,
             bell,
             wall: 0,
@@ -184,15 +187,15 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
         self.wall = unix_ms;
     }
 
-    /// When a turn is due to keep the time or to report reads, unless one is needed before.
+    /// When a turn is due to keep the time, to report reads or to evict keys, unless one is needed before.
     pub fn time_due(&self) -> Option<Instant> {
-        self.timekeeping.due().into_iter().chain(self.reporting.due()).min()
+        [self.timekeeping.due(), self.reporting.due(), self.evicting.due()].into_iter().flatten().min()
     }
 
     /// When the timekeeper last proposed a command, which it does whether or not clients ask for anything, or reads were last
-    /// reported.
+    /// reported, or an eviction proposed.
     pub fn time_proposed(&self) -> Option<Instant> {
-        self.timekeeping.proposed().max(self.reporting.reported())
+        self.timekeeping.proposed().max(self.reporting.reported()).max(self.evicting.proposed())
     }
 
     /// Whether the timekeeper has something to do now.
@@ -231,12 +234,12 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
         self.hear();
         self.site.lookout.take_news();
         let must_speak = self.site.lookout.must_speak();
-        let SimFrontEnd { port, conversations, tally, command, completions, timekeeping, reporting, .. } =
-            self;
+        let SimFrontEnd { port, conversations, tally, command, completions, timekeeping, .. } = self;
         port.collect(completions);
         self.bell.0.store(false, Ordering::SeqCst);
         timekeeping.turn(Moment { steady: now, wall: self.wall }, port);
-        reporting.turn(now, port);
+        self.reporting.turn(now, port);
+        self.evicting.turn(now, port);
         if must_speak {
             command.clear();
             encode_keep_changes(command);

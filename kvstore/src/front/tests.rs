@@ -3,6 +3,7 @@
 mod attached;
 mod audit;
 mod clients;
+mod evicting;
 mod fake;
 mod golden;
 mod limits;

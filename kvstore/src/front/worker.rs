@@ -28,6 +28,7 @@ use super::allowance::Allowance;
 use super::budget::{Budget, Level};
 use super::config::FrontEndConfig;
 use super::connection::{Connection, Fate, READ_BYTES, Readiness};
+use super::evicting::Evicting;
 use super::limits::Place;
 use super::listener::Listener;
 use super::metrics::{FrontMetrics, Tally};
@@ -165,6 +166,8 @@ pub(super) struct Worker<E: Engine> {
     timekeeping: Option<Timekeeping>,
     /// Only on the first thread.
     reporting: Option<Reporting>,
+    /// Only on the first thread of a member.
+    evicting: Option<Evicting>,
     command: Vec<u8>,
     buffer: Vec<u8>,
     /// The thread that gets the next newcomer.
@@ -206,12 +209,14 @@ impl<E: Engine> Worker<E> {
             Timekeeping::new(&common.time, &engine, wake, Life::random().get(), Instant::now())
         });
         let reporting = (number == 0).then(|| Reporting::new(engine.reader().clone()));
+        let evicting = timekeeping.is_some().then(|| Evicting::new(engine.reader().clone()));
         Worker {
             number,
             poll,
             engine,
             timekeeping,
             reporting,
+            evicting,
             site: Rc::new(site),
             redis: Rc::new(redis),
             audience: Rc::new(RefCell::new(audience)),
@@ -304,7 +309,9 @@ impl<E: Engine> Worker<E> {
         let pausing = self.held_up.and_then(|_| self.common.clients.pausing(Instant::now()));
         let pause = self.held_up.map(|_| pausing.map_or_else(Instant::now, |pausing| pausing.until));
         let report = self.reporting.as_ref().and_then(Reporting::due);
-        let next = [sweep, time, report, pause, self.accept_again, self.stop_at].into_iter().flatten().min();
+        let evict = self.evicting.as_ref().and_then(Evicting::due);
+        let next =
+            [sweep, time, report, evict, pause, self.accept_again, self.stop_at].into_iter().flatten().min();
         let next = next.map(|next| next.saturating_duration_since(Instant::now()));
         if self.is_full { Some(next.map_or(FULL_LOOK, |next| next.min(FULL_LOOK))) } else { next }
     }
@@ -344,6 +351,11 @@ impl<E: Engine> Worker<E> {
             && self.stop_at.is_none()
         {
             reporting.turn(now, &mut self.engine);
+        }
+        if let Some(evicting) = &mut self.evicting
+            && self.stop_at.is_none()
+        {
+            evicting.turn(now, &mut self.engine);
         }
         self.engine.flush();
         self.send(&mut active, now);

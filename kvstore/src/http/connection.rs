@@ -420,7 +420,7 @@ impl Protocol for HttpConnection {
         let fault = match shown {
             Shown::Answer { applied, reply: Reply::Entry(stored) } => {
                 let found = stored.as_ref().map(|stored| Found {
-                    value: stored.value(),
+                    value: stored.value().into(),
                     version: stored.version(),
                     description: stored.description(),
                     deadline: stored.deadline(),

@@ -3,11 +3,9 @@
 use std::fmt::Display;
 use std::io::Write as _;
 
-use bytes::Bytes;
-
 use super::site::Site;
 use crate::protocol::Output;
-use crate::{Description, Tag};
+use crate::{Description, Tag, Value};
 
 /// What of a request decides the framing of its reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,7 +136,7 @@ impl<'o> ResponseHead<'o> {
 
     /// Ends with a value of the store. A large one is not copied. A value may come from anybody who can
     /// write, so browsers must take it for its declared type, and run nothing in it.
-    pub(super) fn end_with_value(self, value: &Bytes, description: Description<'_>) {
+    pub(super) fn end_with_value(self, value: Value<'_>, description: Description<'_>) {
         let Description { content_type, content_encoding } = description;
         let this = if content_type.is_empty() {
             self.raw(b"Content-Type: application/octet-stream\r\nX-Content-Type-Options: nosniff\r\n")

@@ -35,6 +35,18 @@ pub(crate) struct Above {
     pub(crate) keys: u64,
 }
 
+/// Whether keys and values take more than they may, after some commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Pressure {
+    /// They do not.
+    None,
+    /// They do, and keys are to go that no command has evicted yet.
+    Eviction,
+    /// They do, and none may go.
+    Shortage,
+}
+
 impl Default for Memory {
     fn default() -> Memory {
         Memory { most: 0, policy: Policy::default(), samples: SAMPLES, evicted: 0, above: None }

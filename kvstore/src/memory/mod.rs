@@ -23,7 +23,7 @@ mod units;
 mod uses;
 
 pub(crate) use account::counted;
-pub(crate) use limits::{Above, MOST_SAMPLES, Memory};
+pub(crate) use limits::{Above, MOST_SAMPLES, Memory, Pressure};
 #[cfg(test)]
 pub(crate) use policy::POLICIES;
 pub(crate) use policy::{Among, First, Policy, UNKNOWN_POLICY};

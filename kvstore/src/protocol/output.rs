@@ -5,6 +5,8 @@ use std::io::IoSlice;
 
 use bytes::Bytes;
 
+use crate::Value;
+
 /// A value of at least this size is sent from where it lies. Below, copying is cheaper than one more buffer
 /// to gather.
 const SHARED_BYTES: usize = 4 << 10;
@@ -30,13 +32,14 @@ impl Output {
     }
 
     /// Appends a value. A large one is not copied.
-    pub(crate) fn value(&mut self, value: &Bytes) {
+    pub(crate) fn value<'v>(&mut self, value: impl Into<Value<'v>>) {
+        let value = value.into();
         let long = self.len() >= LONG_REPLY_BYTES;
         if value.len() < if long { SHARED_BYTES_IN_LONG_REPLIES } else { SHARED_BYTES } {
-            self.tail.extend_from_slice(value);
+            self.tail.extend_from_slice(&value);
         } else {
             self.seal();
-            self.push(value.clone());
+            self.push(value.to_bytes());
         }
     }
 

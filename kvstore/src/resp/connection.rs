@@ -29,7 +29,7 @@ use super::site::RedisSite;
 use super::skip::Skip;
 use super::slow_log;
 use super::subscribing;
-use super::transaction::{Conversation, Part, is_quick};
+use super::transaction::{Conversation, Part, is_quick, out_of_memory};
 use crate::access::Entrance;
 use crate::audit::{self, Act};
 use crate::clients::{Asked, Member, Paused};
@@ -39,10 +39,9 @@ use crate::protocol::{
     View, Wire,
 };
 use crate::pubsub::{Message, Subscriber, Topic};
-use crate::script::Scripts;
 use crate::table::Spec;
 use crate::users::{Context, Denied, Wanted};
-use crate::{Database, Reply};
+use crate::{Database, KvReader, Reply};
 
 /// The Redis protocol's part of a session.
 #[derive(Debug)]
@@ -127,7 +126,7 @@ impl RespConnection {
     }
 
     /// Determines what the next request asks for. `false`: it is incomplete.
-    fn understand(&mut self, input: &mut Input, scripts: &Scripts) -> bool {
+    fn understand(&mut self, input: &mut Input, reader: &KvReader) -> bool {
         loop {
             match &mut self.next {
                 Next::Unknown => match self.parser.parse(input.bytes()) {
@@ -135,7 +134,7 @@ impl RespConnection {
                         self.next = Next::Broken(ProtocolError::Barred);
                     }
                     Ok(None) => return false,
-                    Ok(Some(_)) => self.plan(input, scripts),
+                    Ok(Some(_)) => self.plan(input, reader),
                     Err(ProtocolError::TooLarge(_)) => self.begin_to_skip(input),
                     Err(error) => self.next = Next::Broken(error),
                 },
@@ -150,7 +149,7 @@ impl RespConnection {
     }
 
     /// Plans the complete request.
-    fn plan(&mut self, input: &mut Input, scripts: &Scripts) {
+    fn plan(&mut self, input: &mut Input, reader: &KvReader) {
         let arguments = self.parser.arguments(input.bytes());
         if arguments.len() == 0 {
             self.consume(input);
@@ -171,12 +170,17 @@ impl RespConnection {
                 self.next = Next::Planned(Plan::Refuse(entering::no_permission(&denied).into()));
                 return;
             }
+            if barred.is_none() && self.conversation.may_not_queue(arguments, reader) {
+                self.next = Next::Planned(Plan::Refuse(out_of_memory().into()));
+                return;
+            }
             let restricted = || {
                 let refused = if self.is_restricted() { subscribing::refuse_other(arguments) } else { None };
                 refused.map(|why| Plan::Refuse(why.into()))
             };
             let refused = barred.or_else(restricted);
-            self.next = Next::Planned(refused.unwrap_or_else(|| self.conversation.plan(arguments, scripts)));
+            self.next =
+                Next::Planned(refused.unwrap_or_else(|| self.conversation.plan(arguments, reader.scripts())));
         }
     }
 
@@ -365,7 +369,7 @@ impl Protocol for RespConnection {
             self.over = true;
             return None;
         }
-        if !self.understand(input, engine.reader().scripts()) {
+        if !self.understand(input, engine.reader()) {
             return None;
         }
         self.time = now.time;

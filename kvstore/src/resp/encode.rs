@@ -3,8 +3,7 @@
 use std::fmt::Display;
 use std::io::Write;
 
-use bytes::Bytes;
-
+use crate::Value;
 use crate::protocol::Output;
 
 /// The protocol version that a connection requested with HELLO.
@@ -51,13 +50,14 @@ impl Replies<'_> {
     }
 
     /// A value of the store. A large one is not copied.
-    pub(super) fn value(&mut self, value: &Bytes) {
+    pub(super) fn value<'v>(&mut self, value: impl Into<Value<'v>>) {
+        let value = value.into();
         self.length(b'$', value.len());
         self.output.value(value);
         self.output.text().extend_from_slice(b"\r\n");
     }
 
-    pub(super) fn value_or_null(&mut self, value: Option<&Bytes>) {
+    pub(super) fn value_or_null<'v>(&mut self, value: Option<impl Into<Value<'v>>>) {
         match value {
             Some(value) => self.value(value),
             None => self.null(),

@@ -3,7 +3,7 @@
 use super::encode::{Replies, Version};
 use super::entering::no_permission;
 use super::plan::Print;
-use super::transaction::Part;
+use super::transaction::{Part, out_of_memory};
 use crate::{CommandError, Data, Reply};
 
 /// Prints the reply of a write that was executed.
@@ -41,8 +41,8 @@ pub(super) fn transaction(parts: &[Part], reply: &Reply, replies: &mut Replies<'
     let executed = match reply {
         Reply::Block(Some(executed)) => executed,
         Reply::Block(None) => return replies.null_array(),
-        Reply::Failed(error @ CommandError::OutOfMemory) => {
-            let why = format!("EXECABORT Transaction discarded because of: {} {error}", error.word());
+        Reply::Failed(CommandError::OutOfMemory) => {
+            let why = format!("EXECABORT Transaction discarded because of: {}", out_of_memory());
             return replies.error(&why);
         }
         other => return print(Print::Ok, other, replies),

@@ -13,7 +13,7 @@ use super::words::{is, shown};
 use crate::command::{self, MAX_BLOCK_COMMANDS, MAX_VALUE_BYTES, Watch};
 use crate::script::Scripts;
 use crate::table::{Op, Spec};
-use crate::{Database, Version};
+use crate::{CommandError, Database, KvReader, Version};
 
 /// See the [module](self).
 #[derive(Debug, Default)]
@@ -63,6 +63,12 @@ pub(crate) enum Part {
 const MAX_TRANSACTION_BYTES: usize = MAX_VALUE_BYTES;
 
 const ABORTED: &str = "EXECABORT Transaction discarded because of previous errors.";
+
+/// What a client is told whose command needs memory that there is not.
+pub(super) fn out_of_memory() -> String {
+    let error = CommandError::OutOfMemory;
+    format!("{} {error}", error.word())
+}
 
 impl Conversation {
     /// Interprets a request; `arguments` has at least one argument.
@@ -150,6 +156,21 @@ impl Conversation {
             return Plan::Refuse(ABORTED.into());
         }
         Plan::Write(Write::Transaction)
+    }
+
+    /// Whether a command of a transaction is refused already when it comes, since it needs memory and there is none: by this
+    /// server's state, which has all that this client has been answered. The transaction is not executed then. If there is
+    /// none by the time of EXEC only, that is refused.
+    pub(super) fn may_not_queue(&mut self, arguments: Arguments<'_>, reader: &KvReader) -> bool {
+        let needs_memory = |spec: &Spec| spec.takes(arguments.len()) && spec.needs_memory();
+        let is_refused = self.transaction.is_some()
+            && reader.is_out_of_memory()
+            && Spec::find(arguments.get(0)).is_some_and(needs_memory);
+        if is_refused {
+            self.refused();
+            reader.count_short();
+        }
+        is_refused
     }
 
     /// A command was refused before it could be planned, so a transaction that it belongs to is not executed. Returns whether

@@ -143,6 +143,11 @@ impl Kv {
                 Reply::Timed
             }
             Command::Used(used) => self.report(used, share),
+            Command::MakeRoom => {
+                self.make_room();
+                self.map.news.made_room();
+                Reply::Timed
+            }
             Command::AskClocks { server, round } => {
                 self.map.news.tell(ClockNews::Asked { server, round });
                 Reply::Timed
@@ -190,7 +195,7 @@ impl Kv {
         if planted::is(Bug::HalfAnMset) {
             for (key, value) in pairs {
                 self.at_key(database, key, share, |one| {
-                    let value = one.kept(value);
+                    let value = one.content(value);
                     one.put(key, value, crate::attributes::Attributes::default());
                     Reply::Flushed
                 });

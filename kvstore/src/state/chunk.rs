@@ -104,16 +104,16 @@ impl<'c> SnapshotEntry<'c> {
     pub(super) fn of(entry: &'c Entry, spaces: Spaces) -> SnapshotEntry<'c> {
         SnapshotEntry {
             database: if planted::is(Bug::SpaceForDatabase) {
-                Spaces::default().database(entry.place.space())
+                Spaces::default().database(entry.place().space())
             } else {
-                spaces.database(entry.place.space())
+                spaces.database(entry.place().space())
             },
-            key: &entry.key,
-            value: &entry.value,
-            version: entry.version,
-            description: entry.attributes.description(),
-            deadline: entry.attributes.deadline(),
-            reported: entry.reported,
+            key: entry.key(),
+            value: entry.value().bytes(),
+            version: entry.version(),
+            description: entry.description(),
+            deadline: entry.deadline(),
+            reported: entry.reported(),
         }
     }
 }

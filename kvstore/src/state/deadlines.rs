@@ -17,16 +17,16 @@ pub(super) struct Deadlines {
 
 impl Deadlines {
     pub(super) fn add(&mut self, entry: &Entry) {
-        if let Some(deadline) = entry.attributes.deadline() {
-            *self.by_time.entry((deadline, entry.place)).or_default() += 1;
-            *self.by_place.entry(entry.place).or_default() += 1;
+        if let Some(deadline) = entry.deadline() {
+            *self.by_time.entry((deadline, entry.place())).or_default() += 1;
+            *self.by_place.entry(entry.place()).or_default() += 1;
         }
     }
 
     pub(super) fn remove(&mut self, entry: &Entry) {
-        let Some(deadline) = entry.attributes.deadline() else { return };
-        take_one(&mut self.by_time, &(deadline, entry.place));
-        take_one(&mut self.by_place, &entry.place);
+        let Some(deadline) = entry.deadline() else { return };
+        take_one(&mut self.by_time, &(deadline, entry.place()));
+        take_one(&mut self.by_place, &entry.place());
     }
 
     /// The earliest deadline, and the place of its key.

@@ -91,10 +91,13 @@ pub(super) fn of_memory(memory: &Memory) -> u128 {
 }
 
 fn of_entry(entry: &Entry) -> u128 {
-    let Version { position, further } = entry.version;
-    let key = Blocks::of(&entry.key).finish(&entry.key);
-    let value = entry.blocks.finish(&entry.value);
-    let reported = if entry.reported == 0 { 0 } else { product(entry.reported ^ KEYS[2], KEYS[5]) };
+    let Version { position, further } = entry.version();
+    let key = Blocks::of(entry.key()).finish(entry.key());
+    let value = entry.blocks().finish(&entry.value());
+    let reported = match entry.reported() {
+        0 => 0,
+        reported => product(reported ^ KEYS[2], KEYS[5]),
+    };
     let version = product(position ^ KEYS[6], u64::from(further) ^ KEYS[7]) ^ of_attributes(entry) ^ reported;
     let half = |keys: &[u64]| {
         let content = product(key ^ keys[0], value ^ keys[1]);
@@ -105,9 +108,9 @@ fn of_entry(entry: &Entry) -> u128 {
 
 /// Most values have none.
 fn of_attributes(entry: &Entry) -> u64 {
-    let Description { content_type, content_encoding } = entry.attributes.description();
+    let Description { content_type, content_encoding } = entry.description();
     let expiring = |deadline: u64| product(deadline ^ KEYS[5], KEYS[0]);
-    of_description(content_type, content_encoding) ^ entry.attributes.deadline().map_or(0, expiring)
+    of_description(content_type, content_encoding) ^ entry.deadline().map_or(0, expiring)
 }
 
 fn of_description(content_type: &[u8], content_encoding: &[u8]) -> u64 {
@@ -120,17 +123,24 @@ fn of_description(content_type: &[u8], content_encoding: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use proptest::collection::vec;
     use proptest::prelude::*;
 
     use super::*;
     use crate::attributes::{Attributes, Describer};
+    use crate::state::content::Content;
     use crate::state::place::Place;
 
     fn entry(key: &[u8], value: &[u8], position: u64, further: u32) -> Entry {
         let version = Version { position, further };
-        Entry::new(Place(0), key, Bytes::copy_from_slice(value), version, Attributes::default())
+        Entry::new(Place(0), key, Content::Copied(value), version, Attributes::default())
+    }
+
+    /// The first of those entries, with attributes.
+    fn with(attributes: Attributes) -> Entry {
+        let mut entry = entry(b"key", b"value", 7, 1);
+        entry.set_attributes(entry.version(), attributes);
+        entry
     }
 
     fn digest(entry: &Entry) -> u128 {
@@ -166,15 +176,11 @@ mod tests {
         ];
         let describe = |content_type: &[u8], content_encoding: &[u8]| {
             let description = Description { content_type, content_encoding };
-            let attributes = Describer::default().describe(description);
-            Entry { attributes, ..entry(b"key", b"value", 7, 1) }
+            with(Describer::default().describe(description))
         };
         let described = [describe(b"text", b""), describe(b"", b"text"), describe(b"te", b"xt")];
-        let expiring = [1, 2, u64::MAX].map(|deadline| {
-            let attributes = Attributes::expiring(Some(deadline));
-            Entry { attributes, ..entry(b"key", b"value", 7, 1) }
-        });
-        let reported = [1, 7].map(|reported| Entry { reported, ..entry(b"key", b"value", 7, 1) });
+        let expiring = [1, 2, u64::MAX].map(|deadline| with(Attributes::expiring(Some(deadline))));
+        let reported = [1, 7].map(|reported| entry(b"key", b"value", 7, 1).with_report(reported));
         let all: Vec<Entry> = all.into_iter().chain(described).chain(expiring).chain(reported).collect();
         for (at, one) in all.iter().enumerate() {
             assert_ne!(digest(one), 0);

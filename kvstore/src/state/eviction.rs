@@ -5,6 +5,9 @@
 //! order of places, and where a key is in several databases, that of the databases. Neither tables nor spaces have any part in it,
 //! since they differ between servers.
 //!
+//! A store to which nobody writes is brought within its limit by commands that do nothing else: a server
+//! proposes them (`front/evicting.rs`), one after the other.
+//!
 //! Few keys go at once, so that nobody waits long. If that is not enough, a command is let in as long as less is taken than when
 //! the last one was. So a limit that was lowered is approached step by step, and nothing grows far beyond one.
 
@@ -24,12 +27,12 @@ use super::writer::Share;
 use crate::Database;
 use crate::command::{self, Command};
 use crate::database::{Space, Spaces};
-use crate::memory::{Above, Among, First, Memory, Policy};
+use crate::memory::{Above, Among, First, Memory, Policy, Pressure};
 use crate::table::{Op, Spec};
 
 /// Before a command, so many keys go at most, and as many as there are more of than when the last command was let in. Each costs
 /// some microseconds.
-const EVICTED_AT_ONCE: u64 = 256;
+pub(crate) const EVICTED_AT_ONCE: u64 = 256;
 
 /// So many times the keys are compared that `maxmemory-samples` says. Redis also compares them with the best ones of earlier samples,
 /// which are no part of the state here.
@@ -87,8 +90,24 @@ impl Kv {
         is_refused
     }
 
+    /// Whether too much is taken.
+    pub(super) fn pressure(&self) -> Pressure {
+        let Memory { policy, .. } = self.core.memory;
+        let ledger = &self.core.ledger;
+        let may_go = match policy {
+            Policy::NoEviction => false,
+            Policy::Evict(Among::All, _) => true,
+            Policy::Evict(Among::Volatile, _) | Policy::VolatileTtl => !ledger.deadlines.is_empty(),
+        };
+        match self.core.memory.is_exceeded(ledger.bytes()) {
+            false => Pressure::None,
+            true if may_go => Pressure::Eviction,
+            true => Pressure::Shortage,
+        }
+    }
+
     /// Evicts keys if too much is taken. Returns whether nothing more may come.
-    fn make_room(&mut self) -> bool {
+    pub(super) fn make_room(&mut self) -> bool {
         let before = self.core.memory;
         if !before.is_exceeded(self.core.ledger.bytes()) && before.above.is_none() {
             return false;
@@ -158,7 +177,7 @@ impl Candidate {
     fn or(best: Option<Candidate>, entry: &Entry) -> Candidate {
         match best {
             Some(best) if best.used <= entry.used() => best,
-            _ => Candidate { place: entry.place, key: entry.key.clone(), used: entry.used() },
+            _ => Candidate { place: entry.place(), key: entry.key().into(), used: entry.used() },
         }
     }
 }
@@ -184,7 +203,7 @@ fn among_all(map: &Map, spaces: Spaces, from: Place, mut count: usize) -> Option
             let shard = map.read(at.shard());
             let table = shard.tables().tables_from(at).next().into_iter().flatten();
             let mut entries: Vec<&Entry> =
-                table.filter(|entry| end.is_none_or(|end| entry.place < end)).collect();
+                table.filter(|entry| end.is_none_or(|end| entry.place() < end)).collect();
             entries.sort_unstable_by_key(|entry| order(spaces, entry));
             for entry in entries.into_iter().take(count) {
                 best = Some(Candidate::or(best, entry));
@@ -198,7 +217,7 @@ fn among_all(map: &Map, spaces: Spaces, from: Place, mut count: usize) -> Option
 
 /// The order of entries that all servers share.
 fn order(spaces: Spaces, entry: &Entry) -> (u64, Database, &[u8]) {
-    (entry.place.alike(), spaces.database(entry.place.space()), &entry.key)
+    (entry.place().alike(), spaces.database(entry.place().space()), entry.key())
 }
 
 /// The same of keys that expire.
@@ -218,8 +237,8 @@ fn among_volatile(map: &Map, ledger: &Ledger, from: Place, count: usize) -> Opti
     places.sort_unstable_by_key(|place| (*place < from, place.alike(), database(place)));
     places.iter().take(count).fold(None, |best, place| {
         let shard = map.read(place.shard());
-        let expires = |entry: &&Entry| entry.attributes.deadline().is_some();
-        let entry = shard.tables().at(*place).filter(expires).min_by(|one, other| one.key.cmp(&other.key));
+        let expires = |entry: &&Entry| entry.deadline().is_some();
+        let entry = shard.tables().at(*place).filter(expires).min_by(|one, other| one.key().cmp(other.key()));
         Some(Candidate::or(best, entry.expect("an entry has each deadline in the ledger")))
     })
 }

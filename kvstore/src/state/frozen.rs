@@ -133,21 +133,21 @@ fn copy_out(
 ) -> Option<Place> {
     let table = tables.tables_from(at).next().into_iter().flatten();
     let mut entries: Vec<&Entry> = table.filter(|entry| view.holds(entry)).collect();
-    entries.sort_unstable_by_key(|entry| entry.place);
+    entries.sort_unstable_by_key(|entry| entry.place());
     let mut entries = entries.into_iter().peekable();
     while let Some(entry) = entries.next() {
-        if entry.value.len() < SHARED_VALUE_BYTES {
+        if entry.value().len() < SHARED_VALUE_BYTES {
             chunk::write_entry(chunk, &SnapshotEntry::of(entry, spaces));
         } else {
             large.push(entry.clone());
         }
-        room = room.saturating_sub(entry.key.len() + entry.value.len());
+        room = room.saturating_sub(entry.key().len() + entry.value().len());
         // Keys of equal place are walked together, since only the place records what has been walked.
         if room == 0
             && let Some(next) = entries.peek()
-            && next.place > entry.place
+            && next.place() > entry.place()
         {
-            return Some(next.place);
+            return Some(next.place());
         }
     }
     tables.next_table(at)
@@ -162,7 +162,7 @@ impl Frozen for KvFrozen {
         let begun = chunk.len();
         while chunk.len() < start + CHUNK_BYTES {
             // A restored value of this size shares the chunk's memory, so it should have its own chunk.
-            let fits = |entry: &mut Entry| entry.value.len() < CHUNK_BYTES || chunk.len() == begun;
+            let fits = |entry: &mut Entry| entry.value().len() < CHUNK_BYTES || chunk.len() == begun;
             if let Some(entry) = self.ready.pop_if(fits) {
                 chunk::write_entry(chunk, &SnapshotEntry::of(&entry, self.spaces));
             } else if !self.ready.is_empty() || !self.walk(chunk, start + CHUNK_BYTES - chunk.len()) {

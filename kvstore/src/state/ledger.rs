@@ -62,9 +62,9 @@ impl Ledger {
 
     /// Adds an entry.
     pub(super) fn add(&mut self, entry: &Entry) {
-        let counts = &mut self.counts[usize::from(entry.place.space().0)];
+        let counts = &mut self.counts[usize::from(entry.place().space().0)];
         counts.keys += 1;
-        counts.expiring += u64::from(entry.attributes.deadline().is_some());
+        counts.expiring += u64::from(entry.deadline().is_some());
         counts.digest.add(entry);
         self.bytes += entry.bytes();
         self.deadlines.add(entry);
@@ -72,9 +72,9 @@ impl Ledger {
 
     /// Removes an entry.
     pub(super) fn remove(&mut self, entry: &Entry) {
-        let counts = &mut self.counts[usize::from(entry.place.space().0)];
+        let counts = &mut self.counts[usize::from(entry.place().space().0)];
         counts.keys -= 1;
-        counts.expiring -= u64::from(entry.attributes.deadline().is_some());
+        counts.expiring -= u64::from(entry.deadline().is_some());
         counts.digest.remove(entry);
         self.bytes -= entry.bytes();
         self.deadlines.remove(entry);
@@ -82,9 +82,9 @@ impl Ledger {
 
     /// Notes in an entry that a read of its key was reported at a position.
     pub(super) fn report(&mut self, entry: &mut Entry, position: u64) {
-        let digest = &mut self.counts[usize::from(entry.place.space().0)].digest;
+        let digest = &mut self.counts[usize::from(entry.place().space().0)].digest;
         digest.remove(entry);
-        entry.reported = position;
+        entry.report(position);
         digest.add(entry);
     }
 
@@ -106,18 +106,17 @@ impl Ledger {
 
     /// Notes that an entry has come or has changed.
     pub(super) fn note(&mut self, kind: Kind, entry: &Entry) {
-        if self.is_watched(entry.place.space()) {
-            let Entry { key, value, version, attributes, .. } = entry;
-            let deadline = attributes.deadline();
-            let now = Now { version: *version, deadline, bytes: value.len(), value: Some(value.clone()) };
-            self.changes.note(kind, key, Some(now));
+        if self.is_watched(entry.place().space()) {
+            let (version, deadline, value) = (entry.version(), entry.deadline(), entry.value());
+            let now = Now { version, deadline, bytes: value.len(), value: Some(value.to_bytes()) };
+            self.changes.note(kind, entry.key(), Some(now));
         }
     }
 
     /// Notes that an entry has gone.
     pub(super) fn note_gone(&mut self, kind: Kind, entry: &Entry) {
-        if self.is_watched(entry.place.space()) {
-            self.changes.note(kind, &entry.key, None);
+        if self.is_watched(entry.place().space()) {
+            self.changes.note(kind, entry.key(), None);
         }
     }
 

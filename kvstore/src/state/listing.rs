@@ -61,12 +61,10 @@ pub(super) fn page(map: &Map, cursor: Cursor, listed: Listed<'_>, shows: impl Fn
         let shard = locked.last().expect("the shard was locked just now, or for the table before");
         let (behind, _) = walk_table(shard, from, |entry| {
             room.examined = room.examined.saturating_sub(1);
-            let is_listed = entry.place.space() == space && !entry.is_expired(clock);
-            if is_listed && entry.key.starts_with(listed.prefix) && shows(&entry.key) {
+            let is_listed = entry.place().space() == space && !entry.is_expired(clock);
+            if is_listed && entry.key().starts_with(listed.prefix) && shows(entry.key()) {
                 room.take(entry, listed.with_values);
-                let Entry { value, version, attributes, .. } = entry;
-                let stored = StoredValue::new(value.clone(), *version, attributes.clone());
-                page.entries.push((entry.key.clone(), stored));
+                page.entries.push((entry.key().into(), StoredValue::of(entry)));
             }
             room.fullness()
         });
@@ -84,9 +82,9 @@ struct Room {
 
 impl Room {
     fn take(&mut self, entry: &Entry, with_value: bool) {
-        let value = if with_value { entry.value.len() } else { 0 };
+        let value = if with_value { entry.value().len() } else { 0 };
         self.keys = self.keys.saturating_sub(1);
-        self.bytes = self.bytes.saturating_sub(entry.key.len() + value + ENTRY_BYTES);
+        self.bytes = self.bytes.saturating_sub(entry.key().len() + value + ENTRY_BYTES);
     }
 
     fn fullness(&self) -> Fullness {

@@ -2,7 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use niagara_planted::{self as planted, Bug};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
@@ -17,7 +17,7 @@ use super::tables::Tables;
 use super::view::View;
 use crate::changes::Feed;
 use crate::database::{Space, Spaces};
-use crate::memory::{Memory, Uses};
+use crate::memory::{Memory, Pressure, Uses};
 use crate::notices::Notices;
 use crate::pubsub::Hub;
 use crate::script::Scripts;
@@ -58,6 +58,8 @@ pub(super) struct Map {
     memory: Mutex<Memory>,
     /// How many commands were refused on this server since there was no memory.
     short: AtomicU64,
+    /// Whether too much is taken: a [`Pressure`].
+    pressure: AtomicU8,
     /// What was read on this server, if that matters.
     pub(super) uses: Uses,
     pub(super) news: News,
@@ -105,6 +107,7 @@ impl Map {
             bytes: AtomicU64::new(0),
             memory: Mutex::default(),
             short: AtomicU64::new(0),
+            pressure: AtomicU8::new(Pressure::None as u8),
             uses: Uses::default(),
             news: News::default(),
             scripts: Scripts::default(),
@@ -252,6 +255,21 @@ impl Map {
     pub(super) fn publish_memory(&self, memory: Memory) {
         *self.memory.lock() = memory;
         self.uses.turn(memory.asks_for_uses());
+    }
+
+    /// Whether too much is taken, at the last look.
+    pub(super) fn is_under(&self, pressure: Pressure) -> bool {
+        self.pressure.load(Ordering::Acquire) == pressure as u8
+    }
+
+    /// Publishes it once commands have been executed, and says so to whoever evicts.
+    pub(super) fn publish_pressure(&self, pressure: Pressure) {
+        if !self.is_under(pressure) {
+            self.pressure.store(pressure as u8, Ordering::Release);
+            if pressure == Pressure::Eviction {
+                self.news.ring();
+            }
+        }
     }
 
     /// Counts a command that was refused since there was no memory.

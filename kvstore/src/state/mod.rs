@@ -21,6 +21,8 @@
 //! A message for subscribers changes nothing: the [hub](crate::pubsub) of this server delivers it. The
 //! [feed](crate::changes) of this server tells watchers what has changed.
 //!
+//! An `entry` is a key with its value: a small one is `packed` into one piece of memory.
+//!
 //! A shard is a row of small hash tables (`tables`) in the order of their keys' places (`place`), which
 //! growth never changes. So a [`KvFrozen`] can walk the map while it changes: writers save for it what it has
 //! not reached yet (`view`). It writes chunks of entries (`chunk`), from which a [`KvRestoring`] rebuilds a
@@ -30,6 +32,7 @@ mod apply;
 mod blocks;
 mod calls;
 mod chunk;
+mod content;
 mod deadlines;
 mod digest;
 mod entry;
@@ -41,6 +44,7 @@ mod listing;
 mod locked;
 mod map;
 mod news;
+mod packed;
 mod place;
 mod reader;
 mod restoring;
@@ -63,6 +67,7 @@ use niagara_engine::{Commands, GlobalPosition, MalformedState, NotACommand, NotA
 
 use chunk::Stamp;
 pub use chunk::{SnapshotEntry, snapshot_entries};
+pub(crate) use eviction::EVICTED_AT_ONCE;
 pub use frozen::KvFrozen;
 use garbage::Garbage;
 pub use listing::{ListPage, Listed};
@@ -152,6 +157,7 @@ impl Kv {
     fn publish(&mut self) {
         self.map.publish(self.core.versions.position());
         self.publish_deadline();
+        self.map.publish_pressure(self.pressure());
         self.map.hub.deliver(&mut self.core.staged);
         if let Some(gone) = self.core.ledger.changes.deliver(&self.map.changes) {
             self.core.garbage.free(gone);

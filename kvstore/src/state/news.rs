@@ -43,6 +43,8 @@ pub(super) struct News {
     bell: Mutex<Option<Arc<dyn Wake>>>,
     /// How many advances this server has executed.
     advances: AtomicU64,
+    /// How many commands this server has executed that only make room.
+    rooms: AtomicU64,
     /// How many reads have looked at all keys.
     walks: AtomicU64,
     /// What the clock of this server shows, for a planted bug.
@@ -71,6 +73,15 @@ impl News {
     pub(super) fn advanced(&self) {
         self.advances.fetch_add(1, Ordering::AcqRel);
         self.ring();
+    }
+
+    pub(super) fn made_room(&self) {
+        self.rooms.fetch_add(1, Ordering::AcqRel);
+        self.ring();
+    }
+
+    pub(super) fn rooms(&self) -> u64 {
+        self.rooms.load(Ordering::Acquire)
     }
 
     /// Counts a read that looks at all keys.

@@ -15,14 +15,14 @@ use super::news::ClockNews;
 use super::place::Place;
 use super::scan::{self, Cursor};
 use crate::changes::Feed;
-use crate::memory::{Memory, Uses};
+use crate::memory::{Memory, Pressure, Uses};
 use crate::notices::Notices;
 use crate::pubsub::Hub;
 use crate::query::{self, Asker, MalformedQuery, Query};
 use crate::script::Scripts;
 use crate::table::{Op, Spec};
 use crate::users::{Access, Directory, Wanted};
-use crate::{Database, Description, Life, Reply, StoredValue, Version};
+use crate::{Database, Description, Life, Reply, StoredValue, Value, Version};
 
 /// A handle for reads on any thread. Cloning is cheap.
 ///
@@ -37,8 +37,8 @@ pub struct KvReader {
 /// A value and the change that it comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found<'a> {
-    /// The value. Cloning it copies nothing.
-    pub value: &'a Bytes,
+    /// The value.
+    pub value: Value<'a>,
     /// The version of the key.
     pub version: Version,
     /// The value's HTTP headers.
@@ -58,10 +58,10 @@ fn wanted<'q>(query: &Query<'q>) -> Wanted<'q> {
 impl<'a> Found<'a> {
     fn of(entry: &'a Entry) -> Found<'a> {
         Found {
-            value: &entry.value,
-            version: entry.version,
-            description: entry.attributes.description(),
-            deadline: entry.attributes.deadline(),
+            value: entry.value(),
+            version: entry.version(),
+            description: entry.description(),
+            deadline: entry.deadline(),
         }
     }
 }
@@ -73,14 +73,14 @@ impl KvReader {
 
     /// An entry, unless it has expired. The clock is loaded only for entries that can.
     fn alive<'e>(&self, entry: Option<&'e Entry>) -> Option<&'e Entry> {
-        entry.filter(|entry| entry.attributes.deadline().is_none_or(|deadline| deadline > self.map.clock()))
+        entry.filter(|entry| entry.deadline().is_none_or(|deadline| deadline > self.map.clock()))
     }
 
     /// Notes that a key was read, if that matters.
     fn note_use(&self, database: Database, entry: Option<&Entry>) {
         if self.map.uses.is_on()
             && let Some(entry) = entry
-            && self.map.uses.note(database, &entry.key, entry.used())
+            && self.map.uses.note(database, entry.key(), entry.used())
         {
             self.map.news.ring();
         }
@@ -110,6 +110,16 @@ impl KvReader {
         self.map.short()
     }
 
+    /// Whether commands that need memory are refused now: too much is taken, and nothing may go.
+    pub(crate) fn is_out_of_memory(&self) -> bool {
+        self.map.is_under(Pressure::Shortage)
+    }
+
+    /// Counts a command that this server has refused since there was no memory.
+    pub(crate) fn count_short(&self) {
+        self.map.count_short();
+    }
+
     /// What was read on this server, if that matters.
     pub(crate) fn uses(&self) -> &Uses {
         &self.map.uses
@@ -137,7 +147,7 @@ impl KvReader {
 
     /// The value of a key and its version, or `None` if the key does not exist.
     pub fn get(&self, key: &[u8]) -> Option<(Bytes, Version)> {
-        self.with(key, |found| found.map(|found| (found.value.clone(), found.version)))
+        self.with(key, |found| found.map(|found| (found.value.to_bytes(), found.version)))
     }
 
     /// Calls `look` with the value of a key, without a copy. The key's shard is locked meanwhile: be brief,
@@ -177,7 +187,7 @@ impl KvReader {
     /// The values of several keys at one moment, in the order of the keys.
     pub fn get_many<'k>(&self, keys: impl Iterator<Item = &'k [u8]> + Clone) -> Vec<Option<Bytes>> {
         let mut values = Vec::with_capacity(keys.size_hint().0);
-        self.with_many(keys, |found| values.push(found.map(|found| found.value.clone())));
+        self.with_many(keys, |found| values.push(found.map(|found| found.value.to_bytes())));
         values
     }
 
@@ -188,7 +198,7 @@ impl KvReader {
         let shards = self.map.try_read_all(&places)?;
         let value = |(key, place): (&&[u8], &Place)| {
             let place = self.within(*place, Database::FIRST);
-            self.alive(shards.shard(place).get(place, key)).map(|entry| entry.value.clone())
+            self.alive(shards.shard(place).get(place, key)).map(|entry| entry.value().to_bytes())
         };
         Some(keys.iter().zip(&places).map(value).collect())
     }
@@ -211,7 +221,7 @@ impl KvReader {
         }
         Ok(match query {
             Query::Value(key) => {
-                Reply::Value(self.with_in(database, key, |found| found.map(|found| found.value.clone())))
+                Reply::Value(self.with_in(database, key, |found| found.map(|found| found.value.to_bytes())))
             }
             Query::Call { call, .. } if call.is_whole() => {
                 // As many reads as there have been: they change nothing, so no server need agree with another.
@@ -235,12 +245,9 @@ impl KvReader {
                 let place = self.map.place(key);
                 let shard = self.map.read(place.shard());
                 let place = self.within(place, database);
-                let stored = |entry: &Entry| {
-                    StoredValue::new(entry.value.clone(), entry.version, entry.attributes.clone())
-                };
                 let entry = self.alive(shard.get(place, key));
                 self.note_use(database, entry);
-                Reply::Entry(entry.map(stored))
+                Reply::Entry(entry.map(StoredValue::of))
             }
         })
     }
@@ -296,7 +303,17 @@ impl KvReader {
         self.map.news.advances()
     }
 
-    /// From now on, `wake` is called when a command about clocks was executed, an advance, or a command with an
+    /// How many keys have been evicted, if more are to go that no command has evicted yet.
+    pub(crate) fn eviction_due(&self) -> Option<u64> {
+        self.map.is_under(Pressure::Eviction).then(|| self.map.memory().evicted)
+    }
+
+    /// How many commands this server has executed that only make room.
+    pub(crate) fn rooms_made(&self) -> u64 {
+        self.map.news.rooms()
+    }
+
+    /// From now on, `wake` is called when keys are to be evicted, when a command about clocks was executed, an advance, or a command with an
     /// earlier deadline than all others.
     pub(crate) fn wake_timekeeper(&self, wake: Arc<dyn Wake>) {
         self.map.news.wake(wake);
@@ -367,9 +384,9 @@ impl KvReader {
         let tables = shards.iter().flat_map(|shard| shard.tables().tables_from(Place(0)));
         let mut entries: Vec<_> = tables
             .flatten()
-            .filter(|entry| entry.place.space() == space)
+            .filter(|entry| entry.place().space() == space)
             .filter_map(|entry| self.alive(Some(entry)))
-            .map(|entry| (entry.key.to_vec(), entry.value.clone(), entry.version))
+            .map(|entry| (entry.key().to_vec(), entry.value().to_bytes(), entry.version()))
             .collect();
         drop(shards);
         entries.sort_unstable();

@@ -11,7 +11,7 @@ use super::entry::Entry;
 use super::ledger::Ledger;
 use super::map::{Map, no_contents};
 use super::tables::Tables;
-use super::writer::kept;
+use super::writer::content;
 use crate::attributes::Describer;
 use crate::receipts::{self, Receipts};
 use crate::users::Users;
@@ -95,10 +95,10 @@ impl Restoring for KvRestoring {
             if tables.get(place, entry.key).is_some() {
                 return Err(MalformedState("a key occurs twice"));
             }
-            let value = kept(entry.value, &|part| chunk.slice_ref(part));
+            let value = content(entry.value, &|part| chunk.slice_ref(part));
             let attributes = self.describer.describe(entry.description).with_deadline(entry.deadline);
-            let mut restored = Entry::new(place, entry.key, value, entry.version, attributes);
-            restored.reported = entry.reported;
+            let restored = Entry::new(place, entry.key, value, entry.version, attributes);
+            let restored = restored.with_report(entry.reported);
             self.ledger.add(&restored);
             self.changed = self.changed.max(restored.used());
             tables.insert_absent(restored);

@@ -97,15 +97,15 @@ pub(super) fn walk_table(
     mut take: impl FnMut(&Entry) -> Fullness,
 ) -> (Option<Place>, Fullness) {
     let mut entries: Vec<&Entry> = shard.tables().tables_from(from).next().into_iter().flatten().collect();
-    entries.sort_unstable_by_key(|entry| entry.place);
+    entries.sort_unstable_by_key(|entry| entry.place());
     let mut entries = entries.into_iter().peekable();
     let mut fullness = Fullness::HasRoom;
     while let Some(entry) = entries.next() {
         if take(entry) == Fullness::Full {
             fullness = Fullness::Full;
         }
-        let bucket = Cursor::of(entry.place);
-        let is_last = entries.peek().is_none_or(|next| Cursor::of(next.place) > bucket);
+        let bucket = Cursor::of(entry.place());
+        let is_last = entries.peek().is_none_or(|next| Cursor::of(next.place()) > bucket);
         if is_last && fullness == Fullness::Full && entries.peek().is_some() {
             return (bucket.next().map(Cursor::place), fullness);
         }
@@ -133,15 +133,15 @@ fn copy_table(
         return None;
     }
     let (next, _) = walk_table(shard, from, |entry| {
-        if entry.place.space() != space {
+        if entry.place().space() != space {
             room.others = room.others.saturating_sub(1);
             return room.fullness();
         }
         if !entry.is_expired(clock) {
-            keys.push(entry.key.clone());
+            keys.push(entry.key().into());
         }
         room.keys = room.keys.saturating_sub(1);
-        room.bytes = room.bytes.saturating_sub(entry.key.len() + KEY_BYTES);
+        room.bytes = room.bytes.saturating_sub(entry.key().len() + KEY_BYTES);
         room.fullness()
     });
     next

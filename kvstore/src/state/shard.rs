@@ -4,10 +4,9 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use niagara_planted::{self as planted, Bug};
 
-use super::blocks::Blocks;
+use super::content::Content;
 use super::entry::Entry;
 use super::ledger::Ledger;
 use super::place::Place;
@@ -49,11 +48,7 @@ impl Shard {
 
     /// The key of an entry with this place and this deadline.
     pub(super) fn due(&self, place: Place, deadline: u64) -> Option<&[u8]> {
-        self.tables
-            .at(place)
-            .filter(|entry| entry.attributes.deadline() == Some(deadline))
-            .map(|entry| &*entry.key)
-            .min()
+        self.tables.at(place).filter(|entry| entry.deadline() == Some(deadline)).map(Entry::key).min()
     }
 
     /// Removes a key; `why` is what watchers are told.
@@ -120,60 +115,40 @@ impl Deref for Present<'_> {
 }
 
 impl Present<'_> {
-    /// Sets the key's value and attributes, and returns the previous value.
+    /// Sets the key's value and attributes, and returns the previous entry.
     pub(super) fn replace(
         &mut self,
-        value: Bytes,
+        value: Content<'_>,
         attributes: Attributes,
         version: Version,
         ledger: &mut Ledger,
-    ) -> Bytes {
+    ) -> Entry {
         self.renew(Kind::Set, ledger, |entry| {
-            entry.version = version;
-            entry.attributes = attributes;
-            entry.blocks = Blocks::of(&value);
-            std::mem::replace(&mut entry.value, value)
+            let new = Entry::new(entry.place(), entry.key(), value, version, attributes);
+            std::mem::replace(entry, new)
         })
     }
 
     /// Changes the key's value, and keeps its attributes.
-    pub(super) fn change(
-        &mut self,
-        version: Version,
-        ledger: &mut Ledger,
-        change: impl FnOnce(Bytes) -> Bytes,
-    ) {
-        self.renew(Kind::Set, ledger, |entry| {
-            entry.version = version;
-            entry.value = change(std::mem::take(&mut entry.value));
-            entry.blocks = Blocks::of(&entry.value);
-        });
+    pub(super) fn change(&mut self, version: Version, ledger: &mut Ledger, value: Content<'_>) {
+        self.renew(Kind::Set, ledger, |entry| entry.change(version, value));
     }
 
     /// Sets the key's attributes, and keeps its value.
     pub(super) fn set_attributes(&mut self, attributes: Attributes, version: Version, ledger: &mut Ledger) {
-        self.renew(Kind::Deadline, ledger, |entry| {
-            entry.version = version;
-            entry.attributes = attributes;
-        });
+        self.renew(Kind::Deadline, ledger, |entry| entry.set_attributes(version, attributes));
     }
 
-    /// Appends to the key's value, in place if nobody else holds it: neither a reader nor a view. Keeps its
+    /// Appends to the key's value, in place if it is large and nobody else holds it: neither a reader nor a view. Keeps its
     /// attributes.
-    pub(super) fn grow(&mut self, version: Version, ledger: &mut Ledger, grow: impl FnOnce(Bytes) -> Bytes) {
-        self.renew(Kind::Set, ledger, |entry| {
-            let before = entry.value.len();
-            entry.version = version;
-            entry.value = grow(std::mem::take(&mut entry.value));
-            entry.blocks = entry.blocks.grown(before, &entry.value);
-        });
+    pub(super) fn append(&mut self, version: Version, ledger: &mut Ledger, more: &[u8]) {
+        self.renew(Kind::Set, ledger, |entry| entry.append(version, more));
     }
 
     fn renew<T>(&mut self, kind: Kind, ledger: &mut Ledger, change: impl FnOnce(&mut Entry) -> T) -> T {
         self.save();
         ledger.remove(self.entry);
         let changed = change(self.entry);
-        self.entry.reported = 0;
         ledger.add(self.entry);
         ledger.note(kind, self.entry);
         changed

@@ -18,8 +18,7 @@ const KEYS_PER_TABLE: usize = 96;
 #[derive(Debug)]
 pub(super) struct Tables {
     /// One for each of the shard's 2^`bits` parts, and one more for each of the first `split` of them.
-    /// Entries have places of their own in memory: a table may be half empty.
-    tables: Vec<HashTable<Box<Entry>>>,
+    tables: Vec<HashTable<Entry>>,
     bits: u32,
     split: usize,
     len: usize,
@@ -38,23 +37,19 @@ impl Tables {
     }
 
     pub(super) fn get(&self, place: Place, key: &[u8]) -> Option<&Entry> {
-        self.tables[self.index(place)]
-            .find(place.table_hash(), |entry| entry.is(place, key))
-            .map(|entry| &**entry)
+        self.tables[self.index(place)].find(place.table_hash(), |entry| entry.is(place, key))
     }
 
     /// The entries with this very place: one, but for collisions of hashes.
     pub(super) fn at(&self, place: Place) -> impl Iterator<Item = &Entry> {
         let table = &self.tables[self.index(place)];
-        table.iter_hash(place.table_hash()).map(|entry| &**entry).filter(move |entry| entry.place == place)
+        table.iter_hash(place.table_hash()).filter(move |entry| entry.place() == place)
     }
 
     /// The entry of a key, to be changed, if the key exists.
     pub(super) fn get_mut(&mut self, place: Place, key: &[u8]) -> Option<&mut Entry> {
         let index = self.index(place);
-        self.tables[index]
-            .find_mut(place.table_hash(), |entry| entry.is(place, key))
-            .map(|entry| &mut **entry)
+        self.tables[index].find_mut(place.table_hash(), |entry| entry.is(place, key))
     }
 
     /// Adds a missing key.
@@ -63,8 +58,9 @@ impl Tables {
             self.split_next();
         }
         self.len += 1;
-        let index = self.index(entry.place);
-        self.tables[index].insert_unique(entry.place.table_hash(), Box::new(entry), table_hash);
+        let place = entry.place();
+        let index = self.index(place);
+        self.tables[index].insert_unique(place.table_hash(), entry, table_hash);
     }
 
     pub(super) fn remove(&mut self, place: Place, key: &[u8]) -> Option<Entry> {
@@ -75,7 +71,7 @@ impl Tables {
             hash_table::Entry::Occupied(found) => {
                 let entry = OccupiedEntry::remove(found).0;
                 self.len -= 1;
-                Some(*entry)
+                Some(entry)
             }
         }
     }
@@ -85,7 +81,7 @@ impl Tables {
     pub(super) fn tables_from(&self, from: Place) -> impl Iterator<Item = impl Iterator<Item = &Entry>> {
         self.tables[self.index(from)..]
             .iter()
-            .map(move |table| table.iter().map(|entry| &**entry).filter(move |entry| entry.place >= from))
+            .map(move |table| table.iter().filter(move |entry| entry.place() >= from))
     }
 
     /// Where the table after that of `place` begins, if there is one.
@@ -103,13 +99,13 @@ impl Tables {
     /// Splits the next table in two. Places stay in order, since it is split by the next bit of the place.
     fn split_next(&mut self) {
         let bits = self.bits + 1;
-        let is_upper = |entry: &Entry| entry.place.part(bits) % 2 == 1;
+        let is_upper = |entry: &Entry| entry.place().part(bits) % 2 == 1;
         let index = 2 * self.split;
         let whole = std::mem::take(&mut self.tables[index]);
         let upper = whole.iter().filter(|entry| is_upper(entry)).count();
         let mut halves = [whole.len() - upper, upper].map(HashTable::with_capacity);
         for entry in whole {
-            halves[usize::from(is_upper(&entry))].insert_unique(entry.place.table_hash(), entry, table_hash);
+            halves[usize::from(is_upper(&entry))].insert_unique(table_hash(&entry), entry, table_hash);
         }
         let [lower, upper] = halves;
         self.tables[index] = lower;
@@ -122,23 +118,21 @@ impl Tables {
     }
 }
 
-#[expect(clippy::borrowed_box, reason = "the tables hold boxes")]
-fn table_hash(entry: &Box<Entry>) -> u64 {
-    entry.place.table_hash()
+fn table_hash(entry: &Entry) -> u64 {
+    entry.place().table_hash()
 }
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
     use crate::Version;
     use crate::attributes::Attributes;
+    use crate::state::content::Content;
     use crate::state::place::SHARD_BITS;
 
     fn entry(place: u64) -> Entry {
         let version = Version { position: 1, further: 0 };
-        Entry::new(Place(place), &place.to_le_bytes(), Bytes::new(), version, Attributes::default())
+        Entry::new(Place(place), &place.to_le_bytes(), Content::Copied(b""), version, Attributes::default())
     }
 
     /// Walks all tables from the first place of each, and counts what they hold.
@@ -147,7 +141,7 @@ mod tests {
         while let Some(start) = at {
             at = tables.next_table(start);
             let table: Vec<u64> =
-                tables.tables_from(start).next().unwrap().map(|entry| entry.place.0).collect();
+                tables.tables_from(start).next().unwrap().map(|entry| entry.place().0).collect();
             assert!(table.len() < 3 * KEYS_PER_TABLE);
             assert!(table.iter().all(|&place| at.is_none_or(|next| place < next.0)));
             seen += table.len();

@@ -6,6 +6,7 @@ use parking_lot::RwLockWriteGuard;
 use super::Kv;
 use super::apply::{Caller, write};
 use super::calls::{self, Walking};
+use super::entry::Entry;
 use super::map::Locked;
 use super::shard::Shard;
 use super::writer::{Share, Writer, Writing};
@@ -90,7 +91,7 @@ fn inner(command: &[u8]) -> Command<'_> {
 /// Whether a watched key is in the version that the client has seen.
 fn is_unchanged(writer: &mut Writer<'_, Together<'_>>, watch: &Watch<'_>) -> bool {
     let database = watch.database.unwrap_or(writer.database);
-    writer.within(database, |there| there.get(watch.key).map(|entry| entry.version)) == watch.version
+    writer.within(database, |there| there.get(watch.key).map(Entry::version)) == watch.version
 }
 
 /// Whether a key holds what it should.
@@ -98,11 +99,11 @@ fn holds(writer: &mut Writer<'_, Together<'_>>, key: &[u8], test: &Test<'_>) -> 
     let life = writer.map.life();
     let entry = writer.get(key);
     match test {
-        Test::Condition(condition) => condition.holds(entry.map(|entry| entry.version), life),
-        Test::Value(value) => entry.is_some_and(|entry| entry.value == *value),
-        Test::OtherValue(value) => entry.is_none_or(|entry| entry.value != *value),
-        Test::Before(value) => entry.is_some_and(|entry| entry.value[..] < **value),
-        Test::After(value) => entry.is_some_and(|entry| entry.value[..] > **value),
+        Test::Condition(condition) => condition.holds(entry.map(Entry::version), life),
+        Test::Value(value) => entry.is_some_and(|entry| *entry.value() == **value),
+        Test::OtherValue(value) => entry.is_none_or(|entry| *entry.value() != **value),
+        Test::Before(value) => entry.is_some_and(|entry| entry.value()[..] < **value),
+        Test::After(value) => entry.is_some_and(|entry| entry.value()[..] > **value),
     }
 }
 
@@ -175,6 +176,7 @@ fn execute_part(
         | Command::Advance { .. }
         | Command::KeepChanges
         | Command::Used(_)
+        | Command::MakeRoom
         | Command::AskClocks { .. }
         | Command::TellClock { .. } => unreachable!("decode refuses it among others"),
     }

@@ -41,14 +41,14 @@ impl View {
 
     /// Whether an entry of the map, in its current form, belongs to the view.
     pub(super) fn holds(&self, entry: &Entry) -> bool {
-        entry.version.position <= self.position && !self.has_saved(entry)
+        entry.version().position <= self.position && !self.has_saved(entry)
     }
 
     /// Whether it was saved before a read of its key was reported.
     fn has_saved(&self, entry: &Entry) -> bool {
         // It was set under the lock of the entry's shard, which whoever asks holds, too.
         self.has_reported.load(Ordering::Relaxed)
-            && self.reported.lock().get(&entry.place).is_some_and(|keys| keys.contains(&entry.key))
+            && self.reported.lock().get(&entry.place()).is_some_and(|keys| keys.contains(entry.key()))
     }
 
     /// Records that every place below `place` has been walked.
@@ -58,16 +58,16 @@ impl View {
 
     /// Keeps an entry that is about to change, if the walk has not reached it.
     pub(super) fn save(&self, entry: &Entry) {
-        if self.holds(entry) && entry.place.0 >= self.walked.load(Ordering::Relaxed) {
+        if self.holds(entry) && entry.place().0 >= self.walked.load(Ordering::Relaxed) {
             self.saved.lock().push(entry.clone());
         }
     }
 
     /// Keeps an entry before a report of a read changes it.
     pub(super) fn save_reported(&self, entry: &Entry) {
-        if self.holds(entry) && entry.place.0 >= self.walked.load(Ordering::Relaxed) {
+        if self.holds(entry) && entry.place().0 >= self.walked.load(Ordering::Relaxed) {
             self.saved.lock().push(entry.clone());
-            self.reported.lock().entry(entry.place).or_default().insert(entry.key.clone());
+            self.reported.lock().entry(entry.place()).or_default().insert(entry.key().into());
             self.has_reported.store(true, Ordering::Relaxed);
         }
     }

@@ -6,6 +6,7 @@ use std::num::NonZeroU64;
 use bytes::Bytes;
 use niagara_planted::{self as planted, Bug};
 
+use super::content::Content;
 use super::entry::Entry;
 use super::garbage::Garbage;
 use super::ledger::Ledger;
@@ -40,8 +41,8 @@ pub(super) struct Core {
     pub(super) ledger: Ledger,
     pub(super) describer: Describer,
     pub(super) garbage: Garbage,
-    /// Large values that were replaced or removed, to be freed when no shard is locked.
-    pub(super) rubbish: Vec<Bytes>,
+    /// Entries with large values that were replaced or removed, to be freed when no shard is locked.
+    pub(super) rubbish: Vec<Entry>,
     /// Which requests with keys of their own were executed lately.
     pub(super) receipts: Receipts,
     /// The digest of all users; 0 if nobody has changed them.
@@ -78,26 +79,29 @@ impl<S: Change + ?Sized> Writer<'_, S> {
 
     /// A value, empty if there is none.
     pub(super) fn value(&mut self, key: &[u8]) -> Bytes {
-        self.get(key).map(|entry| entry.value.clone()).unwrap_or_default()
+        self.get(key).map(|entry| entry.value().to_bytes()).unwrap_or_default()
     }
 
     /// All that is stored with a key.
     pub(super) fn look(&mut self, key: &[u8]) -> Reply {
-        let stored =
-            |entry: &Entry| StoredValue::new(entry.value.clone(), entry.version, entry.attributes.clone());
-        let stored = self.get(key).map(stored);
+        let stored = self.get(key).map(StoredValue::of);
         self.report(key);
         Reply::Entry(stored)
     }
 
     /// Sets a key's value and attributes. Returns its version, and whether the key is new.
-    pub(super) fn put(&mut self, key: &[u8], value: Bytes, attributes: Attributes) -> (Version, bool) {
-        let place = self.purge(key);
+    pub(super) fn put<'v>(
+        &mut self,
+        key: &[u8],
+        value: impl Into<Content<'v>>,
+        attributes: Attributes,
+    ) -> (Version, bool) {
+        let (place, value) = (self.purge(key), value.into());
         let Core { versions, ledger, rubbish, .. } = &mut *self.core;
         let shard = self.shards.shard_mut(place);
         match shard.find(place, key) {
             Some(mut present) => {
-                let version = versions.next(Some(present.version));
+                let version = versions.next(Some(present.version()));
                 let old = present.replace(value, attributes, version, ledger);
                 free_later(rubbish, old);
                 (version, false)
@@ -112,8 +116,8 @@ impl<S: Change + ?Sized> Writer<'_, S> {
     }
 
     /// Sets a key's value, and keeps its attributes. Returns its version.
-    pub(super) fn change(&mut self, key: &[u8], value: Bytes) -> Version {
-        let attributes = self.get(key).map(|entry| entry.attributes.clone()).unwrap_or_default();
+    pub(super) fn change<'v>(&mut self, key: &[u8], value: impl Into<Content<'v>>) -> Version {
+        let attributes = self.get(key).map(Entry::attributes).unwrap_or_default();
         self.put(key, value, attributes).0
     }
 
@@ -122,7 +126,7 @@ impl<S: Change + ?Sized> Writer<'_, S> {
         let place = self.purge(key);
         let Core { versions, ledger, .. } = &mut *self.core;
         let mut present = self.shards.shard_mut(place).find(place, key).expect("it was there a moment ago");
-        let version = versions.next(Some(present.version));
+        let version = versions.next(Some(present.version()));
         present.set_attributes(attributes, version, ledger);
     }
 
@@ -201,7 +205,7 @@ impl<S: Change + ?Sized> Writer<'_, S> {
 
     pub(super) fn remove(&mut self, place: Place, key: &[u8], why: Kind) -> Option<Entry> {
         let entry = self.shards.shard_mut(place).remove(place, key, why, &mut self.core.ledger)?;
-        self.core.versions.forget(entry.version);
+        self.core.versions.forget(entry.version());
         Some(entry)
     }
 
@@ -213,16 +217,16 @@ impl<S: Change + ?Sized> Writer<'_, S> {
             let clock = self.map.clock();
             if self.shards.shard(place).get(place, key).is_some_and(|entry| entry.is_expired(clock)) {
                 let entry = self.remove(place, key, Kind::Expire).expect("it was there a moment ago");
-                free_later(&mut self.core.rubbish, entry.value);
+                free_later(&mut self.core.rubbish, entry);
                 self.tell(About::Expired, "expired", key);
             }
         }
         place
     }
 
-    /// The value as the map stores it.
-    pub(super) fn kept(&self, value: &[u8]) -> Bytes {
-        kept(value, self.share)
+    /// The value as the map takes it.
+    pub(super) fn content<'v>(&self, value: &'v [u8]) -> Content<'v> {
+        content(value, self.share)
     }
 
     /// The attributes of a value that is set now, and lasts so many milliseconds.
@@ -268,14 +272,14 @@ impl<S: Change + ?Sized> Writer<'_, S> {
         condition: &Condition,
         want_old: bool,
     ) -> Reply {
-        let value = self.kept(value);
+        let value = self.content(value);
         let place = self.purge(key);
         let Core { versions, ledger, rubbish, .. } = &mut *self.core;
         let shard = self.shards.shard_mut(place);
         let present = shard.find(place, key);
-        let current = present.as_ref().map(|present| present.version);
+        let current = present.as_ref().map(|present| present.version());
         if !condition.holds(current, self.map.life()) {
-            let old = present.filter(|_| want_old).map(|present| present.value.clone());
+            let old = present.filter(|_| want_old).map(|present| present.value().to_bytes());
             return Reply::ConditionFailed { current, old };
         }
         let version = versions.next(current);
@@ -283,10 +287,10 @@ impl<S: Change + ?Sized> Writer<'_, S> {
             shard.insert_absent(Entry::new(place, key, value, version, attributes), ledger);
             return Reply::Stored { version, created: true, old: None };
         };
-        let new = planted::is(Bug::SwapShowsNew).then(|| value.clone());
+        let new = planted::is(Bug::SwapShowsNew).then(|| value.clone().into_bytes());
         let old = present.replace(value, attributes, version, ledger);
-        let old = new.unwrap_or(old);
         if want_old {
+            let old = new.unwrap_or_else(|| old.into_value());
             return Reply::Stored { version, created: false, old: Some(old) };
         }
         free_later(rubbish, old);
@@ -303,12 +307,12 @@ impl<S: Change + ?Sized> Writer<'_, S> {
             if planted::is(Bug::ResultByChance) && RandomState::new().hash_one(key).is_multiple_of(2) {
                 continue;
             }
-            let current = self.get(key).map(|entry| entry.version);
+            let current = self.get(key).map(Entry::version);
             if !condition.holds(current, self.map.life()) {
                 return Reply::ConditionFailed { current, old: None };
             }
             if let Some(entry) = self.take(key) {
-                free_later(&mut self.core.rubbish, entry.value);
+                free_later(&mut self.core.rubbish, entry);
                 removed += 1;
                 self.tell(About::Key, "del", key);
             } else if planted::is(Bug::DeleteStopsAtMissing) {
@@ -325,7 +329,7 @@ impl<S: Change + ?Sized> Writer<'_, S> {
     ) -> Reply {
         if if_absent
             && !planted::is(Bug::MsetNxSetsSome)
-            && let Some(version) = pairs.clone().find_map(|(key, _)| Some(self.get(key)?.version))
+            && let Some(version) = pairs.clone().find_map(|(key, _)| Some(self.get(key)?.version()))
         {
             return Reply::ConditionFailed { current: Some(version), old: None };
         }
@@ -335,9 +339,9 @@ impl<S: Change + ?Sized> Writer<'_, S> {
                 && if_absent
                 && let Some(entry) = self.get(key)
             {
-                return Reply::ConditionFailed { current: Some(entry.version), old: None };
+                return Reply::ConditionFailed { current: Some(entry.version()), old: None };
             }
-            let value = self.kept(value);
+            let value = self.content(value);
             last = Some(self.put(key, value, Attributes::default()));
             self.tell(About::String, "set", key);
             planted::pause();
@@ -358,20 +362,20 @@ impl<S: Change + ?Sized> Writer<'_, S> {
         let place = self.purge(key);
         let Core { versions, ledger, .. } = &mut *self.core;
         let Some(mut present) = self.shards.shard_mut(place).find(place, key) else {
-            let kept = self.kept(value);
-            let (version, _) = self.put(key, kept, Attributes::default());
+            let content = self.content(value);
+            let (version, _) = self.put(key, content, Attributes::default());
             return Reply::Appended { length: value.len() as u64, version };
         };
-        if planted::is(Bug::AppendLost) && present.version.position == versions.position() {
-            let length = (present.value.len() + value.len()) as u64;
-            return Reply::Appended { length, version: present.version };
+        if planted::is(Bug::AppendLost) && present.version().position == versions.position() {
+            let length = (present.value().len() + value.len()) as u64;
+            return Reply::Appended { length, version: present.version() };
         }
-        if present.value.len() + value.len() > MAX_VALUE_BYTES {
+        if present.value().len() + value.len() > MAX_VALUE_BYTES {
             return Reply::Failed(CommandError::TooLarge);
         }
-        let version = versions.next(Some(present.version));
-        present.grow(version, ledger, |before| joined(before, value));
-        Reply::Appended { length: present.value.len() as u64, version }
+        let version = versions.next(Some(present.version()));
+        present.append(version, ledger, value);
+        Reply::Appended { length: present.value().len() as u64, version }
     }
 
     pub(super) fn incr_by(&mut self, key: &[u8], delta: i64) -> Reply {
@@ -386,7 +390,7 @@ impl<S: Change + ?Sized> Writer<'_, S> {
         let place = self.purge(key);
         let Core { versions, ledger, .. } = &mut *self.core;
         let present = self.shards.shard_mut(place).find(place, key);
-        let before = match present.as_ref().map(|present| decimal(&present.value)) {
+        let before = match present.as_ref().map(|present| decimal(&present.value())) {
             None => 0,
             Some(Some(before)) => before,
             Some(None) => return Reply::Failed(CommandError::NotAnInteger),
@@ -394,11 +398,12 @@ impl<S: Change + ?Sized> Writer<'_, S> {
         let Some(value) = before.checked_add(delta) else {
             return Reply::Failed(CommandError::Overflow);
         };
-        let digits = Bytes::copy_from_slice(itoa::Buffer::new().format(value).as_bytes());
+        let mut digits = itoa::Buffer::new();
+        let digits = Content::Copied(digits.format(value).as_bytes());
         let version = match present {
             Some(mut present) => {
-                let version = versions.next(Some(present.version));
-                present.change(version, ledger, |_| digits);
+                let version = versions.next(Some(present.version()));
+                present.change(version, ledger, digits);
                 version
             }
             None => self.put(key, digits, Attributes::default()).0,
@@ -407,25 +412,14 @@ impl<S: Change + ?Sized> Writer<'_, S> {
     }
 }
 
-/// The value as the map stores it.
-pub(super) fn kept(value: &[u8], share: Share<'_>) -> Bytes {
-    if value.len() >= SHARED_VALUE_BYTES { share(value) } else { Bytes::copy_from_slice(value) }
+/// The value as the map takes it.
+pub(super) fn content<'v>(value: &'v [u8], share: Share<'_>) -> Content<'v> {
+    if value.len() >= SHARED_VALUE_BYTES { Content::Kept(share(value)) } else { Content::Copied(value) }
 }
 
 /// A value that was replaced may be megabytes to free: not while readers wait.
-pub(super) fn free_later(rubbish: &mut Vec<Bytes>, value: Bytes) {
-    if value.len() >= SHARED_VALUE_BYTES {
-        rubbish.push(value);
-    }
-}
-
-/// Appends to a value: in place if nobody else holds it and its buffer has room.
-fn joined(value: Bytes, more: &[u8]) -> Bytes {
-    match value.try_into_mut() {
-        Ok(mut value) => {
-            value.extend_from_slice(more);
-            value.freeze()
-        }
-        Err(value) => [&value, more].concat().into(),
+pub(super) fn free_later(rubbish: &mut Vec<Entry>, entry: Entry) {
+    if entry.value().len() >= SHARED_VALUE_BYTES {
+        rubbish.push(entry);
     }
 }

@@ -101,6 +101,7 @@ impl<'a> Wanted<'a> {
             | Command::Advance { .. }
             | Command::KeepChanges
             | Command::Used(_)
+            | Command::MakeRoom
             | Command::AskClocks { .. }
             | Command::TellClock { .. } => some(&[], Vec::new()),
         }

@@ -136,6 +136,7 @@ fn encode(command: &Command<'_>) -> Vec<u8> {
         }
         Command::KeepChanges => command::encode_keep_changes(&mut out),
         Command::Used(used) => command::encode_used(&mut out, used.clone()),
+        Command::MakeRoom => command::encode_make_room(&mut out),
         Command::Look { key } => command::encode_look(&mut out, key),
         Command::Advance { time } => command::encode_advance(&mut out, *time),
         Command::AskClocks { server, round } => command::encode_ask_clocks(&mut out, *server, *round),

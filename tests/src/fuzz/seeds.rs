@@ -488,6 +488,7 @@ pub fn command() -> Seeds {
             let words: [&[u8]; 5] = [b"SET", b"maxmemory", b"700", b"maxmemory-policy", b"allkeys-lru"];
             command::encode_call(out, Op::Config, words.into_iter());
         }),
+        encoded(&command::encode_make_room),
         encoded(&|out| command::encode_advance(out, 2400)),
         encoded(&|out| command::encode_ask_clocks(out, 1, 2)),
         encoded(&|out| command::encode_tell_clock(out, 3, (1, 2), 1700)),

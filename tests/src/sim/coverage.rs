@@ -38,7 +38,14 @@ pub const EXPECTED: &[(&str, &[&str])] = &[
     ),
     ("requests executed once", &["request executed once", "request told again what became of it"]),
     ("databases", &["key copied to another database", "databases exchanged or notices set"]),
-    ("memory", &["memory limited, or key set that may be evicted", "key read that may be evicted"]),
+    (
+        "memory",
+        &[
+            "memory limited, or key set that may be evicted",
+            "key read that may be evicted",
+            "room made without a write",
+        ],
+    ),
     ("rights", &["right given", "right taken", "right used", "right missed"]),
     (
         "servers",

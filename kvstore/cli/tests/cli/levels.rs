@@ -12,11 +12,12 @@ use crate::servers::{Cluster, free_block, text};
 /// Makes a server one of a release that knows levels up to this one, of a cluster that began at the first.
 fn install(cluster: &Cluster, server: u64, known: u32) {
     let path = cluster.file(server);
-    let written = fs::read_to_string(&path).unwrap().replace("first_level = 2\n", "first_level = 1\n");
-    let is_known = |line: &str| line.trim_start_matches("# ").starts_with("known_level = ");
-    let lines = written.lines().map(|line| match is_known(line) {
-        true => format!("known_level = {known}\n"),
-        false => format!("{line}\n"),
+    let written = fs::read_to_string(&path).unwrap();
+    let sets = |line: &str, what| line.trim_start_matches("# ").starts_with(what);
+    let lines = written.lines().map(|line| match line {
+        _ if sets(line, "first_level = ") => "first_level = 1\n".to_owned(),
+        _ if sets(line, "known_level = ") => format!("known_level = {known}\n"),
+        _ => format!("{line}\n"),
     });
     fs::write(&path, lines.collect::<String>()).unwrap();
 }

@@ -442,6 +442,7 @@ fn describe(command: &[u8]) -> String {
         }
         Ok(Command::KeepChanges) => "keep changes".into(),
         Ok(Command::Used(used)) => format!("{} keys used", used.len()),
+        Ok(Command::MakeRoom) => "make room".into(),
         Ok(Command::Look { key }) => format!("look closely at {}", text(key)),
         Ok(Command::Advance { time }) => format!("advance to {time}"),
         Ok(Command::AskClocks { server, round }) => format!("{server} asks for clocks in round {round}"),

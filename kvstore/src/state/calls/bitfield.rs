@@ -164,7 +164,7 @@ pub(super) fn bit_field(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
         });
     }
     if changed {
-        writing.change(words[0], value.into());
+        writing.change(words[0], value);
         writing.tell(About::String, "setbit", words[0]);
     }
     Ok(Data::Array(answers))

@@ -48,7 +48,7 @@ pub(super) fn set_bit(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
     let before = bit_of(&value, at);
     value.resize(value.len().max(at / 8 + 1), 0);
     put_bit(&mut value, at, bit);
-    writing.change(words[0], value.into());
+    writing.change(words[0], value);
     writing.tell(About::String, "setbit", words[0]);
     Ok(Data::flag(before))
 }
@@ -108,7 +108,7 @@ pub(super) fn bit_pos(reading: &Reading<'_>, words: Words<'_>) -> Answer {
     let Some(entry) = reading.get(words[0]) else {
         return Ok(Data::Integer(if wanted { -1 } else { 0 }));
     };
-    let value = &entry.value;
+    let value = entry.value();
     let unit = if counts_bits { 1 } else { 8 };
     let range = clamped(start, end.unwrap_or(-1), value.len() * 8 / unit);
     if range.is_empty() {
@@ -120,7 +120,7 @@ pub(super) fn bit_pos(reading: &Reading<'_>, words: Words<'_>) -> Answer {
     while let Some(at) = bits.next() {
         if at % 8 == 0 && bits.end - at >= 8 && value[at / 8] == other {
             bits.start = at + 8;
-        } else if bit_of(value, at) == wanted {
+        } else if bit_of(&value, at) == wanted {
             return Ok(Data::count(at));
         }
     }
@@ -160,7 +160,7 @@ pub(super) fn bit_op(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
     if length == 0 {
         remove(writing, into);
     } else if length <= MAX_VALUE_BYTES {
-        writing.put(into, result.into(), Attributes::default());
+        writing.put(into, result, Attributes::default());
         writing.tell(About::String, "set", into);
     } else {
         return Err(TOO_LARGE.into());

@@ -26,7 +26,8 @@ pub(super) fn move_key(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
         return Ok(Data::flag(false));
     }
     let entry = writing.take(key).expect("it was there a moment ago");
-    writing.within(into, |there| there.put(key, entry.value, entry.attributes));
+    let attributes = entry.attributes();
+    writing.within(into, |there| there.put(key, entry.into_value(), attributes));
     writing.tell(About::Key, "move_from", key);
     writing.within(into, |there| there.tell(About::Key, "move_to", key));
     Ok(Data::flag(true))
@@ -69,11 +70,12 @@ pub(super) fn flush(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
     for number in 0..1 << SHARD_BITS {
         let start = Place::start_of(number);
         let tables = writing.shards.shard(start).tables().tables_from(start);
-        let gone = tables.flatten().filter(|entry| entry.place.space() == space);
-        let gone: Vec<_> = gone.map(|entry| (entry.place, entry.key.clone())).collect();
+        let gone = tables.flatten().filter(|entry| entry.place().space() == space);
+        let gone: Vec<(Place, Box<[u8]>)> =
+            gone.map(|entry| (entry.place(), Box::from(entry.key()))).collect();
         for (place, key) in gone {
             let entry = writing.remove(place, &key, Kind::Delete).expect("it was there a moment ago");
-            writing.core.rubbish.push(entry.value);
+            writing.core.rubbish.push(entry);
         }
     }
     Ok(Data::OK)

@@ -9,7 +9,7 @@ use crate::notices::About;
 use crate::rdb::{self, NoDump};
 
 pub(super) fn dump(reading: &Reading<'_>, words: Words<'_>) -> Answer {
-    let dumped = reading.get(words[0]).map(|entry| rdb::dump(&entry.value));
+    let dumped = reading.get(words[0]).map(|entry| rdb::dump(&entry.value()));
     Ok(dumped.map_or(Data::Null, |dump| Data::Bulk(dump.into())))
 }
 
@@ -64,7 +64,7 @@ pub(super) fn restore(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
     if deadline.is_some_and(|deadline| deadline <= clock) {
         remove(writing, key);
     } else {
-        writing.put(key, value.into(), Attributes::expiring(deadline));
+        writing.put(key, value, Attributes::expiring(deadline));
         writing.tell(About::Key, "restore", key);
     }
     Ok(Data::OK)

@@ -5,6 +5,7 @@ use super::words::{integer, is};
 use super::{Answer, Failure, Reading, Words, Writing};
 use crate::Data;
 use crate::notices::About;
+use crate::state::entry::Entry;
 use bytes::Bytes;
 
 /// How a time is given.
@@ -107,7 +108,7 @@ fn set_deadline(writing: &mut Writing<'_>, name: &str, words: Words<'_>, unit: U
     let number = integer(words[1])?;
     let deadline = unit.since_1970(number, writing.map.clock()).ok_or_else(|| invalid(name))?;
     let Some(entry) = writing.get(words[0]) else { return Ok(Data::flag(false)) };
-    let attributes = entry.attributes.clone();
+    let attributes = entry.attributes();
     if !when.holds(attributes.deadline(), deadline) {
         return Ok(Data::flag(false));
     }
@@ -138,7 +139,7 @@ pub(super) fn pexpire_at(writing: &mut Writing<'_>, words: Words<'_>) -> Answer 
 }
 
 pub(super) fn persist(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
-    let attributes = writing.get(words[0]).map(|entry| entry.attributes.clone()).unwrap_or_default();
+    let attributes = writing.get(words[0]).map(Entry::attributes).unwrap_or_default();
     let expires = attributes.deadline().is_some();
     if expires {
         writing.set_attributes(words[0], attributes.with_deadline(None));
@@ -149,7 +150,7 @@ pub(super) fn persist(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
 
 /// What `show` makes of a key's deadline, -1 if it has none, -2 if there is no key.
 fn time_of(reading: &Reading<'_>, key: &[u8], show: impl FnOnce(u64) -> u64) -> Answer {
-    Ok(Data::Integer(match reading.get(key).map(|entry| entry.attributes.deadline()) {
+    Ok(Data::Integer(match reading.get(key).map(Entry::deadline) {
         None => -2,
         Some(None) => -1,
         Some(Some(deadline)) => show(deadline) as i64,

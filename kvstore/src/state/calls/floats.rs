@@ -18,7 +18,7 @@ const ONE: i128 = 10i128.pow(DIGITS);
 const NO_FLOAT: &str = "ERR value is not a valid float";
 
 pub(super) fn incr_by_float(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
-    let before = writing.get(words[0]).map(|entry| entry.value.clone());
+    let before = writing.get(words[0]).map(|entry| entry.value().to_bytes());
     let sum = sum(before.as_deref().unwrap_or(b"0"), words[1])?;
     if sum.len() > MAX_VALUE_BYTES {
         return Err(TOO_LARGE.into());

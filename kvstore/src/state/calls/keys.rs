@@ -56,7 +56,8 @@ pub(super) fn remove(writing: &mut Writing<'_>, key: &[u8]) -> Option<Entry> {
 fn move_to(writing: &mut Writing<'_>, from: &[u8], to: &[u8]) {
     if from != to {
         let entry = writing.take(from).expect("it was there a moment ago");
-        writing.put(to, entry.value, entry.attributes);
+        let attributes = entry.attributes();
+        writing.put(to, entry.into_value(), attributes);
     }
     writing.tell(About::Key, "rename_from", from);
     writing.tell(About::Key, "rename_to", to);
@@ -79,7 +80,7 @@ pub(super) fn copy(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
         return Err("ERR source and destination objects are the same".into());
     }
     let Some(entry) = writing.get(from) else { return Ok(Data::flag(false)) };
-    let (value, attributes) = (entry.value.clone(), entry.attributes.clone());
+    let (value, attributes) = (entry.value().to_bytes(), entry.attributes());
     Ok(Data::flag(writing.within(into, |there| {
         let is_free = replace || there.get(to).is_none();
         if is_free {
@@ -151,8 +152,8 @@ pub(super) fn object(reading: &Reading<'_>, words: Words<'_>) -> Answer {
         "IDLETIME" => Data::Integer(0),
         "REFCOUNT" => Data::Integer(1),
         "FREQ" => return Err("ERR how often a key is used is not kept".into()),
-        _ => Data::Bulk(Bytes::from_static(match &entry.value {
-            value if decimal(value).is_some() => b"int",
+        _ => Data::Bulk(Bytes::from_static(match entry.value() {
+            value if decimal(&value).is_some() => b"int",
             value if value.len() <= EMBEDDED_BYTES => b"embstr",
             _ => b"raw",
         })),

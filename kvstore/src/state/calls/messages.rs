@@ -3,7 +3,7 @@
 use super::{Answer, Words};
 use crate::Data;
 use crate::pubsub::Topic;
-use crate::state::writer::{Writing, kept};
+use crate::state::writer::{Writing, content};
 
 pub(super) fn publish(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
     Ok(send(writing, Topic::Channel, words))
@@ -17,5 +17,7 @@ pub(super) fn shard_publish(writing: &mut Writing<'_>, words: Words<'_>) -> Answ
 fn send(writing: &mut Writing<'_>, topic: Topic, words: Words<'_>) -> Data {
     let Writing { map, core, share, .. } = writing;
     let message = (words[0], words[1]);
-    Data::count(map.hub.publish(&mut core.staged, topic, message, |bytes| kept(bytes, *share)))
+    Data::count(
+        map.hub.publish(&mut core.staged, topic, message, |bytes| content(bytes, *share).into_bytes()),
+    )
 }

@@ -98,7 +98,7 @@ impl<'r> Reading<'r> {
 
     /// A value, empty if there is none.
     fn value(&self, key: &[u8]) -> Bytes {
-        self.get(key).map(|entry| entry.value.clone()).unwrap_or_default()
+        self.get(key).map(|entry| entry.value().to_bytes()).unwrap_or_default()
     }
 }
 

@@ -9,14 +9,15 @@ use super::{Answer, Failure, Reading, Words, Writing};
 use crate::attributes::Attributes;
 use crate::command::MAX_VALUE_BYTES;
 use crate::notices::About;
+use crate::state::entry::Entry;
 use crate::{Data, Description};
 
 pub(super) fn get(reading: &Reading<'_>, words: Words<'_>) -> Answer {
-    Ok(found(reading.get(words[0]).map(|entry| entry.value.clone())))
+    Ok(found(reading.get(words[0]).map(|entry| entry.value().to_bytes())))
 }
 
 pub(super) fn mget(reading: &Reading<'_>, words: Words<'_>) -> Answer {
-    let value = |key: &&[u8]| found(reading.get(key).map(|entry| entry.value.clone()));
+    let value = |key: &&[u8]| found(reading.get(key).map(|entry| entry.value().to_bytes()));
     Ok(Data::Array(words.iter().map(value).collect()))
 }
 
@@ -25,7 +26,7 @@ fn found(value: Option<Bytes>) -> Data {
 }
 
 pub(super) fn strlen(reading: &Reading<'_>, words: Words<'_>) -> Answer {
-    Ok(Data::count(reading.get(words[0]).map_or(0, |entry| entry.value.len())))
+    Ok(Data::count(reading.get(words[0]).map_or(0, |entry| entry.value().len())))
 }
 
 pub(super) fn get_range(reading: &Reading<'_>, words: Words<'_>) -> Answer {
@@ -93,7 +94,7 @@ pub(super) fn set(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
         return Err(SYNTAX);
     }
     let deadline = options.deadline("set", writing)?;
-    let before = writing.get(key).map(|entry| (entry.value.clone(), entry.attributes.deadline()));
+    let before = writing.get(key).map(|entry| (entry.value().to_bytes(), entry.deadline()));
     let exists = before.is_some();
     let kept = before.as_ref().and_then(|(_, deadline)| *deadline).filter(|_| options.keep);
     let old = found(before.map(|(value, _)| value));
@@ -110,7 +111,7 @@ fn put(writing: &mut Writing<'_>, key: &[u8], value: &[u8], attributes: Attribut
     if attributes.deadline().is_some_and(|deadline| deadline <= writing.map.clock()) {
         remove(writing, key);
     } else {
-        let value = writing.kept(value);
+        let value = writing.content(value);
         let expires = attributes.deadline().is_some();
         writing.put(key, value, attributes);
         writing.tell(About::String, "set", key);
@@ -154,7 +155,7 @@ pub(super) fn get_ex(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
         return Err(SYNTAX);
     }
     let Some(entry) = writing.get(key) else { return Ok(Data::Null) };
-    let (value, attributes) = (entry.value.clone(), entry.attributes.clone());
+    let (value, attributes) = (entry.value().to_bytes(), entry.attributes());
     let deadline = options.deadline("getex", writing)?;
     match deadline {
         Some(deadline) if deadline <= writing.map.clock() => {
@@ -174,7 +175,7 @@ pub(super) fn get_ex(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
 }
 
 pub(super) fn get_del(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
-    Ok(found(remove(writing, words[0]).map(|entry| entry.value)))
+    Ok(found(remove(writing, words[0]).map(Entry::into_value)))
 }
 
 pub(super) fn set_range(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
@@ -190,7 +191,7 @@ pub(super) fn set_range(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
     value.resize(value.len().max(end), 0);
     value[offset..end].copy_from_slice(part);
     let length = value.len();
-    writing.change(key, value.into());
+    writing.change(key, value);
     writing.tell(About::String, "setrange", key);
     Ok(Data::count(length))
 }

@@ -13,6 +13,7 @@ use super::super::{Kv, KvReader, KvRestoring};
 use super::*;
 use crate::attributes::Attributes;
 use crate::command::Condition;
+use crate::state::content::Content;
 use crate::{Description, Life, Version, command};
 
 type Contents = Vec<(Vec<u8>, Bytes, Version)>;
@@ -269,8 +270,8 @@ fn a_view_keeps_no_more_than_what_was_changed() {
     }
     let mut saved = Vec::new();
     frozen.view.drain_saved(&mut saved);
-    saved.sort_by(|one, other| one.key.cmp(&other.key));
-    let keys: Vec<u8> = saved.iter().map(|entry| entry.key[0]).collect();
+    saved.sort_by(|one, other| one.key().cmp(other.key()));
+    let keys: Vec<u8> = saved.iter().map(|entry| entry.key()[0]).collect();
     assert_eq!(keys, (0..10).collect::<Vec<u8>>());
 }
 
@@ -303,7 +304,13 @@ fn keys_of_equal_place_are_walked_together() {
     let mut tables = Tables::default();
     for (key, place) in [(b"a", 5), (b"b", 7), (b"c", 7), (b"d", 7), (b"e", u64::MAX >> SHARD_BITS)] {
         let version = Version { position: 1, further: 0 };
-        tables.insert_absent(Entry::new(Place(place), key, Bytes::new(), version, Attributes::default()));
+        tables.insert_absent(Entry::new(
+            Place(place),
+            key,
+            Content::Copied(b""),
+            version,
+            Attributes::default(),
+        ));
     }
     let view = View::new(1);
     let mut at = Place::start_of(0);

@@ -273,7 +273,7 @@ fn a_block_reaches_several_databases_and_watches_their_keys() {
     assert_eq!(block(&mut kv, 2, elsewhere), Reply::Block(None), "that database has no such key");
     let own = Watch { key: b"k", database: None, version };
     assert!(matches!(block(&mut kv, 3, own), Reply::Block(Some(replies)) if replies.len() == 2));
-    let value = |database| kv.reader().with_in(database, b"k", |found| found.unwrap().value.clone());
+    let value = |database| kv.reader().with_in(database, b"k", |found| found.unwrap().value.to_bytes());
     assert_eq!((value(first), value(ninth)), ("zero".into(), "nine!".into()));
 }
 

@@ -30,7 +30,9 @@ pub(super) fn config(kv: &mut Kv, position: u64, settings: &[(&str, &str)]) -> R
 fn recounted(kv: &Kv) -> u64 {
     let shards = kv.map.read_everything();
     let tables = shards.iter().flat_map(|shard| shard.tables().tables_from(place::Place(0)));
-    let counted = |entry: &entry::Entry| memory::counted(&entry.key, &entry.value, &entry.attributes);
+    let counted = |entry: &entry::Entry| {
+        memory::counted(entry.key(), &entry.value(), entry.description(), entry.deadline())
+    };
     tables.flatten().map(counted).sum()
 }
 
@@ -50,6 +52,7 @@ enum Step {
     Flush,
     Script(u8),
     Report(u8),
+    MakeRoom,
     Restore,
 }
 
@@ -70,6 +73,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Flush),
         1 => key().prop_map(Step::Script),
         2 => key().prop_map(Step::Report),
+        1 => Just(Step::MakeRoom),
         1 => Just(Step::Restore),
     ]
 }
@@ -106,6 +110,7 @@ fn execute(kv: &mut Kv, position: u64, number: u64, step: &Step) -> Reply {
         Step::Report(key) => run(kv, position, |out| {
             command::encode_used(out, [(Database::new(number).unwrap(), &[key][..])].into_iter());
         }),
+        Step::MakeRoom => run(kv, position, command::encode_make_room),
         Step::Restore => Reply::Timed,
     }
 }
@@ -384,4 +389,56 @@ fn a_view_shows_no_later_reports() {
         state.add_chunk(&Bytes::from(std::mem::take(&mut chunk))).unwrap();
     }
     assert_eq!(state.digest(), digest);
+}
+
+fn make_room(kv: &mut Kv, position: u64) {
+    assert_eq!(run(kv, position, command::encode_make_room), Reply::Timed);
+}
+
+/// Servers propose it when nobody writes.
+#[test]
+fn room_is_made_in_steps_until_the_limit_holds() {
+    let mut kv = Kv::new();
+    fill(&mut kv, 1..2000);
+    let before = kv.digest();
+    make_room(&mut kv, 2000);
+    assert_eq!((kv.digest(), kv.reader().len()), (before, 1999), "there is no limit");
+    assert_eq!(kv.reader().eviction_due(), None);
+    config(&mut kv, 2001, &[("maxmemory", "20k"), ("maxmemory-policy", "allkeys-random")]);
+    let mut position = 2002;
+    let mut keys = kv.reader().len();
+    while let Some(gone) = kv.reader().eviction_due() {
+        assert_eq!(gone, evicted(&kv));
+        make_room(&mut kv, position);
+        let left = kv.reader().len();
+        assert!((1..=256).contains(&(keys - left)), "{keys} become {left}");
+        (keys, position) = (left, position + 1);
+    }
+    assert!(kv.reader().sizes().1 <= 20_000 && keys > 60, "no more goes than must: {keys} are left");
+    assert_eq!(kv.reader().rooms_made(), position - 2001);
+    let other = restored(&mut kv);
+    assert_eq!((other.digest(), other.reader().eviction_due()), (kv.digest(), None));
+    make_room(&mut kv, position);
+    assert_eq!(kv.reader().len(), keys);
+}
+
+#[test]
+fn a_reader_knows_whether_keys_are_to_go_or_commands_are_refused() {
+    let mut kv = Kv::new();
+    let told = |kv: &Kv| (kv.reader().eviction_due().is_some(), kv.reader().is_out_of_memory());
+    fill(&mut kv, 1..3);
+    assert_eq!(told(&kv), (false, false));
+    config(&mut kv, 3, &[("maxmemory", "10")]);
+    assert_eq!(told(&kv), (false, true));
+    make_room(&mut kv, 4);
+    assert_eq!((told(&kv), kv.reader().len(), kv.reader().short()), ((false, true), 2, 0));
+    config(&mut kv, 5, &[("maxmemory-policy", "volatile-lru")]);
+    assert_eq!(told(&kv), (false, true), "none expires");
+    call(&mut kv, 6, Op::Expire, &[b"key-1", b"100"]);
+    assert_eq!(told(&kv), (true, false));
+    assert_eq!(told(&restored(&mut kv)), (true, false));
+    make_room(&mut kv, 7);
+    assert_eq!((told(&kv), kv.reader().len()), ((false, true), 1));
+    config(&mut kv, 8, &[("maxmemory", "0")]);
+    assert_eq!(told(&kv), (false, false));
 }

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use niagara_engine::GlobalPosition;
+use niagara_kvstore::command::{self, Command};
 use niagara_net::Frame;
 
 use super::{Event, MS, World};
@@ -288,6 +289,9 @@ impl World {
             invariants.read_shows_its_state.executed(*position, command);
             let reader = invariants.read_shows_its_state.reader();
             invariants.rights_by_the_log.executed(*position, command, &reader)?;
+            if matches!(command::decode(command), Ok(Command::MakeRoom)) {
+                self.coverage.count("room made without a write");
+            }
             self.trace.line(|| {
                 format!("server {id} is first to execute {} at position {position}", short(command))
             });

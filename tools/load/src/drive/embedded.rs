@@ -197,7 +197,7 @@ fn hear(
         Completion::Readable { token, applied } => {
             // The look is brief, and what hears of it does not come back to the reader.
             port.reader().with(&keys[*token as usize], |found| {
-                let value = found.map(|found| &found.value[..]);
+                let value = found.map(|found| found.value.bytes());
                 tell(*token, Outcome::Done(Done { position: applied.get(), value }));
             });
         }
