@@ -5,7 +5,9 @@ use std::slice;
 
 use super::Act;
 use crate::Reply;
-use crate::access::Entrance;
+
+/// What is told of scripts if nobody knows what they have called.
+const SCRIPTS: &str = "run a script, which may have called administrative commands";
 
 /// What is told of a write when its end is known: an act that the request names, and those that its scripts call.
 #[derive(Debug)]
@@ -15,14 +17,17 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    /// Of a write that does so much, by whoever has come in here; `None`: nothing is told of it.
-    pub(crate) fn begin(entrance: &Entrance, named: Option<String>, runs_scripts: bool) -> Option<Box<Told>> {
+    /// Of a write that does so much. `begin` says whose acts they are. `None`: nothing is told of it.
+    pub(crate) fn begin(
+        begin: impl Fn(String) -> Act,
+        named: Option<String>,
+        runs_scripts: bool,
+    ) -> Option<Box<Told>> {
         if named.is_none() && !runs_scripts {
             return None;
         }
-        let scripts = runs_scripts
-            .then(|| entrance.begin("run a script, which may have called administrative commands"));
-        Some(Box::new(Told { named: named.map(|what| entrance.begin(what)), scripts }))
+        let scripts = runs_scripts.then(|| begin(SCRIPTS.into()));
+        Some(Box::new(Told { named: named.map(begin), scripts }))
     }
 
     /// It has been executed at a position, with this reply.

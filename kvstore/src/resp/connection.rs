@@ -401,7 +401,7 @@ impl Protocol for RespConnection {
             Write::Transaction => (self.conversation.act(), self.conversation.called().any(acts::is_script)),
             write => (acts::of(write, arguments, self.conversation.database()), acts::runs_script(write)),
         };
-        let told = Told::begin(&self.entrance, act, runs_scripts);
+        let told = Told::begin(|what| self.entrance.begin(what), act, runs_scripts);
         if self.is_timed(&write) {
             command::encode_time(command, self.time.expect("a write without its time was refused"));
         }
