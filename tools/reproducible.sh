@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the release binary `niagara` from two clones of the committed sources at different paths, and compares the bytes.
-# Takes as long as two cold release builds, and 3 GiB of disk.
+# Builds the release binaries `niagara`, `niagara-load` and `niagara-lab` from two clones of the committed sources at different
+# paths, and compares the bytes. Takes as long as two cold release builds, and 4 GiB of disk.
 #
 #   tools/reproducible.sh [DIRECTORY]
 #
@@ -10,6 +10,7 @@
 # Exit status: 0 if the binaries are equal, 1 if they differ.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+binaries=(niagara niagara-load niagara-lab)
 sources=$PWD
 work=${1:-$(mktemp -d)}
 [ $# -gt 0 ] || trap 'rm -rf "$work"' EXIT
@@ -28,16 +29,22 @@ build() {
     export CFLAGS="-ffile-prefix-map=$clone=/niagara -ffile-prefix-map=$cargo_home=/cargo"
     export CARGO_TARGET_DIR="$clone/target" SOURCE_DATE_EPOCH=0
     unset CARGO_ENCODED_RUSTFLAGS
-    cargo build --release --locked --quiet -p niagara
+    # The packages have the names of their binaries.
+    cargo build --release --locked --quiet "${binaries[@]/#/--package=}"
   )
-  sha256sum "$clone/target/release/niagara"
 }
 
-build "$work/one/niagara"
-build "$work/another/much/longer/path/to/niagara"
-if cmp "$work/one/niagara/target/release/niagara" "$work/another/much/longer/path/to/niagara/target/release/niagara"; then
-  echo "the binaries are equal"
-else
-  echo "the binaries differ"
+one=$work/one/niagara
+other=$work/another/much/longer/path/to/niagara
+build "$one"
+build "$other"
+differ=()
+for binary in "${binaries[@]}"; do
+  (cd "$one/target/release" && sha256sum "$binary")
+  cmp "$one/target/release/$binary" "$other/target/release/$binary" || differ+=("$binary")
+done
+if [ ${#differ[@]} -gt 0 ]; then
+  echo "these binaries differ: ${differ[*]}"
   exit 1
 fi
+echo "the binaries are equal"

@@ -4,11 +4,18 @@
 //! that. What is told holds no secret: neither passwords nor their digests, nor a name that is no user's, which may be a
 //! password in the wrong place.
 
+mod called;
+mod told;
+
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 
+use crate::reply::CalledAct;
 use crate::users::{Denied, RESCUE};
 use crate::{Data, Reply};
+
+pub(crate) use called::{CalledActs, called};
+pub(crate) use told::Told;
 
 /// The target of the lines.
 pub(crate) const TARGET: &str = "audit";
@@ -46,9 +53,26 @@ impl Act {
             Reply::Block(None) => &"not executed: a watched key has changed",
             Reply::Data(Data::Error(error)) => error,
             Reply::Failed(error) => error,
+            Reply::Block(Some(replies)) => match replies.iter().find_map(failure) {
+                Some(why) => return self.end(Some(position), format_args!("done, but a part failed: {why}")),
+                None => &"done",
+            },
             _ => &"done",
         };
         self.end(Some(position), format_args!("{outcome}"));
+    }
+
+    /// A script that was part of what was executed at a position has called something in the name of this act's user.
+    fn called(&self, position: u64, CalledAct { what, error, times }: &CalledAct) {
+        let times = if *times == 1 { String::new() } else { format!(", {times} times") };
+        let what = format!("in a script: {what}{times}");
+        let act = Act { what, user: self.user.clone(), from: self.from, is_told: false };
+        act.end(Some(position), format_args!("{}", error.as_deref().unwrap_or("done")));
+    }
+
+    /// There is nothing to tell.
+    fn forget(mut self) {
+        self.is_told = true;
     }
 
     /// It has had no effect.
@@ -84,6 +108,16 @@ impl Drop for Act {
         if !self.is_told {
             self.tell(None, format_args!("unknown: its client has left before it was known"));
         }
+    }
+}
+
+/// Why a command was not executed, as its reply says.
+fn failure(reply: &Reply) -> Option<&dyn fmt::Display> {
+    match reply {
+        Reply::Denied(_) => Some(&"the user has lost the right to it"),
+        Reply::Data(Data::Error(error)) => Some(error),
+        Reply::Failed(error) => Some(error),
+        _ => None,
     }
 }
 

@@ -90,7 +90,7 @@ pub use directory::Note;
 #[doc(hidden)]
 pub use front::fuzzing;
 pub use front::{FrontEndConfig, FrontEnds, OutOfRange, TlsPorts};
-pub use reply::{CommandError, Data, NotOnce, Reply};
+pub use reply::{CalledAct, CommandError, Data, NotOnce, Reply};
 pub use resp::{Failover, NotAnAddress, RedisAddress};
 pub use state::{
     ClockNews, Cursor, Found, Kv, KvFrozen, KvReader, KvRestoring, ListPage, Listed, SnapshotEntry,

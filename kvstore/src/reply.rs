@@ -61,6 +61,13 @@ pub enum Reply {
     Entry(Option<StoredValue>),
     /// The answer to a call, or to a query that is one.
     Data(Data),
+    /// The answer to a script that has called commands which administer the cluster, or has tried to.
+    Administered {
+        /// The answer.
+        data: Data,
+        /// What it has called.
+        acts: Vec<CalledAct>,
+    },
     /// The replies to the commands of a block; `None` if a watched key has changed, so that nothing was executed.
     Block(Option<Vec<Reply>>),
     /// The replies to the commands of a choice.
@@ -106,12 +113,32 @@ impl Reply {
             | Reply::Value(Some(value)) => value.len(),
             Reply::Entry(Some(stored)) => stored.value().len(),
             Reply::Data(data) => data.bytes(),
+            Reply::Administered { data, acts } => {
+                data.bytes() + acts.iter().map(CalledAct::bytes).sum::<usize>()
+            }
             Reply::Again { reply: Some(reply), .. } => size_of::<Reply>() + reply.bytes(),
             Reply::Block(Some(replies)) | Reply::Chosen { replies, .. } => {
                 replies.iter().map(|reply| size_of::<Reply>() + reply.bytes()).sum()
             }
             _ => 0,
         }
+    }
+}
+
+/// A command that administers the cluster, as a script has called it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CalledAct {
+    /// The command, without what may be a secret.
+    pub what: String,
+    /// Why it was not executed, if it was not.
+    pub error: Option<String>,
+    /// How often the script has called it with this outcome.
+    pub times: u64,
+}
+
+impl CalledAct {
+    fn bytes(&self) -> usize {
+        size_of::<CalledAct>() + self.what.len() + self.error.as_ref().map_or(0, String::len)
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
+use socket2::SockRef;
 
 use crate::admission::Admission;
 use crate::config::{Dialling, LinkConfig};
@@ -20,6 +21,7 @@ use crate::frame::Frame;
 use crate::peer::PeerState;
 use crate::proof::{self, Plain};
 use crate::resolve::Resolver;
+use crate::socket;
 use crate::switchboard::{Arrival, Arrivals};
 use crate::transport::Sent;
 
@@ -167,7 +169,9 @@ impl Links {
         }
         let token = self.next_token;
         let ready = Interest::READABLE | Interest::WRITABLE;
-        if let Err(error) = connection.stream.socket_mut().register(&self.registry, Token(token), ready) {
+        let tuned = socket::tune(&SockRef::from(connection.stream.socket()));
+        let register = |()| connection.stream.socket_mut().register(&self.registry, Token(token), ready);
+        if let Err(error) = tuned.and_then(register) {
             return tracing::debug!(%error, "an accepted connection could not be used");
         }
         self.next_token += 1;

@@ -14,7 +14,6 @@ use mio::event::{Event as Readiness, Source};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 use niagara_tls::{Mutual, Stream};
-use socket2::SockRef;
 
 use crate::admission::check_cluster;
 use crate::config::LinkConfig;
@@ -26,7 +25,6 @@ use crate::listener::Listener;
 use crate::proof::{self, Plain};
 use crate::refusal::Refusal;
 use crate::slot::{FIRST_CONNECTION, LISTENER, Slot};
-use crate::socket;
 use crate::switchboard::{Arrival, Listening, Misdirected, Switchboard};
 use crate::waker::Waker;
 
@@ -154,7 +152,8 @@ impl Lobby {
             return;
         }
         let token = self.next_token;
-        let tuned = socket::tune(&SockRef::from(&stream));
+        // The rest is set when it has proved to be a server.
+        let tuned = stream.set_nodelay(true);
         let ready = Interest::READABLE | Interest::WRITABLE;
         if let Err(error) = tuned.and_then(|()| stream.register(&self.registry, Token(token), ready)) {
             return tracing::debug!(%error, "an accepted connection could not be used");
@@ -276,7 +275,11 @@ impl Lobby {
     fn dismiss(&mut self, token: usize, why: &dyn Display) {
         self.early.remove(&token);
         let Some(connection) = self.strangers.remove(&token) else { return };
-        let address = connection.stream.socket().peer_addr().ok();
-        tracing::debug!(?address, %why, "an accepted connection was closed");
+        // The address is asked for only if somebody wants to know.
+        tracing::debug!(
+            address = ?connection.stream.socket().peer_addr().ok(),
+            %why,
+            "an accepted connection was closed"
+        );
     }
 }

@@ -133,8 +133,13 @@ def sentinel():
     master.set("kept", "before")
     assert replica.get("kept") == "before"
     assert len(sentinels.discover_slaves("mymaster")) == 2
+    lock = master.lock("sentinel's lock", timeout=2 * LONG)
+    assert lock.acquire()
     kill(port)
     keeps(lambda: master.set("kept", "after"))
+    assert keeps(lambda: master.pipeline().get("kept").incr("piped").execute())[0] == "after"
+    assert not keeps(lambda: master.lock("sentinel's lock", timeout=LONG, blocking=False).acquire())
+    keeps(lock.release)
     assert keeps(lambda: replica.get("kept")) == "after"
     now = keeps(lambda: sentinels.discover_master("mymaster"))
     assert now != (host, port) and now[1] in PORTS
@@ -151,6 +156,10 @@ def cluster():
         c.set(f"key:{i}", i)
     # Reads may go to what it takes for replicas, and are strong nevertheless.
     assert [c.get(f"key:{i}") for i in range(100)] == [str(i) for i in range(100)]
+    with c.pipeline() as pipe:
+        for i in range(100):
+            pipe.get(f"key:{i}")
+        assert pipe.execute() == [str(i) for i in range(100)]
     assert len(c.get_primaries()) == 1 and len(c.get_replicas()) == 2
     kill(c.get_primaries()[0].port)
     for i in range(100):

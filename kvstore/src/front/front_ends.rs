@@ -86,9 +86,10 @@ impl FrontEnds {
         engine_for: impl Fn(Arc<dyn Wake>) -> M,
     ) -> io::Result<FrontEnds> {
         let all = |first: SocketAddr, too: &[SocketAddr]| [&[first], too].concat();
+        let keepalive = config.tcp_keepalive;
         let mut listeners = Vec::new();
         let mut listen = |addresses: &[SocketAddr], wire: Wire, tls: bool| {
-            let bound = Listener::bind_all(addresses, wire, tls)?;
+            let bound = Listener::bind_all(addresses, (wire, tls), keepalive)?;
             let first = bound[0].address()?;
             listeners.extend(bound);
             Ok::<SocketAddr, io::Error>(first)

@@ -1,10 +1,6 @@
 //! How many clients there may be, and how long one may be idle.
 
-use std::io;
 use std::time::Duration;
-
-use mio::net::TcpStream;
-use socket2::{SockRef, TcpKeepalive};
 
 use super::budget::MOST_BYTES;
 use super::config::FrontEndConfig;
@@ -26,8 +22,8 @@ const MOST_IDLE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// Linux's limit.
 const MOST_KEEPALIVE: Duration = Duration::from_secs(32_767);
 
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-const KEEPALIVE_QUESTIONS: u32 = 3;
+pub(super) const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+pub(super) const KEEPALIVE_QUESTIONS: u32 = 3;
 
 /// What a connection counts as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,18 +44,6 @@ impl Place {
         };
         (!limit.is_zero()).then_some(limit)
     }
-}
-
-/// Makes the system probe whether an idle client is still there.
-pub(super) fn keep_alive(stream: &TcpStream, idle: Duration) -> io::Result<()> {
-    if idle.is_zero() {
-        return Ok(());
-    }
-    let keepalive = TcpKeepalive::new()
-        .with_time(idle)
-        .with_interval(KEEPALIVE_INTERVAL)
-        .with_retries(KEEPALIVE_QUESTIONS);
-    SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }
 
 /// A limit that no front end can have. Retrying does not help; it has to be changed.

@@ -322,9 +322,10 @@ impl<E: Engine> Worker<E> {
         for event in events {
             self.notice(event);
         }
+        // Who is here already comes first, however many others want to come in.
+        self.serve(now, wall);
         self.welcome_newcomers();
         self.accept(now);
-        self.serve(now, wall);
         if now >= self.next_sweep {
             self.list_streams();
             self.sweep(now);

@@ -582,6 +582,7 @@ impl Protocol for HttpConnection {
                     | Reply::Value(_)
                     | Reply::Entry(_)
                     | Reply::Data(_)
+                    | Reply::Administered { .. }
                     | Reply::Block(_)
                     | Reply::Again { .. }
                     | Reply::Timed => {

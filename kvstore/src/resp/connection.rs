@@ -31,7 +31,7 @@ use super::slow_log;
 use super::subscribing;
 use super::transaction::{Conversation, Part, is_quick, out_of_memory};
 use crate::access::Entrance;
-use crate::audit::{self, Act};
+use crate::audit::{self, Told};
 use crate::clients::{Asked, Member, Paused};
 use crate::command;
 use crate::protocol::{
@@ -348,7 +348,7 @@ pub(crate) struct Written {
     /// `None`: it has no reply.
     shape: Option<Shape>,
     /// What the audit tells of it.
-    act: Option<Box<Act>>,
+    told: Option<Box<Told>>,
 }
 
 /// What is remembered of an attached read.
@@ -401,8 +401,11 @@ impl Protocol for RespConnection {
     fn write(&mut self, input: &mut Input, command: &mut Vec<u8>) -> Written {
         let Plan::Write(write) = self.take_plan() else { panic!("only a write has a command") };
         let arguments = self.parser.arguments(input.bytes());
-        let act = acts::of(&write, arguments, &self.conversation);
-        let act = act.map(|what| Box::new(self.entrance.begin(what)));
+        let (act, runs_scripts) = match &write {
+            Write::Transaction => (self.conversation.act(), self.conversation.called().any(acts::is_script)),
+            write => (acts::of(write, arguments, self.conversation.database()), acts::runs_script(write)),
+        };
+        let told = Told::begin(|what| self.entrance.begin(what), act, runs_scripts);
         if self.is_timed(&write) {
             command::encode_time(command, self.time.expect("a write without its time was refused"));
         }
@@ -426,7 +429,7 @@ impl Protocol for RespConnection {
             write => Shape::One(encode(&write, self.parser.arguments(input.bytes()), command)),
         };
         self.consume(input);
-        Written { asked: *self.asked, shape: (!self.replying.is_silent_once()).then_some(shape), act }
+        Written { asked: *self.asked, shape: (!self.replying.is_silent_once()).then_some(shape), told }
     }
 
     fn read(&mut self, input: &mut Input, view: &View<'_>, output: &mut Output) {
@@ -702,7 +705,7 @@ impl Protocol for RespConnection {
 
     fn answer(
         &mut self,
-        Written { asked, shape, act }: Written,
+        Written { asked, shape, told }: Written,
         outcome: Outcome,
         took: Duration,
         output: &mut Output,
@@ -710,11 +713,11 @@ impl Protocol for RespConnection {
         if !matches!(outcome, Outcome::Refused(_)) {
             self.about.member.note(&asked, took);
         }
-        if let Some(act) = act {
+        if let Some(told) = told {
             match &outcome {
-                Outcome::Applied { position, reply } => act.replied(*position, reply),
-                Outcome::Refused(why) => act.refused(why),
-                Outcome::Unknown => act.unknown(),
+                Outcome::Applied { position, reply } => told.replied(*position, reply),
+                Outcome::Refused(why) => told.refused(why),
+                Outcome::Unknown => told.unknown(),
             }
         }
         match &outcome {

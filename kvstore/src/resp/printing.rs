@@ -22,6 +22,7 @@ pub(super) fn print(print: Print, reply: &Reply, replies: &mut Replies<'_>) {
         (Reply::Appended { length, .. }, _) => replies.count(*length),
         (Reply::Counted { value, .. }, _) => replies.integer(*value),
         (Reply::Failed(error), _) => replies.error(&format!("{} {error}", error.word())),
+        (Reply::Administered { data, .. }, _) => self::data(data, replies),
         (Reply::Value(_) | Reply::Data(_) | Reply::Denied(_), _) => answer(reply, replies),
         (
             Reply::Block(_)

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use super::acts::{self, Acts};
 use super::encoding::encode;
 use super::parse::Arguments;
 use super::plan::{self, Local, Plan, Print, Read, Write};
@@ -41,6 +42,7 @@ struct Transaction {
     /// Which command of Redis each is.
     called: Vec<Op>,
     parts: Vec<Part>,
+    acts: Acts,
     /// What a SELECT among them has selected.
     database: Option<Database>,
     /// One of them carries the time.
@@ -142,6 +144,10 @@ impl Conversation {
             }
             Plan::Write(write) => {
                 transaction.timed |= write.is_timed();
+                let database = transaction.database.unwrap_or(self.database);
+                if let Some(act) = acts::of(&write, arguments, database) {
+                    transaction.acts.add(act);
+                }
                 transaction.begin(self.database);
                 let print = encode(&write, arguments, &mut transaction.commands);
                 transaction.add_command(called, print)
@@ -190,6 +196,11 @@ impl Conversation {
         called.iter().copied()
     }
 
+    /// What the transaction does that administers the cluster, if it does.
+    pub(super) fn act(&self) -> Option<String> {
+        self.transaction.as_ref().and_then(|transaction| transaction.acts.in_words())
+    }
+
     /// Whether a command of the transaction may change something, or tell others of something.
     pub(super) fn changes_something(&self) -> bool {
         self.called().any(|op| !Spec::of(op).is_read() && !matches!(op, Op::EvalRo | Op::EvalShaRo))
@@ -197,7 +208,8 @@ impl Conversation {
 
     /// Bytes of the commands that wait for EXEC, and of watched keys.
     pub(super) fn held(&self) -> usize {
-        let commands = self.transaction.as_ref().map_or(0, |transaction| transaction.commands.capacity());
+        let of = |transaction: &Transaction| transaction.commands.capacity() + transaction.acts.bytes();
+        let commands = self.transaction.as_ref().map_or(0, of);
         commands + self.watched.iter().map(|watched| watched.key.len()).sum::<usize>()
     }
 

@@ -263,9 +263,9 @@ impl Kv {
             let limited = self.map.directory.limited(caller.user);
             let Kv { map, core, .. } = self;
             let (mut shards, seed) = (map.write_everything(), core.versions.position());
-            return Reply::Data(write((map, core), &mut shards, (caller.database, share), |writer| {
+            return write((map, core), &mut shards, (caller.database, share), |writer| {
                 calls::eval(writer, call, seed, limited.as_deref())
-            }));
+            });
         }
         let places = self.places(call.keys());
         let Kv { map, core, .. } = self;

@@ -139,7 +139,7 @@ fn execute_part(
             return Reply::Data(calls::walk(&Walking { whole: &*whole.shards, space, clock, seed }, call));
         }
         if call.is_script() {
-            return Reply::Data(calls::eval(whole, call, seed, limited));
+            return calls::eval(whole, call, seed, limited);
         }
     }
     if let Command::In { database, command } = &command {

@@ -80,6 +80,15 @@ fn acts_of_a_server_alone_within_transactions_and_without_effect_are_told_too() 
     }
     let (lines, _) = command(&mut stage, "EXEC");
     assert!(lines[0].contains("act=in a transaction: FLUSHALL position="), "{lines:#?}");
+    for words in
+        ["MULTI", "SELECT 3", "FLUSHDB", "SWAPDB 0 1", "CONFIG SET notify-keyspace-events KEA", "INCR k"]
+    {
+        command(&mut stage, words);
+    }
+    let (lines, _) = command(&mut stage, "EXEC");
+    let expected =
+        "act=in a transaction: FLUSHDB 3; SWAPDB 0 1; CONFIG SET notify-keyspace-events KEA position=";
+    assert!(lines.len() == 1 && lines[0].contains(expected), "{lines:#?}");
     for (mood, outcome) in [
         (Mood::Refuse(Refused::ReadOnly), "outcome=refused: "),
         (Mood::Unknown, "outcome=unknown: its deadline has passed"),
@@ -91,6 +100,94 @@ fn acts_of_a_server_alone_within_transactions_and_without_effect_are_told_too() 
     // Its client leaves before its end is known.
     *stage.mood.lock() = Mood::Hold;
     assert_eq!(command(&mut stage, "FLUSHALL").0, Vec::<String>::new());
+    let lines = audited(|| drop(stage));
+    assert!(lines.len() == 1 && lines[0].contains("its client has left"), "{lines:#?}");
+}
+
+/// EVAL of a script without keys.
+fn eval<P: Protocol>(stage: &mut Stage<P>, script: &str) -> (Vec<String>, String) {
+    let length = script.len();
+    ask(stage, format!("*3\r\n$4\r\nEVAL\r\n${length}\r\n{script}\r\n$1\r\n0\r\n").as_bytes())
+}
+
+#[test]
+fn what_scripts_call_is_told_like_what_clients_send() {
+    let mut stage = redis();
+    let (lines, reply) = eval(
+        &mut stage,
+        "redis.call('set', 'k', 'v'); redis.call('select', 3); redis.call('flushdb'); redis.call('swapdb', 0, 1); \
+         for _ = 1, 5 do redis.call('FLUSH' .. 'ALL') end; return 'x'",
+    );
+    assert_eq!(reply, "$1\r\nx\r\n");
+    let acts = ["FLUSHDB 3", "SWAPDB 0 1", "FLUSHALL, 5 times"];
+    assert_eq!(lines.len(), acts.len(), "{lines:#?}");
+    for (line, act) in lines.iter().zip(acts) {
+        let expected = format!(" user=default from=127.0.0.1 act=in a script: {act} position=");
+        assert!(line.contains(&expected) && line.ends_with("outcome=done"), "{line}");
+    }
+    // What a script has done before it fails stays done, and is told.
+    let (lines, reply) = eval(&mut stage, "redis.call('flushall'); error('too late')");
+    assert!(reply.starts_with("-ERR") && lines.len() == 1, "{reply} {lines:#?}");
+    assert!(lines[0].contains("act=in a script: FLUSHALL position="), "{lines:#?}");
+    // A script may not change settings and users. That somebody has tried to is told, without what he has tried.
+    for (call, act) in [
+        ("'config', 'set', 'requirepass', 'hunter2'", "CONFIG SET requirepass"),
+        ("'acl', 'setuser', 'alice', '>hunter2'", "ACL SETUSER alice >(password)"),
+    ] {
+        let (lines, _) = eval(&mut stage, &format!("return redis.pcall({call})"));
+        let [line] = &lines[..] else { panic!("{call}: {lines:#?}") };
+        assert!(line.contains(&format!(" act=in a script: {act} position=")), "{line}");
+        assert!(line.ends_with("outcome=ERR This Redis command is not allowed from script"), "{line}");
+    }
+    let (lines, _) = eval(&mut stage, "return redis.call('script', 'flush')");
+    assert!(lines.len() == 1 && lines[0].contains("act=in a script: SCRIPT FLUSH position="), "{lines:#?}");
+    assert_eq!(eval(&mut stage, "return redis.call('get', 'k')").0, Vec::<String>::new());
+}
+
+#[test]
+fn scripts_in_transactions_by_name_and_of_limited_users_are_told_of() {
+    let mut stage = redis();
+    command(&mut stage, "MULTI");
+    eval(&mut stage, "return redis.call('flushall')");
+    command(&mut stage, "FLUSHDB");
+    let (lines, _) = command(&mut stage, "EXEC");
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    assert!(lines[0].contains("act=in a script: FLUSHALL position="), "{lines:#?}");
+    assert!(lines[1].contains("act=in a transaction: FLUSHDB 0 position="), "{lines:#?}");
+
+    let script = "return redis.call('flushall')";
+    let load = format!("*3\r\n$6\r\nSCRIPT\r\n$4\r\nLOAD\r\n${}\r\n{script}\r\n", script.len());
+    let (_, reply) = ask(&mut stage, load.as_bytes());
+    let digest = reply.lines().nth(1).unwrap();
+    let (lines, _) = command(&mut stage, &format!("EVALSHA {digest} 0"));
+    assert!(lines.len() == 1 && lines[0].contains("act=in a script: FLUSHALL position="), "{lines:#?}");
+    // A read-only script is refused the command.
+    let (lines, _) = command(&mut stage, &format!("EVALSHA_RO {digest} 0"));
+    assert!(
+        lines.len() == 1 && lines[0].contains("outcome=ERR Write commands are not allowed"),
+        "{lines:#?}"
+    );
+
+    command(&mut stage, "ACL SETUSER bob on >secret +eval ~*");
+    assert_eq!(command(&mut stage, "AUTH bob secret").1, "+OK\r\n");
+    let (lines, _) = eval(&mut stage, script);
+    assert!(lines.len() == 1 && lines[0].contains(" user=bob "), "{lines:#?}");
+    assert!(lines[0].contains("act=in a script: FLUSHALL position="), "{lines:#?}");
+    assert!(lines[0].contains("outcome=NOPERM"), "{lines:#?}");
+}
+
+#[test]
+fn a_script_whose_end_is_not_known_is_told_of() {
+    let mut stage = redis();
+    let script = "return redis.call('get', 'k')";
+    *stage.mood.lock() = Mood::Refuse(Refused::ReadOnly);
+    assert_eq!(eval(&mut stage, script).0, Vec::<String>::new(), "it has had no effect");
+    *stage.mood.lock() = Mood::Unknown;
+    let (lines, _) = eval(&mut stage, script);
+    assert!(lines.len() == 1 && lines[0].contains("act=run a script, which may have called"), "{lines:#?}");
+    assert!(lines[0].ends_with("outcome=unknown: its deadline has passed"), "{lines:#?}");
+    *stage.mood.lock() = Mood::Hold;
+    assert_eq!(eval(&mut stage, script).0, Vec::<String>::new());
     let lines = audited(|| drop(stage));
     assert!(lines.len() == 1 && lines[0].contains("its client has left"), "{lines:#?}");
 }
@@ -152,5 +249,8 @@ fn acts_over_http_are_told() {
     let (lines, _) = post("/members", "{\"leave\":[3]}");
     assert!(lines[0].contains("act=ask for other members: [3] leave, [] come outcome=done"), "{lines:#?}");
     assert!(lines.iter().all(|line| line.contains("user=default from=127.0.0.1")), "{lines:#?}");
+    // A transaction over HTTP has no words for what administers.
+    let (lines, reply) = post("/txn", "{\"then\":[{\"flushall\":{}}]}");
+    assert!(reply.starts_with("HTTP/1.1 400") && lines.is_empty(), "{reply} {lines:#?}");
     assert_eq!(post("/groups", "nonsense").0, Vec::<String>::new(), "nothing was asked for");
 }

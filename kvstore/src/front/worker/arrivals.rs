@@ -17,7 +17,7 @@ use crate::clients::Arrival;
 use crate::front::addresses::Share;
 use crate::front::client_session::ClientSession;
 use crate::front::connection::Connection;
-use crate::front::limits::{PAGES, Place, keep_alive};
+use crate::front::limits::{PAGES, Place};
 use crate::front::listener::{Accepted, turn_away};
 use crate::front::metrics::Crowd;
 use crate::front::session::Session;
@@ -140,49 +140,44 @@ impl<E: Engine> Worker<E> {
         let Newcomer { mut stream, peer, port: Port { wire, tls }, place, share } = newcomer;
         let acceptor = self.common.acceptor.as_ref().filter(|_| tls);
         let certified = acceptor.is_some_and(|acceptor| acceptor.asks_for_certificates());
-        let tuned =
-            stream.set_nodelay(true).and_then(|()| keep_alive(&stream, self.common.config.tcp_keepalive));
-        let registered = tuned.and_then(|()| {
-            self.table.insert(|origin| {
-                let token = Token(FIRST_CONNECTION + origin.index as usize);
-                self.poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-                let (guard, directory) = (&self.common.guard, self.engine.reader().directory());
-                let entrance =
-                    Entrance::new(Arc::clone(guard), Arc::clone(directory), Some(peer.ip()), certified);
-                let talk = match wire {
-                    Wire::Http => {
-                        let pages_only = place == Place::Pages;
-                        let http =
-                            HttpConnection::new(Rc::clone(&self.site), entrance).only_pages(pages_only);
-                        ClientSession::Http(Session::new(http, origin))
-                    }
-                    Wire::Redis => {
-                        let member = self.common.clients.admit(
-                            Arrival {
-                                id: self.common.next_id.fetch_add(1, Ordering::Relaxed),
-                                thread: self.number,
-                                connection: origin.number(),
-                                peer: Some(peer),
-                                local: stream.local_addr().ok(),
-                                file: stream.as_raw_fd(),
-                            },
-                            Instant::now(),
-                        );
-                        let subscriber = Subscriber::new(Rc::clone(&self.audience), origin.number());
-                        let site = Rc::clone(&self.redis);
-                        let redis = RespConnection::new(member, site, subscriber, entrance);
-                        ClientSession::Redis(Session::new(redis, origin))
-                    }
-                };
-                if place == Place::Pages {
-                    self.pages.push_back(origin);
+        let registered = self.table.insert(|origin| {
+            let token = Token(FIRST_CONNECTION + origin.index as usize);
+            self.poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+            let (guard, directory) = (&self.common.guard, self.engine.reader().directory());
+            let entrance =
+                Entrance::new(Arc::clone(guard), Arc::clone(directory), Some(peer.ip()), certified);
+            let talk = match wire {
+                Wire::Http => {
+                    let pages_only = place == Place::Pages;
+                    let http = HttpConnection::new(Rc::clone(&self.site), entrance).only_pages(pages_only);
+                    ClientSession::Http(Session::new(http, origin))
                 }
-                let stream = match acceptor {
-                    Some(acceptor) => Stream::accept(stream, acceptor),
-                    None => Stream::Plain(stream),
-                };
-                Ok(Connection::new(stream, talk).at(place, peer.ip(), share))
-            })
+                Wire::Redis => {
+                    let member = self.common.clients.admit(
+                        Arrival {
+                            id: self.common.next_id.fetch_add(1, Ordering::Relaxed),
+                            thread: self.number,
+                            connection: origin.number(),
+                            peer: Some(peer),
+                            local: stream.local_addr().ok(),
+                            file: stream.as_raw_fd(),
+                        },
+                        Instant::now(),
+                    );
+                    let subscriber = Subscriber::new(Rc::clone(&self.audience), origin.number());
+                    let site = Rc::clone(&self.redis);
+                    let redis = RespConnection::new(member, site, subscriber, entrance);
+                    ClientSession::Redis(Session::new(redis, origin))
+                }
+            };
+            if place == Place::Pages {
+                self.pages.push_back(origin);
+            }
+            let stream = match acceptor {
+                Some(acceptor) => Stream::accept(stream, acceptor),
+                None => Stream::Plain(stream),
+            };
+            Ok(Connection::new(stream, talk).at(place, peer.ip(), share))
         });
         if registered.is_err() {
             // The client has already gone, or the system has no room. Either way the socket is closed by now.

@@ -21,7 +21,7 @@ use crate::protocol::{Engine, Wire};
 type Why = Option<Closed>;
 
 impl<E: Engine> Worker<E> {
-    /// Forgets a connection, which closes it.
+    /// Forgets a connection, which closes it, and so removes it from the poll.
     pub(super) fn close(&mut self, index: u32) -> Option<Box<Connection<E::Lane>>> {
         let mut connection = self.table.remove(index)?;
         if self.table.is_empty() {
@@ -30,8 +30,6 @@ impl<E: Engine> Worker<E> {
         }
         connection.give_up(&self.common.budget);
         self.streaming.remove(&index);
-        // Closing the socket removes it from the poll, whatever this returns.
-        let _ = self.poll.registry().deregister(connection.socket());
         self.pages.retain(|origin| origin.index != index);
         self.note_closed(connection.wire(), connection.place(), connection.address());
         Some(connection)

@@ -11,6 +11,7 @@ use super::{
     Answer, Call, Handler, Walking, Words, Writing, answered, compact, databases, execute_words, handler,
     walk_words,
 };
+use crate::audit::{CalledActs, called};
 use crate::command::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
 use crate::script::{self, Host, Script};
 use crate::state::map::Locked;
@@ -18,7 +19,7 @@ use crate::state::shard::Shard;
 use crate::state::writer::Writer;
 use crate::table::{Does, Local, Op, Spec};
 use crate::users::{Context, User, Wanted};
-use crate::{CommandError, Data, Database};
+use crate::{CommandError, Data, Database, Reply};
 
 /// All shards.
 type Everything<'m> = Locked<RwLockWriteGuard<'m, Shard>>;
@@ -29,17 +30,20 @@ pub(in crate::state) fn eval(
     call: &Call<'_>,
     seed: u64,
     limited: Option<&User>,
-) -> Data {
+) -> Reply {
     let words: Vec<&[u8]> = call.words.clone().collect();
-    answered(eval_words(writer, call.op, &words, seed, limited))
+    let mut acts = CalledActs::default();
+    let data = answered(eval_words(writer, call.op, &words, (seed, limited), &mut acts));
+    let acts = acts.into_acts();
+    if acts.is_empty() { Reply::Data(data) } else { Reply::Administered { data, acts } }
 }
 
 fn eval_words(
     writer: &mut Writer<'_, Everything<'_>>,
     op: Op,
     words: Words<'_>,
-    seed: u64,
-    limited: Option<&User>,
+    (seed, limited): (u64, Option<&User>),
+    acts: &mut CalledActs,
 ) -> Answer {
     let (source, rest) = (words[0], &words[2..]);
     let keys = match integer(words[1])? {
@@ -56,7 +60,7 @@ fn eval_words(
     writer.map.scripts.add(source);
     let script = Script { source, keys: &rest[..keys], arguments: &rest[keys..], clock: writer.map.clock() };
     let database = writer.database;
-    Ok(script::run(&script, &mut Caller { writer, read_only, lacks_memory, database, seed, limited }))
+    Ok(script::run(&script, &mut Caller { writer, read_only, lacks_memory, database, seed, limited, acts }))
 }
 
 /// What a script that declares nothing else is told when memory is short, as in Redis.
@@ -105,11 +109,17 @@ struct Caller<'c, 'w, 'm> {
     seed: u64,
     /// The user whose script it is, who may not do everything.
     limited: Option<&'c User>,
+    /// What it has called that the audit tells of.
+    acts: &'c mut CalledActs,
 }
 
 impl Host for Caller<'_, '_, '_> {
     fn call(&mut self, words: &[&[u8]]) -> Data {
-        answered(self.execute(words[0], &words[1..]))
+        let (name, behind) = (words[0], &words[1..]);
+        let act = called(name, behind, self.database);
+        let answer = answered(self.execute(name, behind));
+        self.acts.note(act, &answer);
+        answer
     }
 }
 
