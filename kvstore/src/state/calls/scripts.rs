@@ -63,9 +63,8 @@ fn eval_words(
     Ok(script::run(&script, &mut Caller { writer, read_only, lacks_memory, database, seed, limited, acts }))
 }
 
-/// What a script that declares nothing else is told when memory is short, as in Redis.
-const NOT_ALLOWED_SHORT: &str =
-    "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'";
+/// A script whose first line does not say that it needs no memory is refused like a command that does, as in Redis.
+const NOT_ALLOWED_SHORT: &str = "OOM command not allowed when used memory > 'maxmemory'.";
 
 /// The flags that the first line of a script may name.
 const FLAGS: [&str; 5] = ["no-writes", "allow-oom", "allow-stale", "no-cluster", "allow-cross-slot-keys"];
