@@ -25,6 +25,9 @@ use crate::pubsub::Message;
 /// buffer that a thread lends to the connection it serves.
 pub(super) const READ_BYTES: usize = 128 << 10;
 
+/// Most bytes sent to one connection in a turn, for the same reason: a socket may take megabytes at once.
+pub(super) const SENT_BYTES: usize = 128 << 10;
+
 /// Most buffers that one `writev` gathers.
 const GATHERED: usize = 64;
 
@@ -223,7 +226,7 @@ impl<L: Copy> Connection<L> {
         }
         either!(&mut self.talk, session => session.hear(message, pattern, &mut self.output));
         if self.output.len() > most {
-            self.write(now);
+            self.write(usize::MAX, now);
         }
         let is_slow = self.output.len() > most;
         self.broken |= is_slow;
@@ -344,26 +347,28 @@ impl<L: Copy> Connection<L> {
         }
     }
 
-    /// Sends what waits, in one call, and decides what happens to the connection.
-    pub(super) fn send(&mut self, allowance: Allowance, now: Instant) -> Fate {
+    /// Sends what waits, up to so many bytes, and decides what happens to the connection.
+    pub(super) fn send(&mut self, most: usize, allowance: Allowance, now: Instant) -> Fate {
         // Whoever has a reply may rely on others knowing of it.
         either!(&self.talk, session => session.publish());
-        self.write(now);
+        self.write(most, now);
         let fate = self.fate(allowance, now);
         let requests = self.held() - self.output.len();
         either!(&self.talk, session => session.publish_bytes(requests, self.output.len()));
         fate
     }
 
-    fn write(&mut self, now: Instant) {
+    fn write(&mut self, most: usize, now: Instant) {
         self.send_encrypted();
-        while self.writable && !self.output.is_empty() && !self.broken {
+        let mut left = most;
+        while self.writable && !self.output.is_empty() && !self.broken && left > 0 {
             let mut slices = [IoSlice::new(&[]); GATHERED];
-            let count = self.output.gather(&mut slices);
+            let count = self.output.gather(&mut slices, left);
             let gathered: usize = slices[..count].iter().map(|slice| slice.len()).sum();
             match self.stream.write_vectored(&slices[..count]) {
                 Ok(sent) => {
                     self.output.advance(sent);
+                    left -= sent;
                     // What is encrypted is taken in pieces, and waits here for a socket that takes no more.
                     self.writable =
                         if self.stream.is_encrypted() { !self.stream.has_unsent() } else { sent == gathered };

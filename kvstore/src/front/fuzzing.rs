@@ -221,7 +221,7 @@ impl<P: Protocol> Conversation<P> {
     fn send(&mut self) {
         while !self.output.is_empty() {
             let mut slices = [IoSlice::new(&[]); 4];
-            let count = self.output.gather(&mut slices);
+            let count = self.output.gather(&mut slices, usize::MAX);
             let before = self.replies.len();
             for slice in &slices[..count] {
                 self.replies.extend_from_slice(slice);

@@ -27,7 +27,7 @@ use super::addresses::{Addresses, Share};
 use super::allowance::Allowance;
 use super::budget::{Budget, Level};
 use super::config::FrontEndConfig;
-use super::connection::{Connection, Fate, READ_BYTES, Readiness};
+use super::connection::{Connection, Fate, READ_BYTES, Readiness, SENT_BYTES};
 use super::evicting::Evicting;
 use super::limits::Place;
 use super::listener::Listener;
@@ -449,11 +449,13 @@ impl<E: Engine> Worker<E> {
 
     /// Sends replies, closes what is over, and leaves in `active` what has to be served again.
     fn send(&mut self, active: &mut Vec<u32>, now: Instant) {
+        // Once it stops, no further turn may come.
+        let most = if self.stop_at.is_none() { SENT_BYTES } else { usize::MAX };
         active.retain(|&index| {
             let connection = self.table.get_mut(index).expect("connections are closed at the end of a turn");
             connection.listed = false;
             let allowance = self.common.allowance(connection.held_by_address());
-            let fate = connection.send(allowance, now);
+            let fate = connection.send(most, allowance, now);
             connection.settle(&self.common.budget);
             match fate {
                 Fate::Wait => false,

@@ -52,13 +52,19 @@ impl Output {
         self.len() == 0
     }
 
-    /// Fills `slices` with what waits, from the front, and returns how many it has filled.
-    pub(crate) fn gather<'a>(&'a mut self, slices: &mut [IoSlice<'a>]) -> usize {
+    /// Fills `slices` with what waits, from the front, up to so many bytes, and returns how many it has filled.
+    pub(crate) fn gather<'a>(&'a mut self, slices: &mut [IoSlice<'a>], most: usize) -> usize {
         self.seal();
-        let mut skip = self.sent;
+        let (mut skip, mut left) = (self.sent, most);
         let mut count = 0;
         for (slice, chunk) in slices.iter_mut().zip(&self.chunks) {
-            *slice = IoSlice::new(&chunk[skip..]);
+            if left == 0 {
+                break;
+            }
+            let part = &chunk[skip..];
+            let part = &part[..part.len().min(left)];
+            *slice = IoSlice::new(part);
+            left -= part.len();
             skip = 0;
             count += 1;
         }
@@ -125,9 +131,9 @@ mod tests {
         let mut sent = Vec::new();
         for step in [1usize, 4, 1000, 3096, 2, 100].iter().cycle() {
             let mut slices = [IoSlice::new(&[]); 2];
-            let count = output.gather(&mut slices);
-            let gathered: Vec<u8> =
-                slices[..count].iter().flat_map(|slice| slice.iter()).copied().take(*step).collect();
+            let count = output.gather(&mut slices, *step);
+            let gathered: Vec<u8> = slices[..count].iter().flat_map(|slice| slice.iter()).copied().collect();
+            assert!(gathered.len() <= *step);
             output.advance(gathered.len());
             sent.extend(gathered);
             if output.is_empty() {
@@ -155,7 +161,7 @@ mod tests {
         let mut output = Output::default();
         output.value(&large);
         let mut slices = [IoSlice::new(&[]); 1];
-        assert_eq!(output.gather(&mut slices), 1);
+        assert_eq!(output.gather(&mut slices, usize::MAX), 1);
         assert_eq!(slices[0].as_ptr(), large.as_ptr());
     }
 }

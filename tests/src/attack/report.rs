@@ -19,7 +19,7 @@ pub struct Report {
 }
 
 /// Among strangers, the customer's 99th percentile may be this many times as long,
-const TIMES: f64 = 3.0;
+const TIMES: f64 = 5.0;
 /// and this much longer besides: strangers need the same processors as the servers.
 const MORE_MILLIS: f64 = 20.0;
 /// What a process may take beside the budget: each connection's own few KiB, and memory that the allocator keeps.

@@ -11,7 +11,8 @@ use crate::front::allowance::Allowance;
 use crate::front::budget::Level;
 use crate::front::client_session::ClientSession;
 use crate::front::connection::{
-    Connection, Fate, LINGER, Overdue, PATIENCE, PATIENCE_BYTES, READ_BYTES, Readiness, SHORT_PATIENCE,
+    Connection, Fate, LINGER, Overdue, PATIENCE, PATIENCE_BYTES, READ_BYTES, Readiness, SENT_BYTES,
+    SHORT_PATIENCE,
 };
 use crate::front::metrics::Tally;
 use crate::front::session::{Session, Turn};
@@ -74,7 +75,7 @@ impl Pair {
                 command: &mut Vec::new(),
             };
             self.connection.serve(&mut turn, &mut self.buffer);
-            match self.connection.send(ALLOWANCE, self.now) {
+            match self.connection.send(SENT_BYTES, ALLOWANCE, self.now) {
                 Fate::Again => {}
                 fate => return fate,
             }
@@ -227,7 +228,7 @@ fn a_client_that_does_not_close_is_closed() {
         command: &mut Vec::new(),
     };
     pair.connection.serve(&mut turn, &mut pair.buffer);
-    assert_eq!(pair.connection.send(ALLOWANCE, pair.now), Fate::Close);
+    assert_eq!(pair.connection.send(SENT_BYTES, ALLOWANCE, pair.now), Fate::Close);
 }
 
 #[test]
@@ -241,4 +242,38 @@ fn a_subscriber_may_wait_for_messages_as_long_as_it_likes() {
     assert!(!is_idle(&pair));
     pair.after(Duration::ZERO, b"UNSUBSCRIBE\r\n");
     assert!(is_idle(&pair));
+}
+
+#[test]
+fn who_takes_much_at_once_is_sent_a_part_in_each_turn() {
+    let mut pair = Pair::redis();
+    let long = "k".repeat(SENT_BYTES);
+    let request = format!("*2\r\n$4\r\nECHO\r\n${SENT_BYTES}\r\n{long}\r\n").repeat(2);
+    pair.client.set_nonblocking(true).unwrap();
+    let (mut received, mut turns) = (0, 0);
+    let mut rest = request.as_bytes();
+    let whole = 2 * (SENT_BYTES + format!("${SENT_BYTES}\r\n\r\n").len());
+    while received < whole {
+        if !rest.is_empty() {
+            let written = pair.client.write(rest).unwrap_or(0);
+            rest = &rest[written..];
+        }
+        pair.connection.ready(Readiness { readable: true, writable: true, ..Readiness::default() });
+        let mut turn = Turn {
+            allowance: ALLOWANCE,
+            time: None,
+            engine: &mut pair.engine,
+            now: pair.now,
+            tally: &mut Tally::default(),
+            command: &mut Vec::new(),
+        };
+        pair.connection.serve(&mut turn, &mut pair.buffer);
+        let before = pair.connection.untaken().replies;
+        pair.connection.send(SENT_BYTES, ALLOWANCE, pair.now);
+        let sent = before - pair.connection.untaken().replies;
+        assert!(sent <= SENT_BYTES, "{sent} bytes were sent in a turn");
+        turns += usize::from(sent > 0);
+        received += pair.client.read(&mut vec![0; whole]).unwrap_or(0);
+    }
+    assert!(turns > 2);
 }

@@ -15,8 +15,10 @@ fn eval(kv: &mut Kv, position: u64, op: Op, words: &[&[u8]]) -> Data {
         command::encode_time(out, 1_000_000 + position);
         command::encode_call(out, op, words.iter().copied());
     });
-    let Reply::Data(data) = reply else { panic!("{reply:?}") };
-    data
+    match reply {
+        Reply::Data(data) | Reply::Administered { data, .. } => data,
+        other => panic!("{other:?}"),
+    }
 }
 
 fn bulk(text: &'static str) -> Data {
