@@ -14,8 +14,9 @@
 //! | `world/` | virtual time, events in their order, their effects, and what is checked after each |
 //! | `server.rs` | a server's process, and what outlives it |
 //! | `clients/`, `request.rs` | what clients ask and are told, over Redis, HTTP, and by calls |
+//! | `callers.rs` | what clients reach of a server: its front end, and a port of its engine |
 //! | `behind_calls.rs` | calls that are followed by a read |
-//! | `recorder.rs` | the state machine, with a record of what it executes |
+//! | `recorder.rs`, `witness.rs` | the state machine, with a record of what it executes, and who looks at that |
 //! | `coverage.rs`, `trace.rs` | what has happened: how often, and in words |
 //! | `corpus.rs`, `outcome.rs` | seeds that reach what few do; the result of a simulation, for another process |
 //! | `prove.rs` | planted bugs, and whether they are found (feature `planted-bugs`) |
@@ -26,6 +27,7 @@
 //! Everything follows from the seed: the same seed gives the same trace, byte by byte.
 
 mod behind_calls;
+mod callers;
 mod clients;
 mod corpus;
 mod coverage;
@@ -44,6 +46,7 @@ mod shrink;
 mod sizes;
 mod swarm;
 mod trace;
+mod witness;
 mod world;
 
 use niagara_testing::parts::{aim, disk, messages, network, queue};

@@ -130,7 +130,7 @@ impl World {
         self.coverage.add("damaged snapshot passed over", damaged as u64);
         self.invariants.global_prefix.restarted(id);
         let running = self.servers[id as usize - 1].running.as_mut().expect("just started");
-        for position in running.take_restored() {
+        for position in running.witness.take_restored() {
             self.coverage.count("started from a snapshot");
             self.restored(id, position)?;
         }

@@ -82,7 +82,7 @@ impl World {
         let server = &mut self.servers[id as usize - 1];
         let life = server.life;
         let Some(running) = &mut server.running else { return };
-        let Some(due) = running.time_due().filter(|due| !due.is_zero()) else { return };
+        let Some(due) = running.callers.time_due().filter(|due| !due.is_zero()) else { return };
         let at = now + (due.as_micros() as u64).max(1);
         if running.time_at.is_none_or(|planned| planned > at) {
             running.time_at = Some(at);
@@ -268,12 +268,12 @@ impl World {
     pub(crate) fn execute(&mut self, id: u64) -> Result<(), Broken> {
         let running = self.servers[id as usize - 1].running.as_mut().expect("looked at before");
         running.machine.execute();
-        for pair in running.take_seen() {
+        for pair in running.witness.take_seen() {
             check_mset_is_whole(&pair)?;
         }
-        let executed = running.take_executed();
-        running.follow(id, &executed)?;
-        let restored = running.take_restored();
+        let executed = running.witness.take_executed();
+        running.witness.follow(id, &executed)?;
+        let restored = running.witness.take_restored();
         let invariants = &mut self.invariants;
         for (position, _) in &executed {
             let slot = running.machine.slot_at(GlobalPosition::new(*position));
@@ -309,8 +309,8 @@ impl World {
     pub(crate) fn front(&mut self, id: u64) {
         let executed = self.executed_by(id);
         let running = self.servers[id as usize - 1].running.as_mut().expect("looked at before");
-        let ended = running.end_calls(executed);
-        let replies = running.turn_of_front_end();
+        let ended = running.callers.end_calls(executed);
+        let replies = running.callers.turn_of_front_end();
         for (connection, bytes) in replies {
             // A connection's bytes arrive in order.
             let arrives = self.now + self.chance.between(20, 300);

@@ -225,7 +225,8 @@ impl World {
     /// Whether some server's timekeeper has just proposed a command. Keys that expire are few, so this ends.
     fn time_is_kept(&mut self) -> bool {
         let within = Duration::from_micros(TIMEKEEPING);
-        let is_kept = |server: &Server| server.running.as_ref().is_some_and(|it| it.keeps_time(within));
+        let is_kept =
+            |server: &Server| server.running.as_ref().is_some_and(|it| it.callers.keeps_time(within));
         self.waited_for_time += 1;
         self.waited_for_time <= MOST_TIMEKEEPING && self.servers.iter().any(is_kept)
     }

@@ -72,11 +72,11 @@ impl World {
         match sending.by {
             By::Connection { connection, protocol, bytes } => {
                 if self.connected.insert((id, life, connection)) {
-                    running.connect(connection, protocol);
+                    running.callers.connect(connection, protocol);
                 }
-                running.receive(connection, &bytes);
+                running.callers.receive(connection, &bytes);
             }
-            By::Call { token, ask } => running.call(token, ask, executed),
+            By::Call { token, ask } => running.callers.call(token, ask, executed),
         }
         self.follow(id);
     }
@@ -86,7 +86,7 @@ impl World {
         let (now, executed) = (self.now, self.executed_by(server));
         self.server(server).set_clock(now);
         if let Some(running) = &mut self.server(server).running {
-            running.call(token, ask, executed);
+            running.callers.call(token, ask, executed);
         }
         self.follow(server);
     }
@@ -160,7 +160,7 @@ impl World {
         let server = self.clients.server_of(client);
         let left = self.clients.move_on(client);
         if let (Some(connection), Some(running)) = (left, &mut self.server(server).running) {
-            running.disconnect(connection);
+            running.callers.disconnect(connection);
         }
         self.client_thinks(client);
     }
