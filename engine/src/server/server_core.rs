@@ -247,7 +247,8 @@ fn share<S: StateMachine>(
         window: config.window,
         tick: config.tick,
     };
-    let metrics = Arc::new(Metrics::new(layout.groups()));
+    let metrics = Metrics::new(layout.groups());
+    let metrics = Arc::new(if config.follows() { metrics.of_follower() } else { metrics });
     let feed = FeedLimits { bytes: config.subscription_bytes as u64, history: config.keep_history };
     // Raft drops a question silently; a leader answers within about a heartbeat, or not at all.
     let retry_ticks = 3 * config.heartbeat_ticks;
