@@ -8,11 +8,12 @@
 //! | file | holds |
 //! |---|---|
 //! | `plan.rs`, `fault.rs`, `draws.rs` | what a seed stands for: sizes, weather, faults; and how it is drawn from the seed |
-//! | `lease_trials.rs` | plans that put leases to the test |
+//! | `lease_trials.rs`, `end_trials.rs` | plans that put leases, and ends of epochs, to the test |
+//! | `member_draws.rs` | plans whose members change |
 //! | `sizes.rs` | how large entries, commands, values and pipelines are |
 //! | `swarm.rs` | kinds of faults and requests that a simulation leaves out |
 //! | `world/` | virtual time, events in their order, their effects, and what is checked after each |
-//! | `server.rs` | a server's process, and what outlives it |
+//! | `server.rs`, `follower.rs` | a server's process, and what outlives it; the same of a follower |
 //! | `clients/`, `request.rs` | what clients ask and are told, over Redis, HTTP, and by calls |
 //! | `callers.rs` | what clients reach of a server: its front end, and a port of its engine |
 //! | `behind_calls.rs` | calls that are followed by a read |
@@ -32,8 +33,11 @@ mod clients;
 mod corpus;
 mod coverage;
 mod draws;
+mod end_trials;
 mod fault;
+mod follower;
 mod lease_trials;
+mod member_draws;
 mod outcome;
 mod plan;
 #[cfg(feature = "planted-bugs")]

@@ -20,6 +20,7 @@ use super::fault::Power;
 use super::plan::{Plan, WallClock};
 use super::recorder::Recorder;
 use super::witness::Witness;
+use niagara_testing::parts::joining::Joining;
 
 /// The engine's clock step, at the right clock rate.
 pub const TICK: Duration = Duration::from_millis(20);
@@ -89,9 +90,14 @@ pub struct Server {
     pub after_disk: Option<(Power, u64)>,
     /// Whether a start is scheduled.
     pub is_starting: bool,
+    /// Whether it is no member: it has yet to come, was removed, or has lost its disk and is to be removed.
+    pub is_out: bool,
+    /// What it starts with when it joins.
+    pub joining: Option<Joining>,
     /// Its process.
     pub running: Option<Running>,
-    config: Config,
+    /// How it is configured.
+    pub config: Config,
     /// Number of groups in all epochs together.
     groups: usize,
     /// The epoch that it executed in when last looked at.
@@ -139,10 +145,10 @@ impl Server {
     /// A server that has never run.
     pub fn new(id: u64, plan: &Plan, disk: Disk, boot_seed: u64) -> Server {
         let addresses = vec!["simulated:0".to_owned(); usize::from(plan.groups)];
-        let members = (1..=plan.servers)
-            .map(|server| Member { server, addresses: addresses.clone(), transfer: addresses[0].clone() })
-            .collect();
-        let mut config = Config::new(0xc1, id, members);
+        let is_spare = id > plan.founders();
+        let member = |server| Member { server, addresses: addresses.clone(), transfer: addresses[0].clone() };
+        let members = if is_spare { id..=id } else { 1..=plan.founders() };
+        let mut config = Config::new(0xc1, id, members.map(member).collect());
         config.data_dir = format!("server-{id}").into();
         config.durability = plan.durability;
         config.first_level = plan.first_level;
@@ -181,6 +187,8 @@ impl Server {
             rotten: 0,
             after_disk: None,
             is_starting: false,
+            is_out: is_spare,
+            joining: None,
             running: None,
             config,
             groups: plan.places.into(),
@@ -200,6 +208,12 @@ impl Server {
         let started = self.start();
         self.config.members = before;
         started
+    }
+
+    /// Where it is.
+    pub fn own_entry(&self) -> &Member {
+        let mut members = self.config.members.iter();
+        members.find(|member| member.server == self.id).expect("a configuration lists its server")
     }
 
     /// The servers of the cluster, as its configuration lists them.
@@ -222,7 +236,14 @@ impl Server {
         };
         let state = Recorder::default();
         let records = state.records();
-        let machine = SimServer::open(&self.config, &environment, state)?;
+        let machine = match &self.joining {
+            None => SimServer::open(&self.config, &environment, state)?,
+            Some(Joining { epoch, first_state: (header, file) }) => {
+                self.config.join = Some(epoch.clone());
+                SimServer::open_newcomer(&self.config, &environment, state, (Arc::clone(header), file))?
+            }
+        };
+        self.joining = None;
         let client = machine.client();
         let life = Life::new(environment.boot).expect("servers are numbered from 1");
         let groups = self.groups;
@@ -312,10 +333,17 @@ impl Running {
             Thread::Sequencer => self.machine.wants_merge(),
             Thread::Application => self.machine.wants_execution(),
             Thread::Snapshots => {
-                self.inbox.last().is_some_and(|inbox| !inbox.is_empty()) || self.machine.wants_keeping()
+                let has_mail = self.inbox.last().is_some_and(|inbox| !inbox.is_empty());
+                let supplies = self.machine.supply_due().is_some_and(|due| due.is_zero());
+                has_mail || supplies || self.machine.wants_keeping()
             }
             Thread::Front => self.callers.wants_turn(),
         }
+    }
+
+    /// How long the snapshots thread would sleep; `None` if only a wake-up ends its sleep.
+    pub fn keeping_due(&self) -> Option<Duration> {
+        [self.machine.keeping_due(), self.machine.supply_due()].into_iter().flatten().min()
     }
 
     fn group_wants(&self, group: usize) -> bool {
