@@ -114,6 +114,10 @@ pub mod internals {
     pub mod snapshot {
         pub use crate::snapshot::*;
     }
+    /// Messages between followers and members.
+    pub mod feed {
+        pub use crate::server::encoded_again;
+    }
     /// What a recovery would find.
     pub mod recovery {
         pub use crate::recovery::survey;

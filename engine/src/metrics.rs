@@ -51,6 +51,17 @@ pub(crate) struct Metrics {
     pub disk_free_bytes: Gauge,
     pub read_only: Gauge,
     pub disk_is_stuck: Gauge,
+    /// Of a follower only.
+    pub following: Option<FollowingMetrics>,
+}
+
+/// Metrics of a follower, about those whom it follows.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FollowingMetrics {
+    pub member: Gauge,
+    pub position: Gauge,
+    pub lag: Gauge,
+    pub connections: Counter,
 }
 
 /// Metrics of one group.
@@ -122,7 +133,13 @@ impl Metrics {
             disk_free_bytes: Gauge::default(),
             read_only: Gauge::default(),
             disk_is_stuck: Gauge::default(),
+            following: None,
         }
+    }
+
+    /// The same of a follower.
+    pub fn of_follower(self) -> Metrics {
+        Metrics { following: Some(FollowingMetrics::default()), ..self }
     }
 }
 

@@ -265,6 +265,40 @@ fn the_member_that_a_follower_follows_may_die() {
     agree(&[&followers[0], &followers[1], members[0], members[1], members[2]]);
 }
 
+/// The value of a metric; `None` if there is none of that name.
+fn metric(engine: &Engine<Counter>, name: &str) -> Option<u64> {
+    let mut page = String::new();
+    engine.client().encode_metrics(&mut page);
+    let value = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok();
+    page.lines().find_map(value)
+}
+
+#[test]
+fn the_metrics_of_a_follower_say_whom_it_follows_and_how_far_behind_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let configs = configs(3, Durability::Os, dir.path());
+    let mut members: Vec<_> = configs.iter().map(start).collect();
+    have_quorum(&members);
+    write(&members[0], 10);
+    let nine = start(&follower(9, &configs[0], dir.path()));
+    eventually("it is connected to all", || metric(&nine, "niagara_follower_connections_total") == Some(3));
+    let position = write(&members[1], 10);
+    eventually("it knows what a member has executed, and has executed it", || {
+        let known = metric(&nine, "niagara_followed_position").unwrap();
+        known >= position && metric(&nine, "niagara_follower_lag") == Some(0)
+    });
+    let followed = metric(&nine, "niagara_followed_member").unwrap();
+    assert!((1..=3).contains(&followed), "it follows server {followed}");
+    assert_eq!(metric(&members[0], "niagara_followed_member"), None, "a member follows nobody");
+
+    // It loses a connection, and gets it back.
+    members.remove(2).stop();
+    members.push(start(&configs[2]));
+    eventually("it is connected again", || metric(&nine, "niagara_follower_connections_total") == Some(4));
+    members.into_iter().for_each(Engine::stop);
+    eventually("it follows nobody", || metric(&nine, "niagara_followed_member") == Some(0));
+}
+
 /// Members and a follower restart at random moments, with or without their snapshots, while groups change and clients write.
 #[test]
 fn whatever_restarts_a_follower_ends_with_the_members_state() {

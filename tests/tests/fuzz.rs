@@ -36,7 +36,7 @@ macro_rules! targets {
     };
 }
 
-targets!(frame greeting message driver entry log_damage log_forgery snapshot transfer redis http command);
+targets!(frame greeting message driver entry log_damage log_forgery snapshot transfer feed redis http command);
 
 fn check(name: &str) {
     let target = TARGETS.iter().find(|target| target.name == name).expect("it is among the targets");

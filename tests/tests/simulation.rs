@@ -9,7 +9,7 @@ use bytes::Bytes;
 use niagara_log::{self, Durability, Files, HardState, LogConfig, LogEntry};
 use niagara_testing::parts::chance::Chance;
 use niagara_tests::rounds;
-use niagara_tests::sim::{Coverage, Disk, FailingSync, Fault, Outcome, Plan, Planned, run};
+use niagara_tests::sim::{Coverage, Disk, FailingSync, Fault, Outcome, Plan, Planned, corpus, run};
 
 /// Seeds that are simulated with each run of the tests.
 const SEEDS: std::ops::Range<u64> = 0..60;
@@ -149,6 +149,8 @@ fn a_seed_leads_to_the_same_in_a_process_of_its_own() {
 fn a_cluster_without_faults_serves_everybody() {
     let mut plan = Plan::of(5);
     plan.faults.clear();
+    // It would refuse writes.
+    plan.is_followed = false;
     plan.weather.lost = 0;
     plan.weather.damaged = 0;
     plan.lane_commands = 1 << 10;
@@ -240,4 +242,13 @@ fn the_simulated_disk_loses_what_was_not_synced() {
     };
     let survivors = (0..100).filter(|seed| survives(*seed)).count();
     assert!((20..80).contains(&survivors), "{survivors} of 100 writes survive");
+}
+
+/// Seeds that had failed before there were plans with changing members and followers still mean what they did.
+#[test]
+fn seeds_keep_their_meaning() {
+    for seed in FAILED_ONCE.iter().map(|(seed, _)| *seed).chain(corpus().iter().map(|kept| kept.seed)) {
+        let Plan { spares, is_followed, .. } = Plan::of(seed);
+        assert_eq!((spares, is_followed), (0, false), "seed {seed}");
+    }
 }

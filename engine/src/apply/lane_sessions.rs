@@ -67,11 +67,17 @@ impl LaneSessions {
         if !planted::is(Bug::LanesDoNotCome) {
             self.lanes = lanes.into();
         }
-        self.rows.retain(|row| members.contains(&row.server));
+        let stays = |row: &Row| members.contains(&row.server);
+        let loses = planted::is(Bug::FirstResultLostAtChange)
+            && !(self.rows.iter().all(stays) && members.len() == self.rows.len());
+        self.rows.retain(stays);
         for row in &mut self.rows {
             row.next.resize(self.lanes, 1);
             if planted::is(Bug::SessionsBeginAnew) {
                 row.next.fill(1);
+            }
+            if loses {
+                row.next[0] += 1;
             }
         }
         for server in members {

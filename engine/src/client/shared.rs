@@ -200,6 +200,11 @@ impl<S: StateMachine> Shared<S> {
     /// Whether a strong read that has begun may read at once, since this server holds the lease that it needs
     /// and has executed everything below its barrier.
     pub fn is_fresh_by_lease(&self) -> bool {
+        if planted::is(Bug::FollowerReadsWhatItHas) && self.progress.follows.is_some()
+            || planted::is(Bug::RemovedServerReads) && self.progress.removal.next().is_some()
+        {
+            return true;
+        }
         self.mode == Reads::Lease
             && self.leased().is_some_and(|(epoch, committed)| {
                 let barrier = epoch.layout.barrier_above(committed);

@@ -7,7 +7,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 
 use super::Metrics;
-use super::described::{Described, OF_GROUPS, OF_SERVER};
+use super::described::{Described, OF_FOLLOWERS, OF_GROUPS, OF_SERVER};
 
 /// The label of a group's number, from 1.
 const GROUP: &str = "group";
@@ -87,6 +87,13 @@ impl Collector for MetricsCollector {
                     group: Some(number),
                     metric: (described.metric)(group),
                 })
+            });
+            encode(&mut encoder, described, series)?;
+        }
+        for described in OF_FOLLOWERS {
+            let series = self.engines.iter().filter_map(|(labels, metrics)| {
+                let metric = (described.metric)(metrics.following.as_ref()?);
+                Some(Series { labels, group: None, metric })
             });
             encode(&mut encoder, described, series)?;
         }

@@ -3,7 +3,7 @@
 use prometheus_client::encoding::EncodeMetric;
 use prometheus_client::registry::Unit;
 
-use super::{GroupMetrics, Metrics};
+use super::{FollowingMetrics, GroupMetrics, Metrics};
 
 /// A metric's name and meaning, and which of a server's or a group's it is.
 pub(super) struct Described<M> {
@@ -78,6 +78,31 @@ pub(super) const OF_GROUPS: &[Described<GroupMetrics>] = &[
         "Time for which the merge held commands while it waited for this group's slot",
         Some(Unit::Seconds),
         |m| &m.stall,
+    ),
+];
+
+/// Metrics that only followers have.
+pub(super) const OF_FOLLOWERS: &[Described<FollowingMetrics>] = &[
+    of(
+        "followed_member",
+        "Id of the member that this follower receives the log from, 0 for none",
+        None,
+        |m| &m.member,
+    ),
+    of("followed_position", "Latest global position that a member is known to have executed", None, |m| {
+        &m.position
+    }),
+    of(
+        "follower_lag",
+        "Global positions, no-ops among them, that this follower has yet to execute of those",
+        None,
+        |m| &m.lag,
+    ),
+    of(
+        "follower_connections",
+        "Connections to members that were opened: more than there are members come from losses",
+        None,
+        |m| &m.connections,
     ),
 ];
 

@@ -64,6 +64,7 @@ mod transfers;
 pub use assembly::Engine;
 pub use builder::EngineBuilder;
 pub use environment::Environment;
+pub use followers::encoded_again;
 pub use join::has_started;
 pub use sim_follower::SimFollower;
 pub use sim_server::{Figures, SimServer, Standing, WaitingBytes};

@@ -111,6 +111,8 @@ impl<S: StateMachine> Core<S> {
         let takes_commands = if config.follows() { 0 } else { incarnation };
         let mut application = application(config, takes_commands, chain_so_far, state, &shared, handover);
         if let Some((header, state)) = snapshot {
+            let answers_early = config.join.is_some() && planted::is(Bug::NewcomerAnswersEarly);
+            let state = state.filter(|_| !answers_early);
             application.executor.restore(&header, state, &mut application.work);
             application.executor.feed.start_after(header.position());
         }
@@ -247,7 +249,8 @@ fn share<S: StateMachine>(
         window: config.window,
         tick: config.tick,
     };
-    let metrics = Arc::new(Metrics::new(layout.groups()));
+    let metrics = Metrics::new(layout.groups());
+    let metrics = Arc::new(if config.follows() { metrics.of_follower() } else { metrics });
     let feed = FeedLimits { bytes: config.subscription_bytes as u64, history: config.keep_history };
     // Raft drops a question silently; a leader answers within about a heartbeat, or not at all.
     let retry_ticks = 3 * config.heartbeat_ticks;

@@ -21,6 +21,7 @@ use super::followers::Hosting;
 use super::group_parts::GroupParts;
 use super::log_thread::Pending;
 use super::parts::ServerParts;
+use super::replica::Replica;
 use super::sequencer::{STRETCHES_WAITING, Sequencer};
 use super::snapshot_manager::SnapshotManager;
 use super::start_error::StartError;
@@ -147,6 +148,8 @@ pub struct WaitingBytes {
     pub executing: u64,
     /// Bytes in the logs of all groups that wait to be merged.
     pub behind: u64,
+    /// The same, as the groups that are open say.
+    pub behind_of_groups: u64,
     /// Whether `behind` is so much that only the awaited group's entries are accepted.
     pub is_behind: bool,
     /// Whether the disk has no room for commands.
@@ -541,7 +544,13 @@ impl<S: StateMachine> SimServer<S> {
         sent
     }
 
-    /// Whether that thread would run another round rather than sleep.
+    /// In what time there is something for followers, unless something happens before.
+    pub fn supply_due(&self) -> Option<Duration> {
+        let now = self.clock.now();
+        self.followers.supplier.due(now).map(|due| due.saturating_duration_since(now))
+    }
+
+    /// Whether that thread would run another round rather than sleep. What is for followers does not count.
     pub fn wants_keeping(&self) -> bool {
         let now = self.clock.now();
         self.manager.is_due(now) || self.opener.next_due().is_some_and(|due| due <= now)
@@ -570,9 +579,14 @@ impl<S: StateMachine> SimServer<S> {
         self.shared.progress.removal.since().map(Epoch::get)
     }
 
-    /// Whether a server of this cluster and epoch is one of these groups' members.
-    pub fn has_peer(&self, group: usize, peer: u64) -> bool {
-        self.parts(group).record.is_member(peer)
+    /// The other members of a group.
+    pub fn peers(&self, group: usize) -> Vec<u64> {
+        self.config.peers(&self.parts(group).record)
+    }
+
+    /// The epoch that goes on without this server, as far as it knows. It takes no commands any more.
+    pub fn leaves(&self) -> Option<u32> {
+        self.shared.progress.removal.next().map(|next| next.epoch.get())
     }
 
     /// Number of snapshots that were found damaged at the start.
@@ -592,12 +606,13 @@ impl<S: StateMachine> SimServer<S> {
     pub fn waiting(&self) -> WaitingBytes {
         let progress = &self.shared.progress;
         let groups = self.groups.iter().flatten().map(|group| &group.parts.replica);
-        let unsynced = groups.map(|replica| replica.driver.unsynced_bytes());
+        let unsynced = groups.clone().map(|replica| replica.driver.unsynced_bytes());
         WaitingBytes {
             unsynced: unsynced.enumerate().max_by_key(|(_, bytes)| *bytes).expect("there is a group"),
             pulled: progress.bounds.pulled(),
             executing: progress.bounds.executing(),
             behind: progress.bounds.behind(),
+            behind_of_groups: groups.map(Replica::behind).sum(),
             is_behind: progress.bounds.is_behind(),
             is_read_only: progress.room.is_lacking(),
         }

@@ -22,6 +22,7 @@
 //! | [`log_forgery`] | segments of a log, made up | refused, or a log that can be read and written on |
 //! | [`snapshot`] | a snapshot's file | refused, or read to its end |
 //! | [`transfer`] | the channel over which snapshots travel | one meaning: encoding gives the same bytes |
+//! | [`feed`] | the channel between followers and members | one meaning; a member goes on whatever it is told |
 //! | [`redis`] | a client of the Redis protocol | replies do not depend on the pieces |
 //! | [`http`] | a client of HTTP | the same |
 //! | [`command`] | commands in the log | every server executes them alike |
@@ -30,6 +31,7 @@ mod command;
 mod driver;
 mod driver_seeds;
 mod entry;
+mod feed;
 mod frame;
 mod greeting;
 mod http;
@@ -48,6 +50,7 @@ mod transfer;
 pub use command::command;
 pub use driver::driver;
 pub use entry::entry;
+pub use feed::feed;
 pub use frame::frame;
 pub use greeting::greeting;
 pub use http::http;
@@ -80,6 +83,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "log_forgery", run: log_forgery, seeds: seeds::log_forgery },
     Target { name: "snapshot", run: snapshot, seeds: snapshot_seeds::snapshot },
     Target { name: "transfer", run: transfer, seeds: snapshot_seeds::transfer },
+    Target { name: "feed", run: feed, seeds: seeds::feed },
     Target { name: "redis", run: redis, seeds: seeds::redis },
     Target { name: "http", run: http, seeds: seeds::http },
     Target { name: "command", run: command, seeds: seeds::command },

@@ -201,6 +201,50 @@ pub fn entry() -> Seeds {
     ])
 }
 
+/// Every message between followers and members, as docs/followers.md says how they are encoded.
+pub fn feed() -> Seeds {
+    let follow = |epoch: u32, hash: u128, at_once: u8, groups: &[(u64, u32)]| {
+        let mut out = [&[64][..], &epoch.to_le_bytes(), &hash.to_le_bytes(), &[at_once]].concat();
+        for (last, room) in groups {
+            out.extend(last.to_le_bytes());
+            out.extend(room.to_le_bytes());
+        }
+        out
+    };
+    let number = |kind: u8, number: u64| [&[kind][..], &number.to_le_bytes()].concat();
+    let barrier =
+        |is_known: u8, position: u64| [&number(70, 3)[..], &[is_known], &position.to_le_bytes()].concat();
+    let entries = |entries: &[(u16, (Bytes, Bytes))]| {
+        let mut out = [&[66][..], &1u32.to_le_bytes(), &77u64.to_le_bytes()].concat();
+        for ((group, (context, data)), index) in entries.iter().zip(5u64..) {
+            out.extend([&group.to_le_bytes()[..], &index.to_le_bytes(), &2u64.to_le_bytes(), &[0]].concat());
+            out.extend([(context.len() as u32).to_le_bytes(), (data.len() as u32).to_le_bytes()].concat());
+            out.extend([&context[..], &data[..]].concat());
+        }
+        out
+    };
+    let mut digests = vec![71];
+    for state in [None, Some(5)] {
+        DigestMark { position: 40, log: 120, state }.encode(&mut digests);
+    }
+    let commands = || encode_commands(7, &[sub_batch(&[b"one", b"", b"three"], 1)]);
+    named([
+        ("follow-without-state", follow(0, 0, 1, &[])),
+        ("follow", follow(1, 7, 0, &[(5, 1 << 20), (9, 0)])),
+        ("follow-far-ahead", follow(1, 7, 1, &[(u64::MAX - 1, 1), (0, u32::MAX)])),
+        ("leave", vec![65]),
+        ("entries", entries(&[(0, commands()), (1, (encode_skip(1009), Bytes::new()))])),
+        ("entries-with-an-end", entries(&[(1, encode_end(7, &end(vec![contact(4)])))])),
+        ("no-entries", entries(&[])),
+        ("behind", [&[67][..], &2u32.to_le_bytes(), &1000u64.to_le_bytes()].concat()),
+        ("other-chain", vec![68]),
+        ("ask-for-a-barrier", number(69, 3)),
+        ("barrier", barrier(1, 1 << 40)),
+        ("barrier-unknown", barrier(0, 0)),
+        ("digests", digests),
+    ])
+}
+
 /// Scripts of writes, whole and damaged in every way.
 pub fn log_damage() -> Seeds {
     let plain = [3, 0x43, 10, 0x02, 60, 0x41, 5];

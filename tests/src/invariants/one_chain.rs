@@ -1,4 +1,4 @@
-use niagara_sequencer::epoch::{Chain, Epoch};
+use niagara_sequencer::epoch::{Chain, Cut, Epoch};
 
 use super::{Broken, hold};
 
@@ -14,12 +14,28 @@ impl OneChain {
         self.longest.as_ref().map_or(1, |chain| chain.newest().record.epoch.get())
     }
 
+    /// The members of the newest epoch; `None` if nobody has been in any.
+    pub fn members(&self) -> Option<&[u64]> {
+        self.longest.as_ref().map(|chain| chain.newest().record.terms.members.as_slice())
+    }
+
     /// The place of an epoch's first group among those of all epochs; `None` if nobody has been there.
     pub fn first_place(&self, epoch: u32) -> Option<usize> {
         let Some(longest) = &self.longest else { return (epoch == 1).then_some(0) };
         let known = longest.get(Epoch::new(epoch)).is_some();
         let earlier = longest.links().iter().take_while(|link| link.record.epoch.get() < epoch);
         known.then(|| earlier.map(|link| usize::from(link.record.terms.groups)).sum())
+    }
+
+    /// A server has a snapshot at this cut, of the state at this position. At the end of an epoch there is only the beginning of
+    /// the next one: whoever starts at the former would never find the end again.
+    pub fn cut(&self, server: u64, cut: Cut, position: u64) -> Result<(), Broken> {
+        let Some(longest) = &self.longest else { return Ok(()) };
+        let next = longest.links().iter().map(|link| &link.record).find(|record| record.epoch > cut.epoch);
+        let is_end = next.is_some_and(|next| next.base.get() == position);
+        hold(!is_end, "one_chain", || {
+            format!("server {server} keeps a snapshot at the cut {cut}, where the next epoch has begun")
+        })
     }
 
     /// A server executes in the newest epoch of this chain. Returns whether no server has been there before.

@@ -149,6 +149,34 @@ pub const EXPECTED: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "members",
+        &[
+            "other members asked for",
+            "server added",
+            "server removed",
+            "server replaced",
+            "server joined",
+            "newcomer died",
+            "disk lost for good",
+            "request at a removed server",
+            "removed server ended",
+        ],
+    ),
+    (
+        "followers",
+        &[
+            "follower started",
+            "follower died",
+            "follower cut off",
+            "follower resumed from a snapshot",
+            "command executed by the follower",
+            "request at the follower",
+            "strong read at the follower",
+            "at-least read at the follower",
+            "weak read at the follower",
+        ],
+    ),
+    (
         "requests",
         &[
             "weak read answered",

@@ -87,6 +87,15 @@ pub enum Fault {
     Groups { server: u64, groups: u16 },
     /// Somebody asks for the newest level, likewise.
     Level { server: u64 },
+    /// Somebody asks for other members, likewise: that one leaves, or else the next one that is a member, and a new one comes,
+    /// which ends once, so long after it has joined.
+    Members { server: u64, leaves: Option<u64>, comes: Option<u64>, dies: Option<Micros> },
+    /// The server's disk is lost for good as soon as the others can do without it. So it never comes back, and has to be removed.
+    LoseDisk { server: u64 },
+    /// The follower's process ends, with its power or not.
+    FollowerDies { power: bool, down: Micros },
+    /// The follower reaches nobody.
+    CutFollower { lasts: Micros },
 }
 
 /// What the power does when a process has ended, or a sync has failed.
@@ -118,7 +127,9 @@ impl Fault {
             | Fault::Flapping { .. }
             | Fault::LoseMessages { .. }
             | Fault::Groups { .. }
-            | Fault::Level { .. } => false,
+            | Fault::Level { .. }
+            | Fault::Members { .. }
+            | Fault::CutFollower { .. } => false,
             Fault::Kill { .. }
             | Fault::Stop { .. }
             | Fault::PowerLoss { .. }
@@ -134,8 +145,15 @@ impl Fault {
             | Fault::FlipBit { .. }
             | Fault::Lose { .. }
             | Fault::OldCopy { .. }
-            | Fault::OtherMembers { .. } => true,
+            | Fault::OtherMembers { .. }
+            | Fault::LoseDisk { .. }
+            | Fault::FollowerDies { .. } => true,
         }
+    }
+
+    /// Whether it is checked by starts that a removal of the server would prevent.
+    pub fn is_of_fixed_members(&self) -> bool {
+        matches!(self, Fault::Lose { .. } | Fault::OldCopy { .. } | Fault::OtherMembers { .. })
     }
 }
 

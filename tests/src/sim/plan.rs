@@ -16,8 +16,12 @@ use super::swarm::Swarm;
 pub struct Plan {
     /// Decides everything else.
     pub seed: u64,
-    /// Number of servers.
+    /// Number of servers, with those that may come later.
     pub servers: u64,
+    /// How many of them, the last ones, are no members at first.
+    pub spares: u64,
+    /// Whether there is a follower, too.
+    pub is_followed: bool,
     /// Number of groups, at first.
     pub groups: u16,
     /// Number of groups that there can be in all epochs together.
@@ -36,7 +40,7 @@ pub struct Plan {
     pub wall_clocks: Vec<WallClock>,
     /// Whether reads rely on leases.
     pub leases: bool,
-    /// Whether leases are put to the test, by reads through every server.
+    /// Whether leases, or ends of epochs, are put to the test, by reads through every server.
     pub tries_leases: bool,
     /// What logs survive.
     pub durability: Durability,
@@ -96,7 +100,12 @@ impl WallClock {
 }
 
 impl Plan {
-    /// Whether the number of groups changes.
+    /// How many servers the cluster begins with: the first ones.
+    pub fn founders(&self) -> u64 {
+        self.servers - self.spares
+    }
+
+    /// Whether the cluster may go on in other epochs.
     pub fn has_epochs(&self) -> bool {
         self.places > self.groups
     }
@@ -109,12 +118,19 @@ impl Plan {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Plan { seed, servers, groups, clients, weather, clock_rates, wall_clocks, leases, .. } = self;
+        let Plan { seed, spares, groups, clients, weather, clock_rates, wall_clocks, leases, .. } = self;
         let threads = match self.group_threads {
             threads if threads < *groups => format!(" on {threads} threads"),
             _ => String::new(),
         };
+        let servers = self.founders();
         writeln!(f, "seed {seed}: {servers} servers, {groups} groups{threads}, {clients} clients")?;
+        if self.is_followed {
+            writeln!(f, "  and a follower")?;
+        }
+        if *spares > 0 {
+            writeln!(f, "  {spares} servers may come")?;
+        }
         let direct = if self.direct { "" } else { ", without direct writes" };
         writeln!(f, "  logs proof against {}{direct}", self.durability)?;
         let reads = if *leases { "reads by leases" } else { "reads by quorums" };

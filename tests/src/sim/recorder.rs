@@ -9,28 +9,34 @@ use niagara_kvstore::{Kv, KvFrozen, KvReader, KvRestoring, Reply};
 /// Commands in the order in which they were executed, each with its position.
 pub type Executed = Vec<(u64, Bytes)>;
 
+/// What a recorder remembers, for those who look at it.
+#[derive(Clone, Debug, Default)]
+pub struct Records {
+    /// Executed commands.
+    pub executed: Arc<Mutex<Executed>>,
+    /// Positions of restored states: commands up to there were not executed here, or are forgotten.
+    pub restored: Arc<Mutex<Vec<u64>>>,
+    /// What another thread would have read, in the middle of commands, of the keys that are set together.
+    pub seen: Arc<Mutex<Vec<Vec<Option<Bytes>>>>>,
+}
+
 /// A store that remembers what it executed.
 #[derive(Debug, Default)]
 pub struct Recorder {
     kv: Kv,
-    executed: Arc<Mutex<Executed>>,
-    restored: Arc<Mutex<Vec<u64>>>,
-    seen: Seen,
+    records: Records,
 }
 
-/// What another thread would have read, in the middle of commands, of the keys that are set together.
-pub type Seen = Arc<Mutex<Vec<Vec<Option<Bytes>>>>>;
-
 impl Recorder {
-    /// Collects readings in the middle of commands.
-    pub fn seen(&self) -> Seen {
-        Arc::clone(&self.seen)
+    /// What it remembers, now and later.
+    pub fn records(&self) -> Records {
+        self.records.clone()
     }
 
     /// Reads the pair wherever another thread could read it while commands are executed.
     #[cfg(feature = "planted-bugs")]
     fn look_in(&self, on: bool) {
-        let (reader, seen) = (self.kv.reader(), self.seen());
+        let (reader, seen) = (self.kv.reader(), Arc::clone(&self.records.seen));
         let look = move || {
             let pair = super::request::PAIR.map(str::as_bytes);
             seen.lock().expect("nobody panics while holding this").extend(reader.try_get_many(&pair));
@@ -42,17 +48,6 @@ impl Recorder {
     #[cfg(not(feature = "planted-bugs"))]
     #[expect(clippy::unused_self, reason = "the other one uses it")]
     fn look_in(&self, _on: bool) {}
-
-    /// Collects executed commands.
-    pub fn executed(&self) -> Arc<Mutex<Executed>> {
-        Arc::clone(&self.executed)
-    }
-
-    /// Collects the positions of restored states: commands up to there were not executed here, or are
-    /// forgotten.
-    pub fn restored(&self) -> Arc<Mutex<Vec<u64>>> {
-        Arc::clone(&self.restored)
-    }
 }
 
 impl StateMachine for Recorder {
@@ -66,7 +61,7 @@ impl StateMachine for Recorder {
     }
 
     fn apply(&mut self, position: GlobalPosition, commands: Commands<'_>, replies: &mut Vec<Reply>) {
-        let mut executed = self.executed.lock().expect("nobody panics while holding this");
+        let mut executed = self.records.executed.lock().expect("nobody panics while holding this");
         executed.extend(
             commands.clone().map(|command| (position.get(), Bytes::copy_from_slice(command.as_slice()))),
         );
@@ -109,7 +104,7 @@ impl StateMachine for Recorder {
 
     fn restore(&mut self, position: GlobalPosition, state: KvRestoring) -> Result<(), MalformedState> {
         self.kv.restore(position, state)?;
-        self.restored.lock().expect("nobody panics while holding this").push(position.get());
+        self.records.restored.lock().expect("nobody panics while holding this").push(position.get());
         Ok(())
     }
 }

@@ -1,26 +1,26 @@
 //! One simulated server: its process, while it runs, and what outlives it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use niagara_engine::internals::sim::{Clock, Environment, ManualClock, SimServer};
-use niagara_engine::{Completion, Config, Member, Port, Reads, StartError, Threads, Wake};
+use niagara_engine::{Config, Member, Reads, StartError, Threads};
 use niagara_kvstore::Life;
-use niagara_kvstore::sim::SimFrontEnd;
 use niagara_log::{EntryId, Files};
 use niagara_net::Event as NetEvent;
 use niagara_sequencer::epoch::Epoch;
 
-use super::behind_calls::BehindCalls;
-use super::clients::{Ask, CallResult, Protocol, Sending, look};
+use super::callers::Callers;
+use super::clients::Sending;
 use super::disk::Disk;
 use super::fault::Power;
 use super::plan::{Plan, WallClock};
-use super::recorder::{Executed, Recorder, Seen};
-use crate::invariants::{Broken, FollowedOnce};
+use super::recorder::Recorder;
+use super::witness::Witness;
+use niagara_testing::parts::joining::Joining;
 
 /// The engine's clock step, at the right clock rate.
 pub const TICK: Duration = Duration::from_millis(20);
@@ -90,9 +90,14 @@ pub struct Server {
     pub after_disk: Option<(Power, u64)>,
     /// Whether a start is scheduled.
     pub is_starting: bool,
+    /// Whether it is no member: it has yet to come, was removed, or has lost its disk and is to be removed.
+    pub is_out: bool,
+    /// What it starts with when it joins.
+    pub joining: Option<Joining>,
     /// Its process.
     pub running: Option<Running>,
-    config: Config,
+    /// How it is configured.
+    pub config: Config,
     /// Number of groups in all epochs together.
     groups: usize,
     /// The epoch that it executed in when last looked at.
@@ -127,43 +132,23 @@ pub struct Running {
     pub transferees: Vec<u64>,
     /// For each group, where the log began when last looked at.
     pub floors: Vec<u64>,
-    front_end: SimFrontEnd<Recorder>,
-    port: Port<Recorder>,
-    executed: Arc<Mutex<Executed>>,
-    restored: Arc<Mutex<Vec<u64>>>,
-    seen: Seen,
-    /// One that reads at once, and one that lags.
-    followers: [FollowedOnce<Recorder>; 2],
-    /// Keys of reads in progress, by the call's token.
-    reads: BTreeMap<u64, String>,
-    behind_calls: BehindCalls,
-    completions: Vec<Completion<niagara_kvstore::Reply>>,
-    /// Calls that ended at once.
-    ended: Vec<(u64, CallResult)>,
-    /// Whether the front_end has got input.
-    fed: bool,
-    clock: Clock,
+    /// What its clients reach.
+    pub callers: Callers,
+    /// What its state machine has done.
+    pub witness: Witness,
 }
 
-/// A subscriber that reads only after so many stretches lags now and then, if so many bytes are kept.
-const LAZY: u32 = 20;
+/// So many bytes are kept for subscribers that lag.
 const SUBSCRIPTION_BYTES: usize = 2 << 10;
-
-/// No simulated thread sleeps.
-struct NeverAsleep;
-
-impl Wake for NeverAsleep {
-    fn wake(&self) {}
-}
 
 impl Server {
     /// A server that has never run.
     pub fn new(id: u64, plan: &Plan, disk: Disk, boot_seed: u64) -> Server {
         let addresses = vec!["simulated:0".to_owned(); usize::from(plan.groups)];
-        let members = (1..=plan.servers)
-            .map(|server| Member { server, addresses: addresses.clone(), transfer: addresses[0].clone() })
-            .collect();
-        let mut config = Config::new(0xc1, id, members);
+        let is_spare = id > plan.founders();
+        let member = |server| Member { server, addresses: addresses.clone(), transfer: addresses[0].clone() };
+        let members = if is_spare { id..=id } else { 1..=plan.founders() };
+        let mut config = Config::new(0xc1, id, members.map(member).collect());
         config.data_dir = format!("server-{id}").into();
         config.durability = plan.durability;
         config.first_level = plan.first_level;
@@ -202,6 +187,8 @@ impl Server {
             rotten: 0,
             after_disk: None,
             is_starting: false,
+            is_out: is_spare,
+            joining: None,
             running: None,
             config,
             groups: plan.places.into(),
@@ -223,6 +210,12 @@ impl Server {
         started
     }
 
+    /// Where it is.
+    pub fn own_entry(&self) -> &Member {
+        let mut members = self.config.members.iter();
+        members.find(|member| member.server == self.id).expect("a configuration lists its server")
+    }
+
     /// The servers of the cluster, as its configuration lists them.
     pub fn members(&self) -> &[Member] {
         &self.config.members
@@ -242,8 +235,15 @@ impl Server {
             election_seed: Some(self.boot_seed ^ self.life << 8),
         };
         let state = Recorder::default();
-        let (executed, restored, seen) = (state.executed(), state.restored(), state.seen());
-        let machine = SimServer::open(&self.config, &environment, state)?;
+        let records = state.records();
+        let machine = match &self.joining {
+            None => SimServer::open(&self.config, &environment, state)?,
+            Some(Joining { epoch, first_state: (header, file) }) => {
+                self.config.join = Some(epoch.clone());
+                SimServer::open_newcomer(&self.config, &environment, state, (Arc::clone(header), file))?
+            }
+        };
+        self.joining = None;
         let client = machine.client();
         let life = Life::new(environment.boot).expect("servers are numbered from 1");
         let groups = self.groups;
@@ -254,8 +254,8 @@ impl Server {
             (last[group], floors[group]) = (end, floor.index);
         }
         self.running = Some(Running {
-            front_end: SimFrontEnd::new(&client, life, clock.now()),
-            port: client.port(Arc::new(NeverAsleep)),
+            callers: Callers::new(&client, life, clock),
+            witness: Witness::new(&client, records),
             inbox: vec![VecDeque::new(); groups + 1],
             scheduled: 0,
             last,
@@ -264,16 +264,6 @@ impl Server {
             transferees: vec![0; groups],
             floors,
             machine,
-            executed,
-            restored,
-            seen,
-            followers: [1, LAZY].map(|reads_every| FollowedOnce::new(client.clone(), reads_every)),
-            reads: BTreeMap::new(),
-            behind_calls: BehindCalls::default(),
-            completions: Vec::new(),
-            ended: Vec::new(),
-            fed: false,
-            clock,
         });
         Ok(())
     }
@@ -328,7 +318,7 @@ impl Server {
             self.clock.set_boot_time(started_before + shown(now), shown(self.slept));
             let wall = self.wall.shows(now);
             if let Some(running) = &mut self.running {
-                running.front_end.set_wall(wall);
+                running.callers.set_wall(wall);
             }
         }
     }
@@ -343,16 +333,17 @@ impl Running {
             Thread::Sequencer => self.machine.wants_merge(),
             Thread::Application => self.machine.wants_execution(),
             Thread::Snapshots => {
-                self.inbox.last().is_some_and(|inbox| !inbox.is_empty()) || self.machine.wants_keeping()
+                let has_mail = self.inbox.last().is_some_and(|inbox| !inbox.is_empty());
+                let supplies = self.machine.supply_due().is_some_and(|due| due.is_zero());
+                has_mail || supplies || self.machine.wants_keeping()
             }
-            Thread::Front => {
-                let waits = self.port.has_completions() || self.front_end.has_completions();
-                let waits = waits
-                    || self.front_end.has_time_news()
-                    || self.time_due().is_some_and(|due| due.is_zero());
-                self.fed || !self.ended.is_empty() || waits || self.behind_calls.has_news()
-            }
+            Thread::Front => self.callers.wants_turn(),
         }
+    }
+
+    /// How long the snapshots thread would sleep; `None` if only a wake-up ends its sleep.
+    pub fn keeping_due(&self) -> Option<Duration> {
+        [self.machine.keeping_due(), self.machine.supply_due()].into_iter().flatten().min()
     }
 
     fn group_wants(&self, group: usize) -> bool {
@@ -361,18 +352,6 @@ impl Running {
 
     fn has_work(&self, group: usize) -> bool {
         !self.inbox[group].is_empty() || self.machine.wants_turn(group)
-    }
-
-    /// In what time the front end has a turn to keep the time, if it is to have one.
-    pub fn time_due(&self) -> Option<Duration> {
-        let now = self.clock.now();
-        self.front_end.time_due().map(|due| due.saturating_duration_since(now))
-    }
-
-    /// Whether the timekeeper proposed something not longer ago than this.
-    pub fn keeps_time(&self, within: Duration) -> bool {
-        let proposed = self.front_end.time_proposed();
-        proposed.is_some_and(|proposed| self.clock.now().saturating_duration_since(proposed) <= within)
     }
 
     /// The groups on the thread that drives this one.
@@ -408,108 +387,5 @@ impl Running {
             (self.last[*group], self.floors[*group]) = (end, floor.index);
         }
         groups
-    }
-
-    /// Commands executed since the last call.
-    pub fn take_executed(&mut self) -> Executed {
-        std::mem::take(&mut *self.executed.lock().expect("nobody panics while holding this"))
-    }
-
-    /// Shows subscribers what was executed.
-    pub fn follow(&mut self, id: u64, executed: &[(u64, bytes::Bytes)]) -> Result<(), Broken> {
-        self.followers.iter_mut().try_for_each(|follower| follower.executed(id, executed))
-    }
-
-    /// Positions of states restored since the last call.
-    pub fn take_restored(&mut self) -> Vec<u64> {
-        std::mem::take(&mut *self.restored.lock().expect("nobody panics while holding this"))
-    }
-
-    /// What another thread would have read in the middle of commands.
-    pub fn take_seen(&mut self) -> Vec<Vec<Option<bytes::Bytes>>> {
-        std::mem::take(&mut *self.seen.lock().expect("nobody panics while holding this"))
-    }
-
-    /// A client connects.
-    pub fn connect(&mut self, connection: u32, protocol: Protocol) {
-        match protocol {
-            Protocol::Redis => self.front_end.connect_redis(connection),
-            Protocol::Http => self.front_end.connect_http(connection),
-        }
-    }
-
-    /// Bytes have arrived on a client's connection.
-    pub fn receive(&mut self, connection: u32, bytes: &[u8]) {
-        self.front_end.receive(connection, bytes);
-        self.fed = true;
-    }
-
-    /// A client has closed its connection.
-    pub fn disconnect(&mut self, connection: u32) {
-        self.front_end.disconnect(connection);
-    }
-
-    /// A client in this process, which has executed so many commands, calls the engine.
-    pub fn call(&mut self, token: u64, ask: Ask, executed: usize) {
-        self.fed = true;
-        match ask {
-            Ask::Execute(command) => {
-                let lane = self.port.choose_lane();
-                if self.port.propose(lane, token, &command).is_err() {
-                    self.ended.push((token, CallResult::Refused));
-                }
-            }
-            Ask::ExecuteThenRead(command, key) => {
-                if !self.behind_calls.call(&self.machine.client(), token, command, key) {
-                    self.ended.push((token, CallResult::Refused));
-                }
-            }
-            Ask::Read(key, consistency) => {
-                if self.port.read(token, consistency) {
-                    let applied = self.machine.client().applied().get();
-                    let found = look(self.port.reader(), &key);
-                    self.ended.push((token, CallResult::Read { applied, found, executed }));
-                } else {
-                    self.reads.insert(token, key);
-                }
-            }
-        }
-    }
-
-    /// Runs a turn of the connections' front end. Returns the bytes for each connection.
-    pub fn turn_of_front_end(&mut self) -> Vec<(u32, Vec<u8>)> {
-        self.fed = false;
-        self.front_end.turn(self.clock.now())
-    }
-
-    /// Collects the calls of the engine, which has executed so many commands, that have ended, with their
-    /// results.
-    pub fn end_calls(&mut self, executed: usize) -> Vec<(u64, CallResult)> {
-        self.port.collect(&mut self.completions);
-        let mut ended = std::mem::take(&mut self.ended);
-        ended.extend(self.behind_calls.take_ended());
-        for completion in self.completions.drain(..) {
-            ended.push(match completion {
-                Completion::Applied { token, position, reply } => {
-                    (token, CallResult::Applied(position.get(), reply))
-                }
-                Completion::Refused { token, .. } => (token, CallResult::Refused),
-                Completion::Unknown { token, .. } => (token, CallResult::Unknown),
-                Completion::Readable { token, applied } => {
-                    let key = self.reads.remove(&token).expect("a read that was asked");
-                    let found = look(self.port.reader(), &key);
-                    (token, CallResult::Read { applied: applied.get(), found, executed })
-                }
-                Completion::ReadFailed { token } => {
-                    self.reads.remove(&token);
-                    (token, CallResult::ReadFailed)
-                }
-                Completion::Answered { .. } | Completion::Detached { .. } => {
-                    unreachable!("calls attach no reads")
-                }
-            });
-        }
-        self.port.flush();
-        ended
     }
 }

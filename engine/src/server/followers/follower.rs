@@ -1,6 +1,7 @@
 //! A follower's side: what it does with what members say, and what it asks them. It knows no thread and no socket.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Instant;
 
 use niagara_net::{Event, Frame};
@@ -11,6 +12,7 @@ use super::logs::FedLogs;
 use super::wire::{FEED_CHANNEL, FeedMessage, is_of_feed};
 use crate::client::Shared;
 use crate::config::Config;
+use crate::metrics::FollowingMetrics;
 use crate::progress::{Before, EpochProgress, NextEpoch, PeerRefusal, Wanted};
 use crate::server::snapshot_manager::SnapshotManager;
 use crate::server::start_error::check_level;
@@ -60,6 +62,7 @@ impl<S: StateMachine> Follower<S> {
             Event::Up { peer } => {
                 progress.refusals.accepted(FEED_CHANNEL, peer);
                 progress.connected.up(SNAPSHOTS, peer);
+                self.metrics().connections.inc();
                 self.following.is_up(peer);
             }
             Event::Down { peer, .. } => self.is_down(peer),
@@ -122,8 +125,21 @@ impl<S: StateMachine> Follower<S> {
         self.open_epoch();
         let mut asks = Vec::new();
         self.following.step(now, self.manager.is_fetching(), &mut asks);
+        self.measure();
         out.extend(asks.into_iter().map(|(to, message)| (to, message.encode())));
         out
+    }
+
+    fn metrics(&self) -> &FollowingMetrics {
+        self.shared.metrics.following.as_ref().expect("this server is a follower")
+    }
+
+    fn measure(&self) {
+        let (member, position) = self.following.whom();
+        let metrics = self.metrics();
+        metrics.member.set(member as i64);
+        metrics.position.set(position as i64);
+        metrics.lag.set(position.saturating_sub(self.shared.progress.applied.load(SeqCst)) as i64);
     }
 
     /// Members that have sent what no correct member sends since this was last called: end the connections to these.

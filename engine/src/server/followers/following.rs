@@ -104,6 +104,11 @@ impl Following {
         self.question.take_if(|question| question.member == member);
     }
 
+    /// The member that is followed, 0 for none, and the latest position that a member is known to have executed.
+    pub fn whom(&self) -> (u64, u64) {
+        (self.followed().member(), self.followed().position())
+    }
+
     pub fn is_connected(&self) -> bool {
         !self.up.is_empty()
     }

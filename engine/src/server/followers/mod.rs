@@ -37,3 +37,4 @@ pub(super) use follower::Follower;
 pub(super) use hosting::Hosting;
 pub(super) use parts::FollowerParts;
 pub(super) use wire::FEED_CHANNEL;
+pub use wire::encoded_again;

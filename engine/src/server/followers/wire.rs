@@ -103,6 +103,14 @@ pub(crate) struct Entries {
     pub entries: Vec<(u16, LogEntry)>,
 }
 
+/// Understands a message, and says it again.
+///
+/// # Errors
+/// If the body is none of these messages.
+pub fn encoded_again(body: &Bytes) -> Result<Frame, MalformedMessage> {
+    FeedMessage::decode(body).map(|message| message.encode())
+}
+
 /// Whether a body is one of these messages, rather than one about snapshots.
 pub(crate) fn is_of_feed(body: &[u8]) -> bool {
     body.first().is_some_and(|kind| *kind >= FIRST_KIND)
@@ -175,6 +183,9 @@ impl FeedMessage {
                 let mut input = take(&mut input, 17)?;
                 let (question, is_known) = (input.get_u64_le(), flag(input.get_u8())?);
                 let position = input.get_u64_le();
+                if !is_known && position != 0 {
+                    return Err(MalformedMessage("a position is unknown, and yet there"));
+                }
                 FeedMessage::Barrier { question, position: is_known.then_some(position) }
             }
             DIGESTS => FeedMessage::Digests(decode_digests(&mut input)?),
@@ -196,6 +207,9 @@ impl Follow {
         }
         if groups.len() > usize::from(MAX_GROUPS) || groups.is_empty() != (epoch == 0) {
             return Err(MalformedMessage("an epoch has an impossible number of groups"));
+        }
+        if epoch == 0 && hash.get() != 0 {
+            return Err(MalformedMessage("who is in no epoch has gone through none"));
         }
         if groups.iter().any(|group| group.last == u64::MAX) {
             return Err(MalformedMessage("nothing follows the last entry that there can be"));

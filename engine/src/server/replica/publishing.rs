@@ -75,6 +75,11 @@ impl Replica {
         self.progress.bounds.group_is_behind(before, self.behind);
     }
 
+    /// Bytes that this group's log counts as beyond the merge.
+    pub fn behind(&self) -> u64 {
+        self.behind
+    }
+
     /// Publishes how far this group is, for the rest of the server.
     pub fn publish(&mut self, now: Instant) {
         let mine = &self.epoch.groups[self.group];

@@ -9,6 +9,7 @@
 //! | [`queue`] | pending events, in the order of time |
 //! | [`network`], [`messages`] | links: late, lost, doubled, overtaken and damaged messages; kinds of messages |
 //! | [`disk`] | a disk that forgets what was not synced, tears writes, fills up and breaks |
+//! | [`joining`] | servers that join a cluster, and are removed from it |
 //! | [`aim`] | steps in which a server uses its disk, to aim faults at |
 //!
 //! ```
@@ -30,6 +31,7 @@
 pub mod aim;
 pub mod chance;
 pub mod disk;
+pub mod joining;
 pub mod messages;
 mod names;
 pub mod network;

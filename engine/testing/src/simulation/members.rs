@@ -1,8 +1,9 @@
 //! Servers that come and leave while a simulated cluster runs.
 
-use niagara_engine::{IdentityError, MemberView, MembersChange, NotChanged, StartError};
+use niagara_engine::{MembersChange, NotChanged, StartError};
 
 use super::Simulation;
+use crate::parts::joining::{joining, view_of, was_removed};
 use crate::recording::Observable;
 
 impl<S: Observable> Simulation<S> {
@@ -15,11 +16,7 @@ impl<S: Observable> Simulation<S> {
     /// # Panics
     /// If there is no such server, or it is down.
     pub fn ask_for_members(&mut self, server: u64, leave: &[u64], come: &[u64]) -> Result<(), NotChanged> {
-        let member = |server: &u64| {
-            let member = &self.settings.config.members[*server as usize - 1];
-            let (addresses, transfer) = (member.addresses.clone(), member.transfer.clone());
-            MemberView { server: *server, addresses, transfer, weight: 100, ..MemberView::default() }
-        };
+        let member = |server: &u64| view_of(&self.settings.config.members[*server as usize - 1]);
         let change = MembersChange { leave: leave.to_vec(), come: come.iter().map(member).collect() };
         let running = self.server(server).running.as_ref();
         running.expect("the server runs").machine.client().ask_for_members(&change)
@@ -32,15 +29,9 @@ impl<S: Observable> Simulation<S> {
             return false;
         }
         let running = self.servers.iter().filter_map(|server| server.running.as_ref());
-        let found = running.map(|running| &running.machine).find_map(|machine| {
-            let epoch = machine.client().epoch();
-            let (header, file) = machine.newest_snapshot()?;
-            let fits = epoch.members.contains(&server) && header.cut().epoch.get() >= epoch.members_since;
-            (fits && header.record().is_member(server)).then_some((epoch, (header, file)))
-        });
-        let Some((epoch, first_state)) = found else { return false };
-        self.note(&format!("server {server} joins in epoch {}", epoch.number));
-        self.server_mut(server).joins(epoch, first_state);
+        let Some(joining) = joining(running.map(|running| &running.machine), server) else { return false };
+        self.note(&format!("server {server} joins in epoch {}", joining.epoch.number));
+        self.server_mut(server).joins(joining);
         self.start(server);
         true
     }
@@ -61,8 +52,7 @@ impl<S: Observable> Simulation<S> {
 
     /// Whether a server does not start since it was removed.
     pub(super) fn is_removed(&mut self, id: u64, error: &StartError) -> bool {
-        let is_removed =
-            matches!(error, StartError::Removed { .. } | StartError::Identity(IdentityError::Removed { .. }));
+        let is_removed = was_removed(error);
         if is_removed {
             self.note(&format!("server {id} does not start: {error}"));
             self.server_mut(id).is_out = true;

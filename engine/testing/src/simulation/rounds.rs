@@ -137,9 +137,7 @@ impl<S: Observable> Simulation<S> {
 
     pub(super) fn turn(&mut self, id: u64, group: usize) {
         let running = self.server(id).running.as_ref().expect("a living server");
-        let is_peer = |peer: &u64| *peer != id && running.machine.has_peer(group, *peer);
-        let peers: Vec<u64> = self.servers().filter(is_peer).collect();
-        for peer in peers {
+        for peer in running.machine.peers(group) {
             let queued = self.network.queued_bytes(self.now, (id, peer, group));
             let running = self.server_mut(id).running.as_mut().expect("a living server");
             running.machine.queue_holds(group, peer, queued);

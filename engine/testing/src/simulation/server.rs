@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use niagara_engine::internals::sim::{Clock, Environment, ManualClock, SimServer};
 use niagara_engine::internals::snapshot::Header;
-use niagara_engine::{Completion, Config, EpochView, Port, StartError, Wake};
+use niagara_engine::{Completion, Config, Port, StartError, Wake};
 use niagara_log::Files;
 use niagara_net::Event as NetEvent;
 
 use super::events::{Event, Thread};
 use crate::parts::disk::Disk;
+use crate::parts::joining::Joining;
 use crate::parts::network::Micros;
 use crate::recording::{Observable, Observed, Recording};
 
@@ -119,9 +120,8 @@ impl<S: Observable> Server<S> {
         Ok(())
     }
 
-    /// Sets its clock to what it shows at this moment.
-    /// Joins a running cluster at its next start, as a member since this epoch, with what it receives.
-    pub fn joins(&mut self, epoch: EpochView, first_state: (Arc<Header>, Vec<u8>)) {
+    /// Joins a running cluster at its next start.
+    pub fn joins(&mut self, Joining { epoch, first_state }: Joining) {
         self.config.join = Some(epoch);
         self.first_state = Some(first_state);
         self.is_out = false;
@@ -132,6 +132,7 @@ impl<S: Observable> Server<S> {
         self.config.known_level = level;
     }
 
+    /// Sets its clock to what it shows at this moment.
     pub fn look_at_clock(&mut self, now: Micros) {
         let (then, shown) = self.looked;
         self.looked = (now, shown + (now - then) * self.rate);

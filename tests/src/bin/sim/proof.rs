@@ -43,7 +43,7 @@ pub fn prove_all(seeds: u64, options: &Options) -> ExitCode {
 
 /// Those that a simulation finds. The last of the epochs' takes the most seeds, so that it begins first.
 fn all() -> Vec<Bug> {
-    let mut all = [Bug::ALL, Bug::EPOCHS].concat();
+    let mut all = [Bug::ALL, Bug::MEMBERS_OF_THE_STORE, Bug::EPOCHS].concat();
     all.reverse();
     all
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use niagara_kvstore::{Life, Version};
 
+use super::reads::{AT_LEAST, WEAK};
 use super::{Call, Checks, Clients};
 use crate::Response;
 use crate::invariants::Broken;
@@ -264,9 +265,9 @@ impl Clients {
             _ => return Err(strange(call, response)),
         }
         match call.request {
-            Request::AtLeast { .. } => checks.coverage.count("at-least read answered"),
+            Request::AtLeast { .. } => checks.count_read(AT_LEAST),
             Request::Weak { .. } | Request::OwnWrite { weak: true, .. } => {
-                checks.coverage.count("weak read answered");
+                checks.count_read(WEAK);
             }
             _ => {}
         }

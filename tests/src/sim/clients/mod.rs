@@ -5,6 +5,7 @@
 //! | `mix.rs` | which requests they draw, and how often |
 //! | `sending.rs` | what goes to a server, and how |
 //! | `redis.rs`, `http.rs` | a request and its answers in each protocol |
+//! | `reads.rs` | counts of reads that were answered |
 //! | `told.rs` | conclusions from an answer, however it arrived |
 //! | `history.rs` | questions and answers for the linearizability checker |
 //!
@@ -15,6 +16,7 @@
 mod history;
 mod http;
 mod mix;
+mod reads;
 mod redis;
 mod sending;
 mod told;
@@ -102,6 +104,8 @@ struct Client {
     waiting: VecDeque<Call>,
     /// Bytes of incomplete replies.
     heard: Vec<u8>,
+    /// The server closes its connection, and answers nothing more on it.
+    is_hung_up: bool,
     /// Counts its batches, so that a timeout finds its own.
     batch: u64,
     /// When it last sent a request or heard something, in microseconds.
@@ -203,6 +207,8 @@ pub struct Checks<'c> {
     pub states: &'c ReadShowsItsState,
     /// How many commands the server had executed when it answered.
     pub executed: usize,
+    /// Whether it was the follower.
+    pub by_follower: bool,
     /// Counts of events.
     pub coverage: &'c mut Coverage,
 }
@@ -210,7 +216,7 @@ pub struct Checks<'c> {
 impl Clients {
     /// Draws a plan's clients.
     pub fn new(plan: &Plan, chance: &mut Chance) -> Clients {
-        let servers = plan.servers;
+        let servers = plan.servers + u64::from(plan.is_followed);
         let mut clients = Clients {
             clients: Vec::new(),
             servers,
@@ -250,6 +256,7 @@ impl Clients {
                 chance: chance.fork(number + 1),
                 waiting: VecDeque::new(),
                 heard: Vec::new(),
+                is_hung_up: false,
                 batch: 0,
                 since: 0,
                 life: None,
@@ -368,9 +375,20 @@ impl Clients {
             };
             match answer {
                 Answer::Redis(value) => self.end_redis(client, &call, &value, checks)?,
-                Answer::Http(response) => self.end_http(client, &call, &response, checks)?,
+                Answer::Http(response) => {
+                    self.end_http(client, &call, &response, checks)?;
+                    if response.header("connection").is_some_and(|what| what == "close") {
+                        checks.coverage.count("HTTP connection closed");
+                        self.clients[client].is_hung_up = true;
+                    }
+                }
             }
         }
+    }
+
+    /// Whether the server closes a client's connection.
+    pub fn is_hung_up(&self, client: usize) -> bool {
+        self.clients[client].is_hung_up
     }
 
     /// The moment, in microseconds.
@@ -400,6 +418,7 @@ impl Clients {
         let left = me.kind.connection();
         me.server = (me.server + me.chance.between(1, self.servers - 1) - 1) % self.servers + 1;
         me.heard.clear();
+        me.is_hung_up = false;
         me.fifo = 0;
         me.fifo_acknowledged = 0;
         me.is_user = false;

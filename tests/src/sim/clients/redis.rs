@@ -1,5 +1,6 @@
 //! Requests as Redis commands, and what Redis replies mean.
 
+use super::reads::STRONG;
 use super::{Call, Checks, Clients};
 use crate::Value;
 use crate::invariants::{
@@ -14,7 +15,7 @@ use crate::sim::request::{
 use crate::sim::sizes::{number_in, text};
 
 /// The words of errors that say that nothing was executed.
-const REFUSALS: [&str; 5] = ["OVERLOADED", "NOQUORUM", "READONLY", "NOCLOCK", "OOM"];
+const REFUSALS: [&str; 6] = ["OVERLOADED", "NOQUORUM", "READONLY", "NOCLOCK", "OOM", "LOADING"];
 
 /// Part of the error that refuses too long a command.
 const TOO_LARGE: &str = "bytes, but the limit is";
@@ -187,7 +188,7 @@ impl Clients {
             }
             (Request::Group(input), value) => self.end_group(client, call, input, value, checks),
             (Request::GetPair, Value::Array(values)) if values.len() == PAIR.len() => {
-                checks.coverage.count("strong read answered");
+                checks.count_read(STRONG);
                 self.show_all(client, call, &PAIR, values, checks)?;
                 check_mset_is_whole(values)
             }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use niagara_kvstore::{CommandError, KvReader, Reply};
 
+use super::reads::{AT_LEAST, STRONG, WEAK};
 use super::{Call, CallResult, Checks, Clients};
 use crate::Value;
 use crate::invariants::{Broken, FIFO, check_read_is_in_its_place};
@@ -118,7 +119,7 @@ impl Clients {
         if let Request::Key { key, input } = &call.request {
             self.see(client, *key, Some(input), output);
             if *input == Input::Get {
-                checks.coverage.count("strong read answered");
+                checks.count_read(STRONG);
                 if matches!(output, Output::Found { .. }) && call.request.is_long() {
                     checks.coverage.count("long value read");
                 }
@@ -271,11 +272,11 @@ fn read_by_call(
     checks.says_position(server, applied)?;
     let key = match call.request {
         Request::AtLeast { key, .. } => {
-            checks.coverage.count("at-least read answered");
+            checks.count_read(AT_LEAST);
             key
         }
         Request::Weak { key } => {
-            checks.coverage.count("weak read answered");
+            checks.count_read(WEAK);
             key
         }
         Request::Key { key, .. } => key,

@@ -5,20 +5,22 @@ use std::path::PathBuf;
 use niagara_engine::{Client, IdentityError, KNOWN_LEVEL, NotChanged, StartError};
 use niagara_log::{Files, LogError};
 use niagara_net::{DownReason, Event as NetEvent};
+use niagara_sequencer::epoch::Chain;
 
 use super::script::BEGINS;
 use super::{Event, MS, World};
 use crate::invariants::{Broken, log_directory};
 use crate::sim::network::Micros;
 use crate::sim::recorder::Recorder;
+use crate::sim::server::Running;
 
 /// Who is refused asks again after this time.
-const ASK_AGAIN: Micros = 20 * MS;
+pub(super) const ASK_AGAIN: Micros = 20 * MS;
 
 impl World {
     /// Asks for another number of groups: through this server, or the next one that takes it.
     pub(crate) fn ask_for_groups(&mut self, number: usize, server: u64, groups: u16) {
-        match self.ask(server, |client| client.ask_for_groups(groups)) {
+        match self.ask(server, Some(groups), |client| client.ask_for_groups(groups)) {
             Some(id) => {
                 self.trace.line(|| format!("server {id} is asked for {groups} groups"));
                 self.coverage.count("number of groups asked for");
@@ -31,7 +33,7 @@ impl World {
 
     /// Asks for the newest level, likewise.
     pub(crate) fn ask_for_level(&mut self, number: usize, server: u64) {
-        match self.ask(server, |client| client.ask_for_level(KNOWN_LEVEL)) {
+        match self.ask(server, None, |client| client.ask_for_level(KNOWN_LEVEL)) {
             Some(id) => {
                 self.trace.line(|| format!("server {id} is asked for level {KNOWN_LEVEL}"));
                 self.coverage.count("level asked for");
@@ -42,12 +44,22 @@ impl World {
         }
     }
 
-    /// The server that takes a request: this one, or the next one that does.
-    fn ask(&self, server: u64, request: impl Fn(&Client<Recorder>) -> Result<(), NotChanged>) -> Option<u64> {
+    /// The server that takes a request for an epoch with so many groups, or as many as now: this one, or the next one that does.
+    pub(super) fn ask(
+        &self,
+        server: u64,
+        groups: Option<u16>,
+        request: impl Fn(&Client<Recorder>) -> Result<(), NotChanged>,
+    ) -> Option<u64> {
         let servers = self.plan.servers;
+        let has_places = |running: &&Running| {
+            let now = running.machine.running_groups();
+            now.end + groups.map_or(now.len(), usize::from) <= self.groups()
+        };
         let is_taken = |id: &u64| {
             let running = self.servers[*id as usize - 1].running.as_ref();
             let running = running.filter(|_| self.paused_until(*id).is_none());
+            let running = running.filter(has_places);
             running.is_some_and(|running| request(&running.machine.client()).is_ok())
         };
         (0..servers).map(|step| (server - 1 + step) % servers + 1).find(is_taken)
@@ -124,7 +136,7 @@ impl World {
     /// Checks that no log is left of an epoch that a server has closed, or does not need any more, once it has two snapshots
     /// beyond that one.
     pub(crate) fn check_closed_logs(&self) -> Result<(), Broken> {
-        for server in &self.servers {
+        for server in self.member_servers() {
             let running = server.running.as_ref().expect("progress was checked");
             let oldest = match running.machine.snapshots().rev().nth(1) {
                 Some(older) => older.cut().epoch,
@@ -158,6 +170,7 @@ impl World {
             let record = &chain.newest().record;
             self.trace.line(|| format!("server {id} is first in epoch {epoch}: {record:?}"));
             self.coverage.count("epoch begun");
+            self.coverage.count(change_of_members(chain));
         }
         if epoch > before {
             self.coverage.count("server in another epoch");
@@ -166,6 +179,20 @@ impl World {
             }
         }
         Ok(())
+    }
+}
+
+/// What has become of the members with the newest epoch.
+fn change_of_members(chain: &Chain) -> &'static str {
+    let mut newest = chain.links().iter().rev().map(|link| &link.record);
+    let (Some(now), Some(before)) = (newest.next(), newest.next()) else { return "first epoch" };
+    let has_come = now.terms.members.iter().any(|id| !before.is_member(*id));
+    let has_left = before.terms.members.iter().any(|id| !now.is_member(*id));
+    match (has_come, has_left) {
+        (true, true) => "server replaced",
+        (true, false) => "server added",
+        (false, true) => "server removed",
+        (false, false) => "epoch with the same members",
     }
 }
 

@@ -106,6 +106,11 @@ impl World {
             Fault::LoseMessages { from, kind, .. } => self.network.lose(from, kind, true),
             Fault::Groups { server, groups } => self.ask_for_groups(number, server, groups),
             Fault::Level { server } => self.ask_for_level(number, server),
+            Fault::Members { server, leaves, comes, .. } => {
+                self.ask_for_members(number, server, leaves, comes);
+            }
+            Fault::LoseDisk { server } => self.lose_disk(number, server),
+            Fault::FollowerDies { power, down } => self.follower_dies(power, down),
             Fault::Reset { server, .. } => {
                 self.close_connections(server);
                 let (what, directions) = self.directions_of(&fault);
@@ -188,6 +193,7 @@ impl World {
             self.start_after(id, 1000);
             self.follow(id);
         }
+        self.heal_follower();
     }
 
     pub(crate) fn take_down(&mut self, server: u64, power: bool, down: u64) {
@@ -210,6 +216,9 @@ impl World {
     }
 
     fn flip_bit(&mut self, id: u64, down: u64) {
+        if self.server(id).is_out {
+            return;
+        }
         self.take_down(id, false, down);
         let mut chance = self.chance.fork(7);
         let server = self.server(id);
@@ -270,6 +279,7 @@ impl World {
                 ("servers cut apart one way", (0..self.links()).map(|link| (from, to, link)).collect())
             }
             Fault::CutServer { server, .. } => ("server cut off", self.around(server)),
+            Fault::CutFollower { .. } => ("follower cut off", self.around_follower()),
             Fault::Reset { server, .. } => ("connections closed on the way", self.around(server)),
             Fault::CutGroup { a, b, group, .. } => {
                 ("one group's link cut", vec![(a, b, group), (b, a, group)])
@@ -296,6 +306,7 @@ fn lasts(fault: &Fault) -> Option<u64> {
         | Fault::CutPair { lasts, .. }
         | Fault::CutOneWay { lasts, .. }
         | Fault::CutServer { lasts, .. }
+        | Fault::CutFollower { lasts }
         | Fault::Reset { lasts, .. }
         | Fault::CutGroup { lasts, .. }
         | Fault::LoseMessages { lasts, .. } => Some(lasts),

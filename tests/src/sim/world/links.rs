@@ -66,6 +66,12 @@ impl World {
     /// Gives a group's thread an event to handle.
     pub(crate) fn put_into_inbox(&mut self, id: u64, group: usize, event: NetEvent) {
         let links = self.groups();
+        if self.is_follower(id) {
+            if let Some(running) = self.follower.as_mut().and_then(|follower| follower.running.as_mut()) {
+                running.inbox.push_back(event);
+            }
+            return;
+        }
         let Some(running) = &mut self.server(id).running else { return };
         if group < links && !running.machine.has_group(group) {
             return;
@@ -93,6 +99,10 @@ impl World {
 
     pub(crate) fn connect(&mut self, a: u64, b: u64, group: usize) -> Result<(), Broken> {
         if !self.is_running(a) || !self.is_running(b) {
+            return Ok(());
+        }
+        if self.is_follower(a) || self.is_follower(b) {
+            self.connect_follower(a.max(b), a.min(b));
             return Ok(());
         }
         if self.network.connect(a, b, group).is_some() {

@@ -79,7 +79,7 @@ impl World {
     /// Starts a server's process after a while, unless it runs or is about to.
     pub(crate) fn start_after(&mut self, id: u64, delay: Micros) {
         let server = self.server(id);
-        if server.running.is_none() && !server.is_starting {
+        if server.running.is_none() && !server.is_starting && !server.is_out {
             server.is_starting = true;
             self.after(delay, Event::Start(id));
         }
@@ -89,7 +89,7 @@ impl World {
         let now = self.now;
         let server = self.server(id);
         server.is_starting = false;
-        if server.running.is_some() {
+        if server.running.is_some() || server.is_out {
             return Ok(());
         }
         server.set_clock(now);
@@ -130,9 +130,10 @@ impl World {
         self.coverage.add("damaged snapshot passed over", damaged as u64);
         self.invariants.global_prefix.restarted(id);
         let running = self.servers[id as usize - 1].running.as_mut().expect("just started");
-        for position in running.take_restored() {
+        let (restored, reader) = (running.witness.take_restored(), running.machine.client().reader());
+        for position in restored {
             self.coverage.count("started from a snapshot");
-            self.restored(id, position)?;
+            self.restored(id, position, &reader)?;
         }
         let found = self.found_groups(id)?;
         for group in found.clone() {
@@ -152,6 +153,10 @@ impl World {
                 self.after(after, Event::Connect { a: id, b: peer, group });
             }
         }
+        if let Some(follower) = self.follower_id() {
+            let after = self.chance.between(1, 10) * MS;
+            self.after(after, Event::Connect { a: follower, b: id, group: self.groups() });
+        }
         let running = self.servers[id as usize - 1].running.as_ref().expect("just started");
         self.invariants.bytes_are_bounded.started(id, &running.machine.waiting());
         let first = self.chance.below(self.tick_of(id)) + 1;
@@ -163,6 +168,9 @@ impl World {
     /// A server did not start: for a given reason, or else the invariant that it starts is broken.
     pub(crate) fn start_failed(&mut self, id: u64, error: &StartError) -> Result<(), Broken> {
         self.trace.line(|| format!("server {id} does not start: {error}"));
+        if self.is_removed(id, error) {
+            return Ok(());
+        }
         let server = self.server(id);
         match error {
             StartError::Log { source: LogError::Corrupt { .. } | LogError::Lost { .. }, .. }
@@ -202,7 +210,7 @@ impl World {
 
     /// Until when a server is paused.
     pub(crate) fn paused_until(&self, id: u64) -> Option<Micros> {
-        self.servers[id as usize - 1].paused_until.filter(|until| *until > self.now)
+        self.servers.get(id as usize - 1)?.paused_until.filter(|until| *until > self.now)
     }
 }
 

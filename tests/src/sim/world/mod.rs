@@ -9,6 +9,8 @@
 //! | `observe.rs` | what is checked after each event |
 //! | `faults.rs` | how planned faults strike and end |
 //! | `epochs.rs` | the number of groups changes: groups that come and go |
+//! | `follower.rs` | the follower: its lives, its rounds, and its links to the members |
+//! | `members.rs` | servers that come, leave, and lose their disks for good |
 //! | `trials.rs` | faults that take an operator's part |
 //! | `remains.rs` | what could be recovered if only some disks were left |
 //! | `prompt.rs` | reads that must not wait for the troubles of others |
@@ -16,9 +18,11 @@
 
 mod epochs;
 mod faults;
+mod follower;
 mod lease_reads;
 mod links;
 mod lives;
+mod members;
 mod observe;
 mod prompt;
 mod remains;
@@ -33,11 +37,13 @@ use std::rc::Rc;
 use self::observe::Invariants;
 use self::prompt::Prompt;
 use crate::invariants::{Activity, Broken};
+use crate::sim::callers::Callers;
 use crate::sim::clients::{CallResult, Clients, Sending};
 use crate::sim::coverage::Coverage;
 use crate::sim::disk::{Disk, Image};
+use crate::sim::follower::Follower;
 use crate::sim::network::{Flight, Micros, Network};
-use crate::sim::plan::Plan;
+use crate::sim::plan::{Plan, WallClock};
 use crate::sim::queue::Queue;
 use crate::sim::server::{Server, Thread};
 use crate::sim::trace::Trace;
@@ -93,6 +99,14 @@ pub(crate) enum Event {
     PowerFails(u64),
     /// A server's process starts.
     Start(u64),
+    /// The follower starts, if it can.
+    FollowerStarts,
+    /// The follower's threads have a round.
+    FollowerRound { life: u64 },
+    /// Servers that have become members start, if they can.
+    NewcomersJoin,
+    /// A server that has joined ends.
+    NewcomerDies(u64),
     /// The script of the simulation continues.
     Script(usize),
 }
@@ -103,6 +117,7 @@ pub(crate) struct World {
     pub now: Micros,
     pub chance: Chance,
     pub servers: Vec<Server>,
+    pub follower: Option<Follower>,
     pub network: Network,
     pub clients: Clients,
     /// Clients send no more requests.
@@ -133,6 +148,8 @@ pub(crate) struct World {
     pub waited_for_time: u32,
     /// How often it was waited for a leader of the probed group.
     pub waited_for_leader: u32,
+    /// How often it was waited for members that come or go.
+    pub waited_for_members: u32,
     /// The script has ended.
     pub is_over: bool,
     /// Connections that a server's front end knows: server, life, connection.
@@ -155,15 +172,23 @@ impl World {
     /// The initial world: all servers are about to start.
     pub fn new(plan: Plan, trace: bool) -> World {
         let mut chance = Chance::new(plan.seed);
-        let network = Network::new(chance.fork(1), plan.weather, plan.servers, usize::from(plan.places) + 1);
+        let links = usize::from(plan.places) + 1;
+        let hosts = plan.servers + u64::from(plan.is_followed);
+        let network = Network::new(chance.fork(1), plan.weather, hosts, links);
         let mut of_clients = chance.fork(2);
         let clients = Clients::new(&plan, &mut of_clients);
         let servers = (1..=plan.servers).map(|id| {
             let disk = Disk::new(chance.fork(100 + id));
             Server::new(id, &plan, disk, chance.bits())
         });
+        let servers: Vec<Server> = servers.collect();
+        let follower = plan.is_followed.then(|| {
+            let disk = Disk::new(chance.fork(100 + hosts));
+            Follower::new(hosts, &servers[0].config, disk)
+        });
         let mut world = World {
-            servers: servers.collect(),
+            servers,
+            follower,
             now: 0,
             network,
             clients,
@@ -183,6 +208,7 @@ impl World {
             waited_for_laggard: (0, 0),
             waited_for_time: 0,
             waited_for_leader: 0,
+            waited_for_members: 0,
             is_over: false,
             connected: BTreeSet::new(),
             last_reply: BTreeMap::new(),
@@ -207,6 +233,12 @@ impl World {
         }
         for (number, planned) in world.plan.faults.clone().iter().enumerate() {
             world.after(planned.at, Event::Fault(number));
+        }
+        if world.plan.is_followed {
+            world.after(0, Event::FollowerStarts);
+        }
+        if world.plan.spares > 0 {
+            world.after(0, Event::NewcomersJoin);
         }
         if let Some((from, _)) = world.plan.prompt {
             world.after(from, Event::AskPromptly);
@@ -289,6 +321,10 @@ impl World {
             Event::Resume(server) => self.resume(server),
             Event::PowerFails(server) => self.power_fails(server),
             Event::Start(server) => return self.start(server),
+            Event::FollowerStarts => return self.start_follower(),
+            Event::FollowerRound { life } => return self.follower_round(life),
+            Event::NewcomersJoin => self.let_newcomers_join(),
+            Event::NewcomerDies(server) => self.newcomer_dies(server),
             Event::Script(step) => return self.script(step),
         }
         Ok(())
@@ -314,10 +350,39 @@ impl World {
     }
 
     pub fn is_running(&self, id: u64) -> bool {
-        self.servers[id as usize - 1].running.is_some()
+        match self.servers.get(id as usize - 1) {
+            Some(server) => server.running.is_some(),
+            None => self.follower.as_ref().is_some_and(|follower| follower.running.is_some()),
+        }
+    }
+
+    /// Number of a server's current or last life.
+    pub(crate) fn life_of(&self, id: u64) -> u64 {
+        let follower = || self.follower.as_ref().expect("all others are members").life;
+        self.servers.get(id as usize - 1).map_or_else(follower, |server| server.life)
+    }
+
+    /// Sets the clocks of a server to what they show now.
+    pub(crate) fn set_clock(&mut self, id: u64) {
+        let now = self.now;
+        match self.servers.get_mut(id as usize - 1) {
+            Some(server) => server.set_clock(now),
+            None => {
+                let follower = self.follower.as_mut().expect("all others are members");
+                follower.set_clock(now, WallClock::default().shows(now));
+            }
+        }
     }
 
     pub(crate) fn is_alive(&self, id: u64, life: u64) -> bool {
-        self.is_running(id) && self.servers[id as usize - 1].life == life
+        self.is_running(id) && self.life_of(id) == life
+    }
+
+    /// What the clients of a server reach, if it runs.
+    pub(crate) fn callers(&mut self, id: u64) -> Option<&mut Callers> {
+        match self.servers.get_mut(id as usize - 1) {
+            Some(server) => server.running.as_mut().map(|running| &mut running.callers),
+            None => self.follower.as_mut()?.running.as_mut().map(|running| &mut running.callers),
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! What is checked after each round, and what is counted.
 
 use niagara_group::batch::EntryFill;
+use niagara_kvstore::KvReader;
 
 use super::script::BEGINS;
 use super::{MS, World};
@@ -155,15 +156,15 @@ impl World {
             return Ok(());
         };
         let reaches = |other: &u64| {
-            *other != id
-                && self.is_running(*other)
+            self.is_running(*other)
                 && self.paused_until(*other).is_none()
                 && self.network.is_open(id, *other, group)
         };
         let leads = running.machine.standing(group).leads;
         let is_alone = leads && {
-            let reached = (1..=self.plan.servers).filter(reaches).count() as u64;
-            (reached + 1) * 2 <= self.plan.servers
+            let peers = running.machine.peers(group);
+            let reached = peers.iter().filter(|peer| reaches(peer)).count();
+            (reached + 1) * 2 <= peers.len() + 1
         };
         let copies = if self.plan.weather.doubled > 0 { MOST_LATE } else { 0 };
         let bound = TWO_ELECTIONS * server.slowness + copies;
@@ -196,16 +197,10 @@ impl World {
     }
 
     /// A server has the state of this position without having executed everything before.
-    pub(crate) fn restored(&mut self, id: u64, position: u64) -> Result<(), Broken> {
+    pub(crate) fn restored(&mut self, id: u64, position: u64, reader: &KvReader) -> Result<(), Broken> {
         self.trace.line(|| format!("server {id} resumes from the state at position {position}"));
         self.invariants.global_prefix.restored(id, position)?;
-        let running = self.servers[id as usize - 1].running.as_ref().expect("looked at before");
-        check_restored_state(
-            id,
-            position,
-            &running.machine.client().reader(),
-            self.invariants.global_prefix.log(),
-        )
+        check_restored_state(id, position, reader, self.invariants.global_prefix.log())
     }
 
     /// So many more entries are committed.

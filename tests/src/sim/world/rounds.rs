@@ -5,12 +5,13 @@ use std::rc::Rc;
 use bytes::Bytes;
 use niagara_engine::GlobalPosition;
 use niagara_kvstore::command::{self, Command};
-use niagara_net::Frame;
+use niagara_net::{Event as NetEvent, Frame};
 
 use super::{Event, MS, World};
 use crate::invariants::{Broken, check_mset_is_whole, check_slow_peer_is_bounded};
 use crate::sim::fault::Power;
 use crate::sim::network::Micros;
+use crate::sim::recorder::Executed;
 use crate::sim::server::{TICK, Thread};
 
 /// Time until a process restarts if nothing else is specified.
@@ -36,6 +37,10 @@ impl World {
 
     /// Wakes the threads of a server that have work.
     pub(crate) fn follow(&mut self, id: u64) {
+        if self.is_follower(id) {
+            // It has rounds all the time.
+            return;
+        }
         let now = self.now;
         self.server(id).set_clock(now);
         self.plan_keeping(id);
@@ -69,7 +74,7 @@ impl World {
         let server = &mut self.servers[id as usize - 1];
         let life = server.life;
         let Some(running) = &mut server.running else { return };
-        let Some(due) = running.machine.keeping_due().filter(|due| !due.is_zero()) else { return };
+        let Some(due) = running.keeping_due().filter(|due| !due.is_zero()) else { return };
         let at = now + (due.as_micros() as u64).max(1);
         if running.keeping_at.is_none_or(|planned| planned > at) {
             running.keeping_at = Some(at);
@@ -83,7 +88,7 @@ impl World {
         let server = &mut self.servers[id as usize - 1];
         let life = server.life;
         let Some(running) = &mut server.running else { return };
-        let Some(due) = running.time_due().filter(|due| !due.is_zero()) else { return };
+        let Some(due) = running.callers.time_due().filter(|due| !due.is_zero()) else { return };
         let at = now + (due.as_micros() as u64).max(1);
         if running.time_at.is_none_or(|planned| planned > at) {
             running.time_at = Some(at);
@@ -194,10 +199,20 @@ impl World {
         let link = self.groups();
         let running = self.servers[id as usize - 1].running.as_mut().expect("looked at before");
         let before = running.machine.snapshots().len();
+        let follower = self.follower.as_ref().map(|follower| follower.id);
         for event in std::mem::take(&mut running.inbox[link]) {
-            running.machine.handle_transfer(event);
+            if peer_of(&event) != follower || follower.is_none() {
+                running.machine.handle_transfer(event);
+            } else if !running.machine.handle_follower(event) {
+                let what = format!("server {id} drops the follower");
+                return Err(Broken::new("what_is_sent_is_sound", what));
+            }
         }
         let frames = running.machine.keep_snapshots();
+        let for_followers = if follower.is_some() { running.machine.supply() } else { Vec::new() };
+        for header in running.machine.snapshots() {
+            self.invariants.one_chain.cut(id, header.cut(), header.position().get())?;
+        }
         let cuts: Vec<String> = running.machine.snapshots().map(|header| header.cut().to_string()).collect();
         if cuts.len() > before {
             self.activity.snapshots += 1;
@@ -210,7 +225,9 @@ impl World {
                 self.after(flight.arrives - self.now, Event::Arrive(flight));
             }
         }
+        self.send_between(id, for_followers);
         self.open_epochs(id)?;
+        self.end_removed(id);
         self.count_failed_sync(id);
         // Any use of its disk may have been its last.
         if self.server(id).disk.has_died() {
@@ -225,7 +242,7 @@ impl World {
         let running = self.servers[id as usize - 1].running.as_mut().expect("looked at before");
         let known: Vec<_> = groups.iter().map(|group| running.machine.anchor_and_level(*group)).collect();
         for &group in groups {
-            for peer in (1..=self.plan.servers).filter(|peer| *peer != id) {
+            for peer in running.machine.peers(group) {
                 let queued = self.network.queued_bytes(self.now, (id, peer, group));
                 running.machine.queue_holds(group, peer, queued);
             }
@@ -247,7 +264,7 @@ impl World {
         if self.has_group(id, group) {
             let running = self.servers[id as usize - 1].running.as_mut().expect("looked at before");
             let most_waiting = self.plan.sizes.most_waiting();
-            for peer in (1..=self.plan.servers).filter(|peer| *peer != id) {
+            for peer in running.machine.peers(group) {
                 let waiting = running.machine.waiting_bytes(group, peer);
                 check_slow_peer_is_bounded((id, peer, group), waiting, most_waiting)?;
             }
@@ -269,17 +286,28 @@ impl World {
     pub(crate) fn execute(&mut self, id: u64) -> Result<(), Broken> {
         let running = self.servers[id as usize - 1].running.as_mut().expect("looked at before");
         running.machine.execute();
-        for pair in running.take_seen() {
+        for pair in running.witness.take_seen() {
             check_mset_is_whole(&pair)?;
         }
-        let executed = running.take_executed();
-        running.follow(id, &executed)?;
-        let restored = running.take_restored();
-        let invariants = &mut self.invariants;
+        let executed = running.witness.take_executed();
+        running.witness.follow(id, &executed)?;
+        let (restored, reader) = (running.witness.take_restored(), running.machine.client().reader());
         for (position, _) in &executed {
             let slot = running.machine.slot_at(GlobalPosition::new(*position));
-            invariants.position_bijection.executed(*position, slot)?;
+            self.invariants.position_bijection.executed(*position, slot)?;
         }
+        self.executed(id, executed)?;
+        let is_restored = !restored.is_empty();
+        for position in restored {
+            self.coverage.count("state restored from a snapshot");
+            self.restored(id, position, &reader)?;
+        }
+        self.look_at_epoch(id, is_restored)
+    }
+
+    /// A server has executed these commands, members or a follower.
+    pub(crate) fn executed(&mut self, id: u64, executed: Executed) -> Result<(), Broken> {
+        let invariants = &mut self.invariants;
         let new = invariants.global_prefix.executed(id, executed)?;
         let log = invariants.global_prefix.log();
         for (position, command) in &log[log.len() - new..] {
@@ -297,12 +325,7 @@ impl World {
             });
         }
         self.coverage.add("command executed", new as u64);
-        let is_restored = !restored.is_empty();
-        for position in restored {
-            self.coverage.count("state restored from a snapshot");
-            self.restored(id, position)?;
-        }
-        self.look_at_epoch(id, is_restored)
+        Ok(())
     }
 
     /// How many commands of the global log a server has executed.
@@ -312,9 +335,9 @@ impl World {
 
     pub(crate) fn front(&mut self, id: u64) {
         let executed = self.executed_by(id);
-        let running = self.servers[id as usize - 1].running.as_mut().expect("looked at before");
-        let ended = running.end_calls(executed);
-        let replies = running.turn_of_front_end();
+        let callers = self.callers(id).expect("looked at before");
+        let ended = callers.end_calls(executed);
+        let replies = callers.turn_of_front_end();
         for (connection, bytes) in replies {
             // A connection's bytes arrive in order.
             let arrives = self.now + self.chance.between(20, 300);
@@ -371,6 +394,15 @@ impl World {
 
     pub(crate) fn tick_of(&self, id: u64) -> Micros {
         TICK.as_micros() as u64 * 100 / self.plan.clock_rates[id as usize - 1]
+    }
+}
+
+/// Whom an event on a link is from.
+fn peer_of(event: &NetEvent) -> Option<u64> {
+    match event {
+        NetEvent::Frame { from, .. } => Some(*from),
+        NetEvent::Up { peer } | NetEvent::Down { peer, .. } => Some(*peer),
+        NetEvent::Refused { peer, .. } => *peer,
     }
 }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
-use niagara_engine::Consistency;
+use niagara_engine::{Client, Consistency};
 
 use super::{Event, World};
 use crate::invariants::{
@@ -15,7 +15,9 @@ use crate::invariants::{
 use crate::linearizability::{Condition, Input, Verdict, check};
 use crate::sim::clients::{Ask, CallResult};
 use crate::sim::draws::LAST_FAULT;
+use crate::sim::follower::Follower;
 use crate::sim::network::Micros;
+use crate::sim::recorder::Recorder;
 use crate::sim::request::{Request, expiring_key, name};
 use crate::sim::server::{Server, TICK};
 use crate::sim::sizes::{LENGTH_PART, SHARED_IN_PIPELINE};
@@ -37,6 +39,8 @@ const MOST_LOOKS: u32 = 6;
 /// Time for a command about time to be executed by all, and how often it is given.
 const TIMEKEEPING: Micros = 100 * MS;
 const MOST_TIMEKEEPING: u32 = 50;
+/// Time between two looks at members that have yet to come or go.
+const MEMBERS: Micros = 20 * MS;
 /// Time for a leadership to be handed over, and how often it is given.
 const HANDOVER: Micros = 50 * MS;
 const MOST_HANDOVERS: u32 = 10;
@@ -60,6 +64,11 @@ impl World {
             0 => {
                 self.heal();
                 CLIENTS_GO_ON
+            }
+            1 if self.awaits_members()? => {
+                self.coverage.count("members waited for");
+                self.after(MEMBERS, Event::Script(1));
+                return Ok(());
             }
             1 => {
                 self.clients_rest = true;
@@ -119,7 +128,8 @@ impl World {
             7 => {
                 self.check_progress("after a cut link was mended")?;
                 self.probes.clear();
-                (1..=self.plan.servers).for_each(|server| self.probe_by_read(server));
+                let readers = self.members().into_iter().chain(self.follower_id());
+                readers.for_each(|server| self.probe_by_read(server));
                 IDLE_READS
             }
             _ => {
@@ -191,7 +201,7 @@ impl World {
 
     /// Checks that what has expired is gone everywhere.
     fn check_expiry(&self) -> Result<(), Broken> {
-        for server in &self.servers {
+        for server in self.member_servers() {
             let running = server.running.as_ref().expect("progress was checked");
             let reader = running.machine.client().reader();
             let is_shown = |key| reader.get(expiring_key(key).as_bytes()).is_some();
@@ -212,11 +222,9 @@ impl World {
     /// Whether a server has yet to catch up, and has advanced since the last look. Where little may wait at a time, it takes
     /// its leaders' entries one by one, and a long backlog takes longer than settling does.
     fn laggard_advances(&mut self) -> bool {
-        let done = |server: &Server| {
-            server.running.as_ref().map_or(0, |running| running.machine.client().status().commands)
-        };
-        let least = self.servers.iter().map(done).min().unwrap_or(0);
-        let most = self.servers.iter().map(done).max().unwrap_or(0);
+        let done = self.executing().map(|(_, client)| client.map_or(0, |client| client.status().commands));
+        let done: Vec<u64> = done.collect();
+        let (least, most) = (*done.iter().min().unwrap_or(&0), *done.iter().max().unwrap_or(&0));
         let (looks, before) = self.waited_for_laggard;
         self.waited_for_laggard = (looks + 1, least);
         least < most && looks < MOST_LOOKS && (looks == 0 || least > before)
@@ -225,29 +233,39 @@ impl World {
     /// Whether some server's timekeeper has just proposed a command. Keys that expire are few, so this ends.
     fn time_is_kept(&mut self) -> bool {
         let within = Duration::from_micros(TIMEKEEPING);
-        let is_kept = |server: &Server| server.running.as_ref().is_some_and(|it| it.keeps_time(within));
+        let is_kept =
+            |server: &Server| server.running.as_ref().is_some_and(|it| it.callers.keeps_time(within));
         self.waited_for_time += 1;
         self.waited_for_time <= MOST_TIMEKEEPING && self.servers.iter().any(is_kept)
+    }
+
+    /// The members and the follower, with a handle for clients of those that run.
+    fn executing(&self) -> impl Iterator<Item = (u64, Option<Client<Recorder>>)> {
+        let of_member =
+            |server: &Server| (server.id, server.running.as_ref().map(|running| running.machine.client()));
+        let of_follower = |follower: &Follower| {
+            (follower.id, follower.running.as_ref().map(|running| running.machine.client()))
+        };
+        self.member_servers().map(of_member).chain(self.follower.as_ref().map(of_follower))
     }
 
     /// Checks that nothing waits, and all servers have executed the same.
     fn check_progress(&self, when: &str) -> Result<(), Broken> {
         let mut pending = Pending::default();
         let mut executed = BTreeSet::new();
-        for server in &self.servers {
-            let Some(running) = &server.running else {
-                return Err(Broken::new(
-                    "progress_after_heal",
-                    format!("{when}, server {} does not run", server.id),
-                ));
+        for (id, client) in self.executing() {
+            let Some(client) = client else {
+                return Err(Broken::new("progress_after_heal", format!("{when}, server {id} does not run")));
             };
-            let commands = running.machine.pending_commands();
+            let done = client.status().commands;
+            executed.insert(done);
+            pending.executed.push((id, done));
+        }
+        for server in self.member_servers() {
+            let commands = server.running.as_ref().map_or(0, |running| running.machine.pending_commands());
             if commands > 0 {
                 pending.commands.push((server.id, commands));
             }
-            let done = running.machine.client().status().commands;
-            executed.insert(done);
-            pending.executed.push((server.id, done));
         }
         if executed.len() == 1 {
             pending.executed.clear();
@@ -279,7 +297,10 @@ impl World {
             let what = format!("group {} has no leader, long after the faults have ended", group + 1);
             return Err(Broken::new("progress_after_heal", what));
         };
-        let victim = (leader + self.plan.seed / 3 % (self.plan.servers - 1)) % self.plan.servers + 1;
+        let members = self.members();
+        let count = members.len();
+        let place = members.iter().position(|id| *id == leader).expect("a member leads");
+        let victim = members[(place + 1 + self.plan.seed as usize / 3 % (count - 1)) % count];
         self.cut_servers = (leader, victim);
         Ok((leader, victim, group))
     }
@@ -288,7 +309,7 @@ impl World {
     /// others must pad for its group's commands.
     fn probe_others(&mut self, leader: u64, victim: u64) {
         self.probe(leader);
-        for server in (1..=self.plan.servers).filter(|server| ![leader, victim].contains(server)) {
+        for server in self.members().into_iter().filter(|server| ![leader, victim].contains(server)) {
             self.probe(server);
         }
     }
@@ -339,10 +360,9 @@ impl World {
     }
 
     fn check_digests(&mut self) -> Result<(), Broken> {
-        let status = |server: &Server| {
-            server.running.as_ref().expect("progress was checked").machine.client().status()
-        };
-        let all: Vec<_> = self.servers.iter().map(status).collect();
+        let status =
+            |(_, client): (u64, Option<Client<Recorder>>)| client.expect("progress was checked").status();
+        let all: Vec<_> = self.executing().map(status).collect();
         check_equal_states(&all)?;
         self.coverage.add("digests compared", all.iter().map(|status| status.digests.len() as u64).sum());
         (1..=self.plan.servers).for_each(|server| self.count_figures(server));

@@ -16,12 +16,17 @@ const NOTICED: Micros = 300 * MS;
 const CLIENT_STAYS: u64 = 12;
 
 /// What the answer of a server is checked against that had executed so many commands.
-fn checks<'w>(invariants: &'w mut Invariants, coverage: &'w mut Coverage, executed: usize) -> Checks<'w> {
+fn checks<'w>(
+    invariants: &'w mut Invariants,
+    coverage: &'w mut Coverage,
+    (executed, by_follower): (usize, bool),
+) -> Checks<'w> {
     Checks {
         acked: &invariants.acked_is_applied,
         fresh: &mut invariants.read_is_fresh,
         states: &invariants.read_shows_its_state,
         executed,
+        by_follower,
         coverage,
     }
 }
@@ -65,36 +70,43 @@ impl World {
             }
             return;
         }
-        let (now, life, executed) = (self.now, self.server(id).life, self.executed_by(id));
-        self.server(id).set_clock(now);
+        let (now, life, executed) = (self.now, self.life_of(id), self.executed_by(id));
+        self.set_clock(id);
         self.clients.arrived(sending.client, sending.batch, now, life);
-        let running = self.servers[id as usize - 1].running.as_mut().expect("just seen");
+        self.coverage.add("request at a removed server", u64::from(self.leaves(id)));
+        self.coverage.add("request at the follower", u64::from(self.is_follower(id)));
         match sending.by {
             By::Connection { connection, protocol, bytes } => {
-                if self.connected.insert((id, life, connection)) {
-                    running.connect(connection, protocol);
+                let is_new = self.connected.insert((id, life, connection));
+                let callers = self.callers(id).expect("just seen");
+                if is_new {
+                    callers.connect(connection, protocol);
                 }
-                running.receive(connection, &bytes);
+                callers.receive(connection, &bytes);
             }
-            By::Call { token, ask } => running.call(token, ask, executed),
+            By::Call { token, ask } => self.callers(id).expect("just seen").call(token, ask, executed),
         }
         self.follow(id);
     }
 
     /// Calls a server's engine, if it runs, but for no client.
     pub(crate) fn call(&mut self, server: u64, token: u64, ask: Ask) {
-        let (now, executed) = (self.now, self.executed_by(server));
-        self.server(server).set_clock(now);
-        if let Some(running) = &mut self.server(server).running {
-            running.call(token, ask, executed);
+        let executed = self.executed_by(server);
+        self.set_clock(server);
+        if let Some(callers) = self.callers(server) {
+            callers.call(token, ask, executed);
         }
         self.follow(server);
     }
 
     pub(crate) fn replied(&mut self, connection: u32, bytes: &[u8], executed: usize) -> Result<(), Broken> {
         let Some(client) = self.clients.client_of(connection) else { return Ok(()) };
-        let mut checks = checks(&mut self.invariants, &mut self.coverage, executed);
-        if self.clients.hear(client, connection, bytes, &mut checks)? {
+        let by_follower = self.is_follower(self.clients.server_of(client));
+        let mut checks = checks(&mut self.invariants, &mut self.coverage, (executed, by_follower));
+        let has_all = self.clients.hear(client, connection, bytes, &mut checks)?;
+        if self.clients.is_hung_up(client) {
+            self.client_moves_on(client);
+        } else if has_all {
             self.client_thinks(client);
         } else {
             self.clients.heard(client, self.now);
@@ -112,10 +124,10 @@ impl World {
             return Ok(());
         }
         let id = self.clients.server_of(client);
-        let server = &self.servers[id as usize - 1];
         if waiting.life.is_some_and(|life| self.is_alive(id, life)) {
             // A paused server answers nobody.
-            let since = waiting.since.max(server.paused_until.unwrap_or(0));
+            let paused = self.servers.get(id as usize - 1).and_then(|server| server.paused_until);
+            let since = waiting.since.max(paused.unwrap_or(0));
             let (waited, bound) = (self.now.saturating_sub(since), self.plan.deadline + NOTICED);
             check_request_is_answered(id, waited / MS, bound / MS, || format!("{:?}", waiting.request))?;
         }
@@ -143,7 +155,8 @@ impl World {
             CallResult::AppliedThenRead(..) => self.executed_by(server),
             _ => 0,
         };
-        let mut checks = checks(&mut self.invariants, &mut self.coverage, executed);
+        let by_follower = self.is_follower(server);
+        let mut checks = checks(&mut self.invariants, &mut self.coverage, (executed, by_follower));
         if self.clients.told(server, token, &told, &mut checks)? {
             self.client_thinks(client);
         }
@@ -159,8 +172,8 @@ impl World {
     pub(crate) fn client_moves_on(&mut self, client: usize) {
         let server = self.clients.server_of(client);
         let left = self.clients.move_on(client);
-        if let (Some(connection), Some(running)) = (left, &mut self.server(server).running) {
-            running.disconnect(connection);
+        if let (Some(connection), Some(callers)) = (left, self.callers(server)) {
+            callers.disconnect(connection);
         }
         self.client_thinks(client);
     }
