@@ -157,7 +157,7 @@ impl Caller<'_, '_, '_> {
             Does::Local(_) => return Err("ERR This Redis command is not allowed from script".into()),
             Does::Compact(op) | Does::Write(op) | Does::TimedWrite(op) | Does::Read(op) => op,
         };
-        if op == Op::Config {
+        if matches!(op, Op::Config | Op::Script) {
             return Err("ERR This Redis command is not allowed from script".into());
         }
         if let Handler::Whole(_) = handler(op) {
@@ -173,7 +173,12 @@ impl Caller<'_, '_, '_> {
         match handler(op) {
             Handler::Script => Err("ERR This Redis command is not allowed from script".into()),
             Handler::Compact => compact::execute(&mut writing, op, words),
-            _ => Ok(execute_words(&mut writing, op, words)),
+            _ => {
+                let data = execute_words(&mut writing, op, words);
+                // How many hear a message differs from server to server, and what a script does must not.
+                let is_message = matches!(op, Op::Publish | Op::SPublish);
+                Ok(if is_message { Data::Integer(0) } else { data })
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::run;
 use crate::command;
+use crate::pubsub::Topic;
 use crate::table::Op;
 use crate::{Data, Kv, Reply};
 
@@ -69,6 +70,26 @@ fn a_script_that_must_not_write_is_stopped_before() {
         let refused = eval(&mut kv, 3, Op::Eval, &[line.as_bytes(), b"0"]);
         assert!(matches!(refused, Data::Error(_)), "{line}");
     }
+}
+
+/// What differs from server to server, a script does not learn: who subscribes there, and which scripts are known.
+#[test]
+fn a_script_does_not_learn_what_one_server_knows() {
+    let scripts: [&[u8]; 3] = [
+        b"return redis.call('publish', 'news', 'x') + redis.call('spublish', 'news', 'x')",
+        b"return redis.call('set', 'k', redis.call('publish', 'news', 'x'))",
+        b"return redis.call('script', 'exists', redis.sha1hex('return 1'))[1]",
+    ];
+    let (mut one, mut other) = (Kv::new(), Kv::new());
+    let (_audience, _subscriber) = super::messages::subscriber(&other, Topic::Channel, b"news");
+    other.reader().scripts().add(b"return 1");
+    for (position, script) in (1..).zip(scripts) {
+        let replies = [&mut one, &mut other].map(|kv| eval(kv, position, Op::Eval, &[script, b"0"]));
+        assert_eq!(replies[0], replies[1]);
+        assert_eq!(one.digest(), other.digest());
+    }
+    let refused = eval(&mut one, 9, Op::Eval, &[b"return redis.call('script', 'flush')", b"0"]);
+    assert!(matches!(&refused, Data::Error(text) if text.contains("not allowed from script")), "{refused:?}");
 }
 
 #[test]
