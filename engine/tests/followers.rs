@@ -3,7 +3,6 @@
 mod eventually;
 mod two_groups;
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
@@ -14,10 +13,10 @@ use eventually::eventually;
 use niagara_engine::agreement::{Agreement, compare_all};
 use niagara_engine::internals::example::Counter;
 use niagara_engine::{
-    Config, Consistency, Durability, Engine, EngineState, IdentityError, Listeners, Member, MemberView,
-    MembersChange, NotChanged, Refused, ServerRole, StartError, Status, Ticket,
+    Config, Consistency, Durability, Engine, EngineState, IdentityError, Member, MemberView, MembersChange,
+    NotChanged, Refused, ServerRole, StartError, Status, Ticket,
 };
-use two_groups::{configs, fit, start};
+use two_groups::{configs, fit, newcomer_config, start};
 
 fn follower(server: u64, of: &Config, dir: &Path) -> Config {
     let mut config = Config::follower(of.cluster, server, of.members.clone());
@@ -152,13 +151,9 @@ fn a_follower_goes_on_with_other_members_when_those_that_it_knew_have_left() {
     write(&members[0], 5);
     let nine = start(&follower(9, &configs[0], dir.path()));
     for (leaves, comes) in [(1, 4), (2, 5), (3, 6)] {
-        let listeners = [(), ()].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-        let [transfer, group] = [0, 1].map(|at| listeners[at].local_addr().unwrap().to_string());
-        let own = Member { server: comes, addresses: vec![group], transfer };
-        let mut config = Config::new(configs[0].cluster, comes, vec![own.clone()]);
-        config.listeners = Listeners::new(listeners);
+        let mut config = newcomer_config(comes, configs[0].cluster);
         fit(&mut config, Durability::Os, dir.path());
-        let Member { addresses, transfer, .. } = own;
+        let Member { addresses, transfer, .. } = config.members[0].clone();
         let come = MemberView { server: comes, addresses, transfer, weight: 100, ..MemberView::default() };
         let change = MembersChange { leave: vec![leaves], come: vec![come] };
         let before = members[0].client().epoch().number;

@@ -3,7 +3,6 @@
 mod eventually;
 mod two_groups;
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
@@ -12,18 +11,14 @@ use bytes::Bytes;
 use eventually::eventually;
 use niagara_engine::internals::example::Counter;
 use niagara_engine::{
-    Config, Consistency, Durability, Engine, EngineState, Listeners, Member, MemberView, MembersChange,
-    NotChanged, Recovery,
+    Config, Consistency, Durability, Engine, EngineState, Member, MemberView, MembersChange, NotChanged,
+    Recovery,
 };
-use two_groups::{configs, fit, start};
+use two_groups::{configs, fit, newcomer_config, start};
 
 /// A server that is to come, whose sockets listen already.
 fn newcomer(server: u64, of: &Config, dir: &Path) -> Config {
-    let listeners = [(), ()].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    let [transfer, group] = [0, 1].map(|at| listeners[at].local_addr().unwrap().to_string());
-    let mut config =
-        Config::new(of.cluster, server, vec![Member { server, addresses: vec![group], transfer }]);
-    config.listeners = Listeners::new(listeners);
+    let mut config = newcomer_config(server, of.cluster);
     fit(&mut config, of.durability, dir);
     config
 }

@@ -6,7 +6,6 @@ mod eventually;
 mod example;
 
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -17,17 +16,8 @@ use niagara_engine::{Client, Config, Consistency, Durability, Engine, Member, Ta
 
 const COMMAND: usize = 10_000;
 
-fn members(servers: u64) -> Vec<Member> {
-    let listeners: Vec<_> = (0..2 * servers).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    let addresses: Vec<_> =
-        listeners.iter().map(|listener| listener.local_addr().unwrap().to_string()).collect();
-    let pairs = (1..).zip(addresses.chunks(2));
-    let member = |(server, pair): (u64, &[String])| Member {
-        server,
-        addresses: vec![pair[0].clone()],
-        transfer: pair[1].clone(),
-    };
-    pairs.map(member).collect()
+fn members(servers: u16) -> Vec<Member> {
+    Config::local(servers, 1).unwrap()[0].members.clone()
 }
 
 fn state_dir(dir: &Path, server: u64) -> PathBuf {

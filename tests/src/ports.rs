@@ -12,8 +12,8 @@ use std::net::{Ipv4Addr, TcpListener};
 const BLOCK: u16 = 64;
 /// Blocks begin here, above what well-known services use,
 const FIRST: u16 = 10_000;
-/// and end here, below the range that Linux takes outgoing connections' ports from.
-const BLOCKS: u16 = (32_000 - FIRST) / BLOCK;
+/// and end here, below those of engines within tests (`Config::local`) and of outgoing connections.
+const BLOCKS: u16 = (26_000 - FIRST) / BLOCK;
 
 /// Ports of 127.0.0.1 that nobody else uses, until this is dropped.
 pub struct PortBlock {

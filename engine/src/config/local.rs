@@ -1,7 +1,9 @@
 //! A cluster in one process, to try things and for tests.
 
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
+use std::ops::Range;
 
 use niagara_log::Durability;
 
@@ -23,8 +25,7 @@ impl Config {
     pub fn local(servers: u16, groups: u16) -> io::Result<Vec<Config>> {
         let mut cluster = [0; 16];
         getrandom::fill(&mut cluster).map_err(io::Error::other)?;
-        let bind = |_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-        let bind_all = |_| (0..=groups).map(bind).collect::<io::Result<Vec<_>>>();
+        let bind_all = |_| (0..=groups).map(|_| listen()).collect::<io::Result<Vec<_>>>();
         let listeners = (0..servers).map(bind_all).collect::<io::Result<Vec<_>>>()?;
         let members = (1..).zip(&listeners).map(|(server, listeners)| member(server, listeners));
         let members = members.collect::<io::Result<Vec<_>>>()?;
@@ -36,6 +37,22 @@ impl Config {
         };
         Ok((1..).zip(listeners).map(config).collect())
     }
+}
+
+/// Ports below those that Linux gives to outgoing connections: one of these might have the port of a server that is being
+/// restarted.
+const PORTS: Range<u16> = 26_000..32_000;
+
+/// Listens at a free port.
+fn listen() -> io::Result<TcpListener> {
+    // Somewhere else each time, so that processes which start together do not try the same ports.
+    let start = RandomState::new().hash_one(0) % u64::from(PORTS.end - PORTS.start);
+    let (before, behind) = (PORTS.start..PORTS.start + start as u16, PORTS.start + start as u16..PORTS.end);
+    let mut listening = behind.chain(before).map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)));
+    let is_free = |attempt: &io::Result<_>| {
+        !attempt.as_ref().is_err_and(|error: &io::Error| error.kind() == io::ErrorKind::AddrInUse)
+    };
+    listening.find(is_free).unwrap_or_else(|| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
 }
 
 fn member(server: u64, listeners: &[TcpListener]) -> io::Result<Member> {

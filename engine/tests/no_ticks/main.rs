@@ -136,7 +136,7 @@ fn snapshots(servers: &Servers) {
 }
 
 /// `dir` is where logs are kept, with threads that sync them; without it they are in memory.
-fn nothing_waits_for_a_tick(count: u64, dir: Option<&Path>) {
+fn nothing_waits_for_a_tick(count: u16, dir: Option<&Path>) {
     let mut servers = Servers::start(count, dir);
     lone_operations(&servers);
     bursts(&servers);

@@ -4,7 +4,6 @@
 //! then only at a test's request.
 
 use std::cell::Cell;
-use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, Thread};
@@ -29,7 +28,7 @@ pub struct Servers {
 
 impl Servers {
     /// Starts that many, with synced logs in this directory, or in memory. Their leaders have been elected.
-    pub fn start(servers: u64, dir: Option<&Path>) -> Servers {
+    pub fn start(servers: u16, dir: Option<&Path>) -> Servers {
         let members = members(servers);
         let clock = Arc::new(ManualClock::new());
         let start = |server| {
@@ -43,8 +42,11 @@ impl Servers {
             }
             Engine::start_under(Clock::Manual(Arc::clone(&clock)), config, Counter::default()).unwrap()
         };
-        let servers =
-            Servers { engines: (1..=servers).map(start).collect(), clock, now: Cell::new(Duration::ZERO) };
+        let servers = Servers {
+            engines: (1..=servers.into()).map(start).collect(),
+            clock,
+            now: Cell::new(Duration::ZERO),
+        };
         servers.settle();
         servers
     }
@@ -89,14 +91,8 @@ impl Drop for Servers {
 }
 
 /// Addresses that nobody uses at the moment.
-fn members(servers: u64) -> Vec<Member> {
-    let free = || TcpListener::bind("127.0.0.1:0").unwrap();
-    let listeners: Vec<_> = (0..servers * u64::from(GROUPS + 1)).map(|_| free()).collect();
-    let mut addresses = listeners.iter().map(|listener| listener.local_addr().unwrap().to_string());
-    let mut next = || addresses.next().unwrap();
-    let member =
-        |server| Member { server, addresses: (0..GROUPS).map(|_| next()).collect(), transfer: next() };
-    (1..=servers).map(member).collect()
+fn members(servers: u16) -> Vec<Member> {
+    Config::local(servers, GROUPS).unwrap()[0].members.clone()
 }
 
 /// Wakes a parked thread.

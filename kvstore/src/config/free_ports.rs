@@ -1,7 +1,8 @@
 //! Servers on one machine, at free ports: for demonstrations, experiments and tests.
 
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
+
+use niagara_engine::{Config, Member};
 
 use super::PlannedServer;
 
@@ -21,24 +22,12 @@ impl PlannedServer {
     /// ```
     pub fn on_free_ports(servers: u16, groups: u16) -> io::Result<Vec<PlannedServer>> {
         // All are held until the last one is found, so no two are the same.
-        let mut held = Vec::new();
-        let mut address = || -> io::Result<String> {
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-            let address = listener.local_addr()?.to_string();
-            held.push(listener);
-            Ok(address)
+        let held = Config::local(servers, groups + 2)?;
+        let plan = |Member { server, mut addresses, transfer }| {
+            let [http, redis] = [(); 2].map(|()| addresses.pop().expect("two more than there are groups"));
+            PlannedServer { server, http, redis, addresses, transfer, tls: None }
         };
-        let mut plan = |server: u16| -> io::Result<PlannedServer> {
-            Ok(PlannedServer {
-                server: server.into(),
-                http: address()?,
-                redis: address()?,
-                addresses: (0..groups).map(|_| address()).collect::<Result<_, _>>()?,
-                transfer: address()?,
-                tls: None,
-            })
-        };
-        (1..=servers).map(&mut plan).collect()
+        Ok(held.first().map_or_else(Vec::new, |first| first.members.clone().into_iter().map(plan).collect()))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod audit;
 mod cluster;
+mod counter;
 mod demo;
 mod exit_statuses;
 mod followers;

@@ -1,14 +1,12 @@
 //! `niagara member` and `niagara serve --join`: servers come, replace dead ones and leave, under load.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use std::time::Duration;
 
 use niagara_kvstore::config::ConfigFile;
 use rustix::process::Signal;
 use serde_json::Value;
 
+use crate::counter::Counter;
 use crate::process::{Finished, Running, run};
 use crate::servers::{Cluster, free_block, text};
 
@@ -41,38 +39,18 @@ fn patiently(cluster: &Cluster, arguments: &[&str]) -> Finished {
     cluster.run(&[arguments, &["--timeout", "60"]].concat())
 }
 
-/// Increments a counter until told to stop, and counts what was acknowledged. A server that leaves may refuse.
-fn count(at: SocketAddr, stop: &AtomicBool, acknowledged: &AtomicU64) {
-    let connection = std::net::TcpStream::connect(at).unwrap();
-    connection.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-    let mut answers = std::io::BufReader::new(connection.try_clone().unwrap());
-    while !stop.load(SeqCst) {
-        let (mut connection, mut answer) = (&connection, String::new());
-        std::io::Write::write_all(&mut connection, b"INCR counter\r\n").unwrap();
-        std::io::BufRead::read_line(&mut answers, &mut answer).unwrap();
-        match answer.as_bytes() {
-            [b':', ..] => {
-                acknowledged.fetch_add(1, SeqCst);
-            }
-            // It has no effect: the groups have no leaders yet.
-            [b'-', b'N', b'O', b'Q', ..] => {}
-            _ => panic!("the outcome of an increment is {answer:?}"),
-        }
-    }
-}
-
 #[test]
 fn servers_come_and_replace_dead_ones_and_leave() {
     let mut cluster = Cluster::start_with(3, 2, &["--durability", "os"]);
     assert_eq!(cluster.run_when_ready(&["put", "counter", "0"]).status, Some(0));
-    let (stop, acknowledged) = (AtomicBool::new(false), AtomicU64::new(0));
+    let counter = Counter::default();
     let (four, five) = (new_member(&cluster, 4), new_member(&cluster, 5));
     let second = cluster.servers.remove(1);
     let (fourth, fifth, replaced, added) = std::thread::scope(|scope| {
         for server in [1, 3] {
             let at = ConfigFile::read(cluster.file(server)).unwrap().server.front.redis;
-            let (stop, acknowledged) = (&stop, &acknowledged);
-            scope.spawn(move || count(at, stop, acknowledged));
+            let counter = &counter;
+            scope.spawn(move || counter.increment_at(at));
         }
         // The disk of server 2 is gone.
         second.end_with(Signal::KILL);
@@ -82,18 +60,17 @@ fn servers_come_and_replace_dead_ones_and_leave() {
             patiently(&cluster, &["member", "replace", "--id", "2", "--file", text(&four), "--json"]);
         let fifth = join(&cluster, &five);
         let added = patiently(&cluster, &["member", "add", "--file", text(&five), "--json"]);
-        stop.store(true, SeqCst);
+        counter.stop();
         (fourth, fifth, replaced, added)
     });
     assert_eq!(members(&replaced), [1, 3, 4]);
     assert_eq!(members(&added), [1, 3, 4, 5]);
-    assert!(acknowledged.load(SeqCst) > 0);
     let value = |file: &PathBuf| {
         let at = ConfigFile::read(file).unwrap().server.front.http.to_string();
         run(["get", "counter", "--at", &format!("http://{at}")]).text().trim().to_owned()
     };
     for file in [&four, &five, &cluster.file(1)] {
-        assert_eq!(value(file), acknowledged.load(SeqCst).to_string());
+        counter.check(&value(file));
     }
     cluster.servers.extend([fourth, fifth]);
 
@@ -141,6 +118,6 @@ fn servers_come_and_replace_dead_ones_and_leave() {
         cluster.servers.push(running);
     }
     let value = cluster.run_when_ready(&["get", "counter"]).text().trim().to_owned();
-    assert_eq!(value, acknowledged.load(SeqCst).to_string());
+    counter.check(&value);
     assert_eq!(members(&cluster.run(&["member", "list", "--json"])), [1, 4, 5]);
 }
