@@ -7,9 +7,9 @@ use super::script::BEGINS;
 use super::{MS, World};
 use crate::invariants::{
     AckedIsApplied, AppliedOnce, Broken, ByteLimits, BytesAreBounded, ElectionSafety, FifoPerConnection,
-    GlobalPrefix, LeaderCompleteness, LeadsAQuorum, LogMatching, OneChain, PadsAreBounded, PositionBijection,
-    ReadIsFresh, ReadShowsItsState, RightsByTheLog, check_compaction_floor, check_drained_leads_nothing,
-    check_restored_state, check_transferee,
+    GlobalPrefix, LeaderCompleteness, LeadsAQuorum, LogMatching, OneChain, PadsAreBounded, Patience,
+    PositionBijection, ReadIsFresh, ReadShowsItsState, RightsByTheLog, check_compaction_floor,
+    check_drained_leads_nothing, check_restored_state, check_transferee,
 };
 use crate::sim::fault::{Fault, Planned};
 use crate::sim::network::{MOST_LATE, Micros};
@@ -160,17 +160,19 @@ impl World {
                 && self.paused_until(*other).is_none()
                 && self.network.is_open(id, *other, group)
         };
-        let leads = running.machine.standing(group).leads;
-        let is_alone = leads && {
+        let standing = running.machine.standing(group);
+        let is_alone = standing.leads && {
             let peers = running.machine.peers(group);
             let reached = peers.iter().filter(|peer| reaches(peer)).count();
             (reached + 1) * 2 <= peers.len() + 1
         };
         let copies = if self.plan.weather.doubled > 0 { MOST_LATE } else { 0 };
-        let bound = TWO_ELECTIONS * server.slowness + copies;
+        let two_elections = TWO_ELECTIONS * server.slowness;
+        let patience = Patience { bound: two_elections + copies, for_a_hand_over: two_elections / 2 };
         // A paused server had no time to step down.
         let stood_still = server.paused_until.unwrap_or(0);
-        self.invariants.leads_a_quorum.ticked((id, group), (self.now, stood_still), is_alone, bound)
+        let alone = is_alone.then_some(standing.transferee != 0);
+        self.invariants.leads_a_quorum.ticked((id, group), (self.now, stood_still), alone, patience)
     }
 
     /// Checks a server that does nothing worse than drain, after a tick.
