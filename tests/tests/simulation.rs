@@ -18,14 +18,6 @@ const SEEDS: std::ops::Range<u64> = 0..60;
 /// seeds change their meaning: then look for others, with the bug planted.
 const FAILED_ONCE: &[(u64, &str)] = &[
     (
-        735,
-        "a follower with room for one entry at a time was still catching up when the script had waited for long",
-    ),
-    (
-        965_734_228_492,
-        "a leader that is drained while it is cut off steps down an election timeout later: the checker's mistake",
-    ),
-    (
         941_840_382_745,
         "a leader whose state machine hung kept its group, with a full window, for as long as a failover of another group may take",
     ),
@@ -85,6 +77,18 @@ const FAILED_ONCE: &[(u64, &str)] = &[
     ),
 ];
 
+/// The same, with changing members or followers.
+const FAILED_WITH_FOLLOWERS: &[(u64, &str)] = &[
+    (
+        735,
+        "a follower with room for one entry at a time was still catching up when the script had waited for long",
+    ),
+    (
+        965_734_228_492,
+        "a leader that is drained while it is cut off steps down an election timeout later: the checker's mistake",
+    ),
+];
+
 /// Simulates a plan that no seed stands for.
 fn holds_under(plan: Plan, what: &str) -> Coverage {
     let seed = plan.seed;
@@ -121,7 +125,7 @@ fn everything_holds_in_a_fixed_list_of_seeds() {
 
 #[test]
 fn what_has_failed_once_holds() {
-    for (seed, _) in FAILED_ONCE {
+    for (seed, _) in FAILED_ONCE.iter().chain(FAILED_WITH_FOLLOWERS) {
         holds(Plan::of(*seed));
     }
 }
