@@ -183,6 +183,11 @@ impl EpochProgress {
             && group_progress.commit.load(SeqCst) <= group_progress.waits.merged()
     }
 
+    /// Whether the merge awaits such a slot of any group.
+    pub fn awaits_any(&self) -> bool {
+        self.awaits(self.awaited.load(SeqCst) as usize)
+    }
+
     /// Whether this server's disk is stuck, as far as any log can tell.
     pub fn disk_is_stuck(&self) -> bool {
         self.groups.iter().any(|group| group.disk_is_stuck.load(SeqCst))

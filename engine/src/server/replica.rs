@@ -347,7 +347,7 @@ impl Replica {
             level: self.epoch.level(),
             anchor: self.epoch.anchor.load(SeqCst) as usize == self.group,
             merged: self.mine().waits.merged(),
-            awaits: self.epoch.awaits(self.epoch.awaited.load(SeqCst) as usize),
+            awaits: self.epoch.awaits_any(),
             is_slow: false,
             may_claim: !(lags || read_only || drains || stuck || has_ended),
             stand_back: drains || (lags || stuck) && !self.epoch.awaits(self.group),

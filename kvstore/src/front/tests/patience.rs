@@ -62,19 +62,24 @@ impl Pair {
         self.serve()
     }
 
+    /// The server takes requests in one turn, and sends nothing yet.
+    fn take_requests(&mut self) {
+        let mut turn = Turn {
+            allowance: ALLOWANCE,
+            time: None,
+            engine: &mut self.engine,
+            now: self.now,
+            tally: &mut Tally::default(),
+            command: &mut Vec::new(),
+        };
+        self.connection.serve(&mut turn, &mut self.buffer);
+    }
+
     /// The server does everything it can do now.
     fn serve(&mut self) -> Fate {
         self.connection.ready(Readiness { readable: true, writable: true, ..Readiness::default() });
         loop {
-            let mut turn = Turn {
-                allowance: ALLOWANCE,
-                time: None,
-                engine: &mut self.engine,
-                now: self.now,
-                tally: &mut Tally::default(),
-                command: &mut Vec::new(),
-            };
-            self.connection.serve(&mut turn, &mut self.buffer);
+            self.take_requests();
             match self.connection.send(SENT_BYTES, ALLOWANCE, self.now) {
                 Fate::Again => {}
                 fate => return fate,
@@ -259,15 +264,7 @@ fn who_takes_much_at_once_is_sent_a_part_in_each_turn() {
             rest = &rest[written..];
         }
         pair.connection.ready(Readiness { readable: true, writable: true, ..Readiness::default() });
-        let mut turn = Turn {
-            allowance: ALLOWANCE,
-            time: None,
-            engine: &mut pair.engine,
-            now: pair.now,
-            tally: &mut Tally::default(),
-            command: &mut Vec::new(),
-        };
-        pair.connection.serve(&mut turn, &mut pair.buffer);
+        pair.take_requests();
         let before = pair.connection.untaken().replies;
         pair.connection.send(SENT_BYTES, ALLOWANCE, pair.now);
         let sent = before - pair.connection.untaken().replies;

@@ -66,6 +66,9 @@ fn eval_words(
 /// A script whose first line does not say that it needs no memory is refused like a command that does, as in Redis.
 const NOT_ALLOWED_SHORT: &str = "OOM command not allowed when used memory > 'maxmemory'.";
 
+/// What a script is told that calls what no script may.
+const NOT_FROM_A_SCRIPT: &str = "ERR This Redis command is not allowed from script";
+
 /// The flags that the first line of a script may name.
 const FLAGS: [&str; 5] = ["no-writes", "allow-oom", "allow-stale", "no-cluster", "allow-cross-slot-keys"];
 
@@ -154,11 +157,11 @@ impl Caller<'_, '_, '_> {
                 self.database = databases::database(words[0])?;
                 return Ok(Data::OK);
             }
-            Does::Local(_) => return Err("ERR This Redis command is not allowed from script".into()),
+            Does::Local(_) => return Err(NOT_FROM_A_SCRIPT.into()),
             Does::Compact(op) | Does::Write(op) | Does::TimedWrite(op) | Does::Read(op) => op,
         };
         if matches!(op, Op::Config | Op::Script) {
-            return Err("ERR This Redis command is not allowed from script".into());
+            return Err(NOT_FROM_A_SCRIPT.into());
         }
         if let Handler::Whole(_) = handler(op) {
             self.seed = self.seed.wrapping_add(1);
@@ -171,7 +174,7 @@ impl Caller<'_, '_, '_> {
         let mut writing =
             Writing { map, core, shards: &mut **shards, database, share: &Bytes::copy_from_slice };
         match handler(op) {
-            Handler::Script => Err("ERR This Redis command is not allowed from script".into()),
+            Handler::Script => Err(NOT_FROM_A_SCRIPT.into()),
             Handler::Compact => compact::execute(&mut writing, op, words),
             _ => {
                 let data = execute_words(&mut writing, op, words);
