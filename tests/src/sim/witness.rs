@@ -1,10 +1,9 @@
 //! What is seen of a server's state machine while it works.
 
-use bytes::Bytes;
 use niagara_engine::Client;
 
 use super::recorder::{Executed, Recorder, Records};
-use crate::invariants::{Broken, FollowedOnce};
+use crate::invariants::{Broken, FollowedOnce, check_mset_is_whole};
 
 /// A subscriber that reads only after so many stretches lags now and then.
 const LAZY: u32 = 20;
@@ -23,23 +22,20 @@ impl Witness {
         Witness { records, subscribers }
     }
 
-    /// Commands executed since the last call.
-    pub fn take_executed(&mut self) -> Executed {
-        std::mem::take(&mut *self.records.executed.lock().expect("nobody panics while holding this"))
-    }
-
-    /// Shows subscribers what was executed.
-    pub fn follow(&mut self, id: u64, executed: &[(u64, Bytes)]) -> Result<(), Broken> {
-        self.subscribers.iter_mut().try_for_each(|subscriber| subscriber.executed(id, executed))
+    /// Checks what was done since the last call by the server with this id, shows it to the subscribers, and returns the commands
+    /// that were executed.
+    pub fn take_executed(&mut self, id: u64) -> Result<Executed, Broken> {
+        // What another thread would have read in the middle of commands.
+        let seen = std::mem::take(&mut *self.records.seen.lock().expect("nobody panics while holding this"));
+        seen.iter().try_for_each(|pair| check_mset_is_whole(pair))?;
+        let executed =
+            std::mem::take(&mut *self.records.executed.lock().expect("nobody panics while holding this"));
+        self.subscribers.iter_mut().try_for_each(|subscriber| subscriber.executed(id, &executed))?;
+        Ok(executed)
     }
 
     /// Positions of states restored since the last call.
     pub fn take_restored(&mut self) -> Vec<u64> {
         std::mem::take(&mut *self.records.restored.lock().expect("nobody panics while holding this"))
-    }
-
-    /// What another thread would have read in the middle of commands.
-    pub fn take_seen(&mut self) -> Vec<Vec<Option<Bytes>>> {
-        std::mem::take(&mut *self.records.seen.lock().expect("nobody panics while holding this"))
     }
 }

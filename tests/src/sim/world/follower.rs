@@ -5,7 +5,7 @@ use niagara_net::{DownReason, Event as NetEvent, Frame};
 
 use super::rounds::RESTART;
 use super::{Event, MS, World};
-use crate::invariants::{Broken, check_mset_is_whole};
+use crate::invariants::Broken;
 use crate::sim::follower::{Follower, Following};
 use crate::sim::network::{Direction, Micros};
 use crate::sim::plan::WallClock;
@@ -130,11 +130,7 @@ impl World {
     fn follower_executes(&mut self, id: u64) -> Result<(), Broken> {
         let running = self.following().expect("it runs");
         running.machine.execute();
-        for pair in running.witness.take_seen() {
-            check_mset_is_whole(&pair)?;
-        }
-        let executed = running.witness.take_executed();
-        running.witness.follow(id, &executed)?;
+        let executed = running.witness.take_executed(id)?;
         let (restored, reader) = (running.witness.take_restored(), running.machine.client().reader());
         self.coverage.add("command executed by the follower", executed.len() as u64);
         self.executed(id, executed)?;

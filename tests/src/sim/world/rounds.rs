@@ -8,7 +8,7 @@ use niagara_kvstore::command::{self, Command};
 use niagara_net::{Event as NetEvent, Frame};
 
 use super::{Event, MS, World};
-use crate::invariants::{Broken, check_mset_is_whole, check_slow_peer_is_bounded};
+use crate::invariants::{Broken, check_slow_peer_is_bounded};
 use crate::sim::fault::Power;
 use crate::sim::network::Micros;
 use crate::sim::recorder::Executed;
@@ -286,11 +286,7 @@ impl World {
     pub(crate) fn execute(&mut self, id: u64) -> Result<(), Broken> {
         let running = self.servers[id as usize - 1].running.as_mut().expect("looked at before");
         running.machine.execute();
-        for pair in running.witness.take_seen() {
-            check_mset_is_whole(&pair)?;
-        }
-        let executed = running.witness.take_executed();
-        running.witness.follow(id, &executed)?;
+        let executed = running.witness.take_executed(id)?;
         let (restored, reader) = (running.witness.take_restored(), running.machine.client().reader());
         for (position, _) in &executed {
             let slot = running.machine.slot_at(GlobalPosition::new(*position));
