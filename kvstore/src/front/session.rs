@@ -232,6 +232,10 @@ impl<P: Protocol, L: Copy> Session<P, L> {
 
     /// Whether the next request, which is a read, is attached to a command.
     fn attaches<E: Engine<Lane = L>>(&self, consistency: Consistency, input: &Input, engine: &E) -> bool {
+        if self.is_preparing() {
+            // Whatever it learns meanwhile, its deadline counts from its arrival, as that of the command does.
+            return false;
+        }
         let is_behind = !self.slots.is_empty();
         let is_due = match consistency {
             Consistency::Strong => is_behind || self.is_amid_writes(input),
@@ -244,6 +248,12 @@ impl<P: Protocol, L: Copy> Session<P, L> {
             _ => false,
         };
         is_due && !engine.follows() && self.slots.len() < MAX_IN_FLIGHT && self.protocol.may_attach(input)
+    }
+
+    /// Whether the next request waits for a command of the protocol's own.
+    fn is_preparing(&self) -> bool {
+        let last = self.slots.back().map(|slot| &slot.doing);
+        matches!(last, Some(Doing::Write { shape, .. }) if !P::is_request(shape))
     }
 
     fn is_amid_writes(&self, input: &Input) -> bool {

@@ -3,6 +3,7 @@
 mod attached;
 mod audit;
 mod clients;
+mod deadline;
 mod evicting;
 mod fake;
 mod golden;

@@ -61,6 +61,7 @@ pub const EXPECTED: &[(&str, &[&str])] = &[
             "stopped before the power failed",
             "clock off",
             "application hung",
+            "group's thread hung",
         ],
     ),
     (

@@ -25,11 +25,15 @@ const END: Micros = 900 * MS;
 /// election timeout; and half of it is too short for links to be steady. A server that is gone for less may
 /// keep what it leads, and is waited for.
 pub const FLAPS: Range<Micros> = 520 * MS..620 * MS;
-/// The streams that say whether members change, whether there is a follower, and whether the ends of epochs are put to the test.
+/// The streams that say whether members change, whether there is a follower, whether the ends of epochs are put to the test, and
+/// whether threads of groups hang.
 /// They were chosen so that nothing of it is so in the seeds that had failed before there were such plans.
 const MEMBERS: u64 = 0x3e_2b;
 const TRIALS: u64 = 0xe0_01;
 const FOLLOWER: u64 = 0xf0_2b;
+const HANGING: u64 = 0x4a_1e;
+/// One plan in so many has threads of groups that get no turn, of those that draw from all faults.
+const HANGING_ONE_IN: u64 = 8;
 /// The most groups in an epoch, and in all epochs of a plan: a round of each thread has a bit in a word.
 pub const MOST_GROUPS: u16 = 8;
 const MOST_PLACES: u16 = 30;
@@ -145,6 +149,7 @@ impl Plan {
         let mut of_levels = apart(0x1e_5e);
         let mut of_trials = apart(TRIALS);
         let (mut of_members, mut of_follower) = (apart(MEMBERS), apart(FOLLOWER));
+        let mut of_hanging = apart(HANGING);
         if of_ends.one_in(12) {
             let server = of_ends.between(1, self.servers);
             return self.nothing_but_an_end(server, &mut of_ends);
@@ -197,6 +202,20 @@ impl Plan {
         if self.spares == 0 && of_epochs.one_in(3) {
             self.draw_epochs(&mut of_epochs);
             self.draw_level(&mut of_levels);
+        }
+        self.draw_hanging_groups(&mut of_hanging);
+    }
+
+    /// In some plans, threads of groups get no turn for a while, also those of groups that come later.
+    fn draw_hanging_groups(&mut self, chance: &mut Chance) {
+        if !chance.one_in(HANGING_ONE_IN) {
+            return;
+        }
+        for _ in 0..chance.between(1, 3) {
+            let server = chance.between(1, self.servers);
+            let group = chance.below(self.places.into()) as usize;
+            let lasts = chance.between(20, 2000) * MS;
+            self.plan(chance, Fault::HungGroup { server, group, lasts });
         }
     }
 

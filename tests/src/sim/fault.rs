@@ -44,6 +44,8 @@ pub enum Fault {
     HungDisk { server: u64, lasts: Micros },
     /// The state machine takes so long for each stretch that nothing is executed meanwhile.
     HungApplication { server: u64, lasts: Micros },
+    /// The thread of a group (by zero-based index) gets no turn, while the others of its server do.
+    HungGroup { server: u64, group: usize, lasts: Micros },
     /// The disk has less room than the reserve: the server accepts no commands.
     DiskNearlyFull { server: u64, lasts: Micros },
     /// The disk has no room: writes wait until there is some.
@@ -117,6 +119,7 @@ impl Fault {
             | Fault::Drain { .. }
             | Fault::SlowServer { .. }
             | Fault::HungApplication { .. }
+            | Fault::HungGroup { .. }
             | Fault::CutPair { .. }
             | Fault::CutOneWay { .. }
             | Fault::CutServer { .. }

@@ -1,6 +1,6 @@
 //! One simulated server: its process, while it runs, and what outlives it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -78,6 +78,8 @@ pub struct Server {
     pub disk_slowness: u64,
     /// Whether its state machine hangs.
     pub application_hangs: bool,
+    /// Until when threads of groups get no turn, by their first group.
+    pub groups_hang_until: BTreeMap<usize, u64>,
     /// Until when it is paused.
     pub paused_until: Option<u64>,
     /// What clients have sent during the pause, in order.
@@ -181,6 +183,7 @@ impl Server {
             slowness: 1,
             disk_slowness: 1,
             application_hangs: false,
+            groups_hang_until: BTreeMap::new(),
             paused_until: None,
             held: Vec::new(),
             flipped: None,
@@ -225,6 +228,7 @@ impl Server {
     pub fn start(&mut self) -> Result<(), StartError> {
         self.life += 1;
         self.is_starting = false;
+        self.groups_hang_until.clear();
         let clock = Clock::Manual(Arc::clone(&self.clock));
         let files: Arc<dyn Files> = Arc::new(self.disk.clone());
         let environment = Environment {
@@ -292,8 +296,14 @@ impl Server {
         match thread {
             Thread::Log(_) | Thread::Snapshots => self.disk.hangs(),
             Thread::Application => self.application_hangs,
-            Thread::Group(_) | Thread::Sequencer | Thread::Front => false,
+            Thread::Group(first) => self.group_hangs_until(first) > self.time,
+            Thread::Sequencer | Thread::Front => false,
         }
+    }
+
+    /// Until when this thread of groups last got no turn, or will.
+    pub fn group_hangs_until(&self, first: usize) -> u64 {
+        self.groups_hang_until.get(&first).copied().unwrap_or(0)
     }
 
     /// Schedules a round for those of these threads that have work, and adds them to `woken`.

@@ -15,7 +15,7 @@ use crate::command::{self, Call, Command, Condition, Watch};
 use crate::protocol::Engine;
 use crate::query::Query;
 use crate::users::{RESCUE, prepare};
-use crate::{Kv, KvReader, Note, Reply, query};
+use crate::{Kv, KvReader, Life, Note, Reply, query};
 
 /// The state of a server. Fake engines that share it are its threads' ports.
 #[derive(Clone)]
@@ -170,6 +170,13 @@ impl FakeEngine {
 }
 
 impl FakeEngine {
+    /// Executes another client's command, which names the life of the state.
+    pub(super) fn name_life_elsewhere(&mut self) {
+        let mut name = Vec::new();
+        command::encode_name_life(&mut name, Life::new(0xbeef).expect("a name"));
+        self.execute_elsewhere(name);
+    }
+
     /// Executes another client's command, which sets a user.
     pub(super) fn set_user_elsewhere(&mut self, name: &str, rules: &[&str]) {
         let rules = prepare(rules.iter().map(|rule| rule.as_bytes())).expect("the rules are right");

@@ -69,6 +69,12 @@ impl World {
                 self.server(server).application_hangs = true;
                 self.coverage.count("application hung");
             }
+            Fault::HungGroup { server, group, lasts } => {
+                let (first, until) = (self.plan.groups_beside(group).start, self.now + lasts);
+                let hangs_until = self.server(server).groups_hang_until.entry(first).or_default();
+                *hangs_until = until.max(*hangs_until);
+                self.coverage.count("group's thread hung");
+            }
             Fault::DiskNearlyFull { server, .. } => {
                 self.server(server).disk.trouble(|trouble| trouble.nearly_full = true);
                 self.coverage.count("disk nearly full");
@@ -144,6 +150,7 @@ impl World {
                 self.server(server).application_hangs = false;
                 self.follow(server);
             }
+            Fault::HungGroup { server, .. } => self.follow(server),
             Fault::DiskNearlyFull { server, .. } => {
                 self.server(server).disk.trouble(|trouble| trouble.nearly_full = false);
             }
@@ -178,11 +185,13 @@ impl World {
         for (a, b, group) in self.network.calm() {
             self.break_connection(a, b, group);
         }
+        let now = self.now;
         for id in 1..=self.plan.servers {
             let server = self.server(id);
             server.slowness = 1;
             server.disk_slowness = 1;
             server.application_hangs = false;
+            server.groups_hang_until.values_mut().for_each(|until| *until = now.min(*until));
             if let Some(running) = &server.running {
                 running.machine.client().balance();
             }
@@ -297,6 +306,7 @@ fn lasts(fault: &Fault) -> Option<u64> {
         | Fault::SlowDisk { lasts, .. }
         | Fault::HungDisk { lasts, .. }
         | Fault::HungApplication { lasts, .. }
+        | Fault::HungGroup { lasts, .. }
         | Fault::DiskNearlyFull { lasts, .. }
         | Fault::DiskFull { lasts, .. }
         | Fault::NoRoomForSnapshots { lasts, .. }

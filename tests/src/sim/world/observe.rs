@@ -169,8 +169,9 @@ impl World {
         let copies = if self.plan.weather.doubled > 0 { MOST_LATE } else { 0 };
         let two_elections = TWO_ELECTIONS * server.slowness;
         let patience = Patience { bound: two_elections + copies, for_a_hand_over: two_elections / 2 };
-        // A paused server had no time to step down.
-        let stood_still = server.paused_until.unwrap_or(0);
+        // A paused server had no time to step down, and neither had a thread without a turn.
+        let first = running.beside(group).start;
+        let stood_still = server.group_hangs_until(first).max(server.paused_until.unwrap_or(0));
         let alone = is_alone.then_some(standing.transferee != 0);
         self.invariants.leads_a_quorum.ticked((id, group), (self.now, stood_still), alone, patience)
     }

@@ -354,6 +354,11 @@ impl World {
         let server = self.server(id);
         server.set_clock(now);
         let life = server.life;
+        let until = server.group_hangs_until(group);
+        if until > now {
+            self.after(until - now, Event::GroupTick { server: id, life, group });
+            return Ok(());
+        }
         let running = server.running.as_mut().expect("looked at before");
         let groups: Vec<usize> = running.here_beside(group).collect();
         if groups.is_empty() {
@@ -402,13 +407,13 @@ fn peer_of(event: &NetEvent) -> Option<u64> {
     }
 }
 
-/// A command for the trace.
-fn short(command: &[u8]) -> String {
-    match command.get(..SHOWN) {
-        Some(begin) => format!("{:?}... of {} bytes", Bytes::copy_from_slice(begin), command.len()),
-        None => format!("{:?}", Bytes::copy_from_slice(command)),
+/// A command, a request or a reply, for the trace.
+pub(crate) fn short(bytes: &[u8]) -> String {
+    match bytes.get(..SHOWN) {
+        Some(begin) => format!("{:?}... of {} bytes", Bytes::copy_from_slice(begin), bytes.len()),
+        None => format!("{:?}", Bytes::copy_from_slice(bytes)),
     }
 }
 
-/// Bytes of a command in the trace.
+/// The most bytes of it.
 const SHOWN: usize = 60;

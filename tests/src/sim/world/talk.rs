@@ -1,6 +1,7 @@
 //! Communication between clients and servers.
 
 use super::observe::Invariants;
+use super::rounds::short;
 use super::{Event, MS, World};
 use crate::invariants::{Broken, check_request_is_answered};
 use crate::sim::clients::{Ask, By, CallResult, Checks, Sending};
@@ -78,6 +79,7 @@ impl World {
         match sending.by {
             By::Connection { connection, protocol, bytes } => {
                 let is_new = self.connected.insert((id, life, connection));
+                self.trace.line(|| format!("client {} asks server {id}: {}", sending.client, short(&bytes)));
                 let callers = self.callers(id).expect("just seen");
                 if is_new {
                     callers.connect(connection, protocol);
@@ -101,6 +103,7 @@ impl World {
 
     pub(crate) fn replied(&mut self, connection: u32, bytes: &[u8], executed: usize) -> Result<(), Broken> {
         let Some(client) = self.clients.client_of(connection) else { return Ok(()) };
+        self.trace.line(|| format!("client {client} is told: {}", short(bytes)));
         let by_follower = self.is_follower(self.clients.server_of(client));
         let mut checks = checks(&mut self.invariants, &mut self.coverage, (executed, by_follower));
         let has_all = self.clients.hear(client, connection, bytes, &mut checks)?;
