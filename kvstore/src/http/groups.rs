@@ -4,6 +4,7 @@ use niagara_engine::{EpochView, NotChanged, ServerId};
 use serde::{Deserialize, Serialize};
 
 use super::fault::Fault;
+use super::fields;
 
 /// The longest request.
 pub(super) const MAX_BYTES: usize = 1 << 10;
@@ -34,7 +35,7 @@ const HINT: &str = "send {\"groups\":8}";
 
 impl GroupsChange {
     pub(super) fn parse(body: &[u8]) -> Result<GroupsChange, Fault> {
-        serde_json::from_slice(body).map_err(|error| {
+        fields::read(body).map_err(|error| {
             Fault::bad_request(format!("the body is no request for a number of groups: {error}"), HINT)
         })
     }

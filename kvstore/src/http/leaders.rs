@@ -4,6 +4,7 @@ use niagara_engine::{NotMoved, Unfit};
 use serde::Deserialize;
 
 use super::fault::Fault;
+use super::fields;
 
 /// The longest request.
 pub(super) const MAX_BYTES: usize = 1 << 10;
@@ -39,7 +40,7 @@ impl LeadersChange {
     }
 
     pub(super) fn parse(body: &[u8]) -> Result<LeadersChange, Fault> {
-        serde_json::from_slice(body).map_err(|error| {
+        fields::read(body).map_err(|error| {
             Fault::bad_request(format!("the body is no request to change leaders: {error}"), HINT)
         })
     }

@@ -4,6 +4,7 @@ use niagara_engine::NotChanged;
 use serde::Deserialize;
 
 use super::fault::Fault;
+use super::fields;
 
 /// The longest request.
 pub(super) const MAX_BYTES: usize = 1 << 10;
@@ -19,7 +20,7 @@ const HINT: &str = "send {\"level\":2}";
 
 impl LevelChange {
     pub(super) fn parse(body: &[u8]) -> Result<LevelChange, Fault> {
-        serde_json::from_slice(body)
+        fields::read(body)
             .map_err(|error| Fault::bad_request(format!("the body is no request for a level: {error}"), HINT))
     }
 }

@@ -4,6 +4,7 @@ use niagara_engine::{EpochView, MembersChange};
 use serde::Serialize;
 
 use super::fault::Fault;
+use super::fields;
 use crate::protocol::Engine;
 
 /// The longest request: a thousand servers with a few addresses each.
@@ -30,7 +31,7 @@ impl MembersPage {
 pub(super) fn parse(body: &[u8]) -> Result<MembersChange, Fault> {
     let wrong =
         |what: String| Fault::bad_request(format!("the body is no request for other members: {what}"), HINT);
-    let change: MembersChange = serde_json::from_slice(body).map_err(|error| wrong(error.to_string()))?;
+    let change: MembersChange = fields::read(body).map_err(|error| wrong(error.to_string()))?;
     if change.leave.is_empty() && change.come.is_empty() {
         return Err(wrong("nobody comes or leaves".into()));
     }

@@ -15,6 +15,7 @@ mod description;
 mod elsewhere;
 mod exposition;
 mod fault;
+mod fields;
 mod gate;
 mod groups;
 mod head_error;

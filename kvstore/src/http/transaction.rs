@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
 use super::fault::Fault;
+use super::fields::{self, Fields};
 use super::json::Object;
 use super::lasting::{self, LASTS_HINT};
 use super::listing::print_stored;
@@ -29,7 +30,7 @@ pub(super) const HINT: &str = "send {\"compare\":[{\"key\":\"a\",\"value\":\"1\"
 #[serde(deny_unknown_fields)]
 struct Body {
     #[serde(default)]
-    compare: Vec<Compare>,
+    compare: Vec<Fields<Compare>>,
     #[serde(default)]
     then: Vec<Operation>,
     #[serde(default, rename = "else")]
@@ -55,9 +56,9 @@ struct Compare {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum Operation {
-    Put(Put),
-    Get(OneKey),
-    Delete(OneKey),
+    Put(Fields<Put>),
+    Get(Fields<OneKey>),
+    Delete(Fields<OneKey>),
 }
 
 #[derive(Debug, Deserialize)]
@@ -83,7 +84,7 @@ type Wrong = (String, &'static str);
 
 /// Turns a body into a command of a user, unless it is nobody's. If that carries the time, it has room for it at its beginning.
 pub(super) fn encode(body: &[u8], user: Option<&[u8]>, out: &mut Vec<u8>) -> Result<Timed, Fault> {
-    let body: Body = serde_json::from_slice(body)
+    let body: Body = fields::read(body)
         .map_err(|error| Fault::bad_request(format!("the body is no transaction: {error}"), HINT))?;
     let parts = body.compare.len() + body.then.len() + body.otherwise.len();
     if parts > MAX_CHOICE_PARTS {
@@ -99,7 +100,7 @@ pub(super) fn encode(body: &[u8], user: Option<&[u8]>, out: &mut Vec<u8>) -> Res
     let mut timed = Timed::No;
     let keys: Vec<Vec<u8>> =
         each("compare", &body.compare, |compare| key(&compare.key, &compare.key_base64))?;
-    let values = each("compare", &body.compare, Compared::of)?;
+    let values = each("compare", &body.compare, |compare| Compared::of(compare))?;
     let mut tests = Vec::with_capacity(keys.len());
     for (number, ((compare, key), value)) in body.compare.iter().zip(&keys).zip(&values).enumerate() {
         let test = test(compare, value).map_err(|wrong| at("compare", number, wrong))?;
