@@ -79,7 +79,7 @@ impl Answers {
         Ok(Some(match value {
             Value::Boolean(true) => Data::Integer(1),
             Value::Integer(number) => Data::Integer(*number),
-            Value::Number(number) => Data::Integer(*number as i64),
+            Value::Number(number) => Data::Integer(whole(*number)),
             Value::String(text) => match self.take(&text.as_bytes()) {
                 Some(bytes) => Data::Bulk(bytes),
                 None => return Ok(None),
@@ -101,9 +101,11 @@ impl Answers {
             return Ok(Some(Data::Bulk(decimal(double).into_bytes().into())));
         }
         if let Value::String(text) = table.raw_get::<Value>("big_number")? {
-            return Ok(self.take(&text.as_bytes()).map(Data::Bulk));
+            return Ok(self.take(line(&text.as_bytes()).as_bytes()).map(Data::Bulk));
         }
-        if let Value::Table(text) = table.raw_get::<Value>("verbatim_string")? {
+        if let Value::Table(text) = table.raw_get::<Value>("verbatim_string")?
+            && text.raw_get::<Value>("format")?.is_string()
+        {
             return self.nested(&text.raw_get::<Value>("string")?, depth + 1);
         }
         if let Value::Table(map) = table.raw_get::<Value>("map")? {
@@ -145,6 +147,16 @@ impl Answers {
     }
 }
 
+/// A number without its fraction; the least one for what is none, or too large, as in Redis.
+fn whole(number: f64) -> i64 {
+    // The greatest integer is no double; the next one is.
+    if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&number) {
+        number as i64
+    } else {
+        i64::MIN
+    }
+}
+
 /// A text as one line: the protocol ends a status or an error with it.
 pub(super) fn line(text: &[u8]) -> String {
     String::from_utf8_lossy(text).chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
@@ -159,7 +171,10 @@ pub(super) fn decimal(number: f64) -> String {
         return if number > 0.0 { "inf".into() } else { "-inf".into() };
     }
     let size = number.abs();
-    if size == 0.0 || (1e-5..1e17).contains(&size) {
+    if size == 0.0 {
+        return "0".into();
+    }
+    if (1e-5..1e17).contains(&size) {
         return format!("{number}");
     }
     let text = format!("{number:e}");

@@ -4,6 +4,7 @@ use bytes::Buf;
 use mlua::{BString, Error, Lua, LuaString, MultiValue, Table, Value, Variadic};
 
 use super::limits::Limits;
+use super::native::function;
 use super::order::{indexes, number, sorted_keys};
 
 /// The deepest nesting. What is deeper is packed as nil, as the library of Redis does.
@@ -16,13 +17,13 @@ pub(super) fn library(lua: &Lua, limits: &Limits) -> mlua::Result<Table> {
     let spent = limits.clone();
     let pack = move |_: &Lua, values: Variadic<Value>| {
         if values.is_empty() {
-            return Err(failure("pack needs input."));
+            return Err(failure("bad argument #0 to 'pack' (MessagePack pack needs input.)"));
         }
         let mut out = Vec::new();
         values.iter().try_for_each(|value| write(value, 0, &mut out, &spent))?;
         Ok(BString::from(out))
     };
-    library.raw_set("pack", lua.create_function(pack)?)?;
+    library.raw_set("pack", function(lua, pack)?)?;
     let spent = limits.clone();
     let unpack = move |lua: &Lua, text: LuaString| {
         let (text, mut values) = (text.as_bytes(), MultiValue::new());
@@ -32,10 +33,17 @@ pub(super) fn library(lua: &Lua, limits: &Limits) -> mlua::Result<Table> {
         }
         Ok(values)
     };
-    library.raw_set("unpack", lua.create_function(unpack)?)?;
+    library.raw_set("unpack", function(lua, unpack)?)?;
     let spent = limits.clone();
-    let some = move |lua: &Lua, text: &[u8], most: usize, offset: usize| {
-        let mut rest = text.get(offset..).ok_or_else(|| failure("Start offset is beyond the input."))?;
+    let some = move |lua: &Lua, text: &[u8], (most, offset): (i64, i64)| {
+        let (Ok(most), Ok(start)) = (usize::try_from(most), usize::try_from(offset)) else {
+            let length = text.len();
+            return Err(failure(&format!(
+                "Invalid request to unpack with offset of {offset} and limit of {length}."
+            )));
+        };
+        let beyond = || failure(&format!("Start offset {start} greater than input length {}.", text.len()));
+        let mut rest = text.get(start..).ok_or_else(beyond)?;
         let mut values = MultiValue::new();
         while !rest.is_empty() && values.len() < most {
             values.push_back(read(lua, &mut rest, 0, &spent)?);
@@ -45,24 +53,21 @@ pub(super) fn library(lua: &Lua, limits: &Limits) -> mlua::Result<Table> {
         Ok(values)
     };
     let limited = some.clone();
-    library.raw_set(
-        "unpack_one",
-        lua.create_function(move |lua, (text, offset): (LuaString, Option<usize>)| {
-            some(lua, &text.as_bytes(), 1, offset.unwrap_or(0))
-        })?,
-    )?;
-    library.raw_set(
-        "unpack_limit",
-        lua.create_function(move |lua, (text, most, offset): (LuaString, usize, Option<usize>)| {
-            limited(lua, &text.as_bytes(), most, offset.unwrap_or(0))
-        })?,
-    )?;
+    let one = move |lua: &Lua, (text, offset): (LuaString, Option<f64>)| {
+        some(lua, &text.as_bytes(), (1, offset.unwrap_or(0.0) as i64))
+    };
+    library.raw_set("unpack_one", function(lua, one)?)?;
+    let some = move |lua: &Lua, (text, most, offset): (LuaString, f64, Option<f64>)| {
+        limited(lua, &text.as_bytes(), (most as i64, offset.unwrap_or(0.0) as i64))
+    };
+    library.raw_set("unpack_limit", function(lua, some)?)?;
+    library.raw_set("_VERSION", "lua-cmsgpack 0.4.0")?;
     library.raw_set("_NAME", "cmsgpack")?;
     Ok(library)
 }
 
 fn failure(text: &str) -> Error {
-    Error::RuntimeError(format!("cmsgpack: {text}"))
+    Error::RuntimeError(text.into())
 }
 
 fn write(value: &Value, depth: usize, out: &mut Vec<u8>, limits: &Limits) -> mlua::Result<()> {
@@ -156,7 +161,8 @@ fn read(lua: &Lua, rest: &mut &[u8], depth: usize, limits: &Limits) -> mlua::Res
         0xc2 | 0xc3 => Value::Boolean(code == 0xc3),
         0xca => Value::Number(f64::from(rest.try_get_f32().map_err(short)?)),
         0xcb => Value::Number(rest.try_get_f64().map_err(short)?),
-        0xcc..=0xcf => Value::Number(rest.try_get_uint(1 << (code - 0xcc)).map_err(short)? as f64),
+        // The library of Redis takes the longest one for a number with a sign.
+        0xcc..=0xcf => Value::Number(rest.try_get_uint(1 << (code - 0xcc)).map_err(short)? as i64 as f64),
         0xd0..=0xd3 => {
             let bytes = 1 << (code - 0xd0);
             let unused = 64 - 8 * bytes as u32;

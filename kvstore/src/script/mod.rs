@@ -9,7 +9,8 @@
 //! | `pattern.rs` | Lua's patterns, with a limit on their steps |
 //! | `random.rs` | pseudo-random numbers, from a seed that scripts know |
 //! | `convert.rs` | answers of commands as values of Lua, and results of scripts as answers |
-//! | `bit.rs`, `json.rs`, `pack.rs`, `message.rs` | the libraries `bit`, `cjson`, `struct` and `cmsgpack` |
+//! | `native.rs` | functions that scripts call and Rust executes |
+//! | `bit.rs`, `json/`, `pack.rs`, `message.rs` | the libraries `bit`, `cjson`, `struct` and `cmsgpack` |
 //! | `scripts.rs` | the scripts that a server knows by their digests |
 //!
 //! A script is executed by every server at its position of the log, so nothing that differs between servers may reach it:
@@ -21,6 +22,7 @@ mod convert;
 mod json;
 mod limits;
 mod message;
+mod native;
 mod order;
 mod pack;
 mod pattern;

@@ -2,6 +2,7 @@
 
 use mlua::{BString, Error, Lua, LuaString, MultiValue, Table, Value, Variadic};
 
+use super::native::function;
 use super::order::number;
 
 /// The longest integer, in bytes.
@@ -11,9 +12,9 @@ const MOST_WIDTH: usize = 16 << 20;
 
 pub(super) fn library(lua: &Lua) -> mlua::Result<Table> {
     let library = lua.create_table()?;
-    library.raw_set("pack", lua.create_function(pack)?)?;
-    library.raw_set("unpack", lua.create_function(unpack)?)?;
-    library.raw_set("size", lua.create_function(|_, format: LuaString| size(&format.as_bytes()))?)?;
+    library.raw_set("pack", function(lua, pack)?)?;
+    library.raw_set("unpack", function(lua, unpack)?)?;
+    library.raw_set("size", function(lua, |_, format: LuaString| size(&format.as_bytes()))?)?;
     Ok(library)
 }
 
@@ -109,7 +110,7 @@ impl<'f> Format<'f> {
 }
 
 fn failure(text: &str) -> Error {
-    Error::RuntimeError(format!("struct: {text}"))
+    Error::RuntimeError(text.into())
 }
 
 fn ordered(mut bytes: Vec<u8>, big: bool) -> Vec<u8> {
@@ -178,7 +179,7 @@ fn unpack(
             Item::Bytes(Some(width)) => width,
             Item::Bytes(None) => match values.pop().as_ref().and_then(number) {
                 Some(width) if width >= 0.0 => width as usize,
-                _ => return Err(failure("format `c0' needs a previous size")),
+                _ => return Err(failure("format 'c0' needs a previous size")),
             },
         };
         let bytes = rest.get(..width).ok_or_else(short)?;

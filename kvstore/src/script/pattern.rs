@@ -6,6 +6,7 @@ use memchr::memmem;
 use mlua::{BString, Error, Function, Lua, LuaString, MultiValue, Table, Value};
 
 use super::limits::Limits;
+use super::native::function;
 
 /// The most captures of a pattern.
 const MOST_CAPTURES: usize = 32;
@@ -21,17 +22,17 @@ pub(super) fn replace(lua: &Lua, string: &Table, limits: &Limits) -> mlua::Resul
         let plain = !matches!(plain, Value::Nil | Value::Boolean(false));
         search(lua, (&text.as_bytes(), &pattern.as_bytes()), from, &spent, Some(plain))
     };
-    string.raw_set("find", lua.create_function(find)?)?;
+    string.raw_set("find", function(lua, find)?)?;
     let spent = limits.clone();
     let matched = move |lua: &Lua, (text, pattern, from): (LuaString, LuaString, Option<f64>)| {
         search(lua, (&text.as_bytes(), &pattern.as_bytes()), from, &spent, None)
     };
-    string.raw_set("match", lua.create_function(matched)?)?;
+    string.raw_set("match", function(lua, matched)?)?;
     let spent = limits.clone();
-    string.raw_set("gmatch", lua.create_function(move |lua, of| all_matches(lua, of, &spent))?)?;
+    string.raw_set("gmatch", function(lua, move |lua, of| all_matches(lua, of, &spent))?)?;
     string.raw_set("gfind", Value::Nil)?;
     let spent = limits.clone();
-    string.raw_set("gsub", lua.create_function(move |lua, of| substitute(lua, of, &spent))?)
+    string.raw_set("gsub", function(lua, move |lua, of| substitute(lua, of, &spent))?)
 }
 
 fn failure(text: impl Into<String>) -> Error {
@@ -93,7 +94,7 @@ fn all_matches(
     limits: &Limits,
 ) -> mlua::Result<Function> {
     let (next, limits) = (Cell::new(0), limits.clone());
-    lua.create_function(move |lua, ()| {
+    function(lua, move |lua, ()| {
         let (text, pattern) = (text.as_bytes(), pattern.as_bytes());
         let mut matcher = Matcher::new(&text, &pattern, &limits);
         for at in next.get()..=text.len() {

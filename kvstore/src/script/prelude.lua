@@ -8,6 +8,11 @@ local byte, floor = string.byte, math.floor
 
 -- What has been stopped cannot be caught. Results are collected, since Lua's own calls return many without looking for room.
 local function pack(...) return { n = select_('#', ...), ... } end
+-- The failure of a function of the host is a text. `pcall` makes one of a failed command, too, as in Redis.
+local function told(failure)
+  local kind = type_(failure)
+  return (kind == 'userdata' or kind == 'string') and host.text(failure) or failure
+end
 local function past(ok, results, failure)
   local stopped = host.stopped(failure)
   if stopped then error_(stopped, 0) end
@@ -16,12 +21,17 @@ local function past(ok, results, failure)
 end
 function pcall(...)
   local results
-  local ok, failure = pcall_(function(called, ...) results = pack(called(...)) end, ...)
+  local ok, failure = pcall_(function(...) results = pack((...)(select_(2, ...))) end, ...)
+  failure = told(failure)
+  if type_(failure) == 'table' then
+    local text = rawget_(failure, 'err')
+    if type_(text) == 'string' or type_(text) == 'number' then failure = text end
+  end
   return past(ok, results, failure)
 end
 function xpcall(called, handler)
   local results
-  local ok, failure = xpcall_(function() results = pack(called()) end, handler)
+  local ok, failure = xpcall_(function() results = pack(called()) end, function(failure) return handler(told(failure)) end)
   return past(ok, results, failure)
 end
 
@@ -75,7 +85,14 @@ function loadstring(text, name)
   if type_(text) == 'string' and byte(text) == 27 then return nil, 'bytecode is not loaded' end
   return loadstring_(text, name)
 end
-load = loadstring
+function load(reader, name)
+  local parts = {}
+  repeat
+    local part = reader()
+    parts[#parts + 1] = part
+  until part == nil or part == ''
+  return loadstring(table.concat(parts), name or '=(load)')
+end
 
 -- What takes long in one instruction counts.
 local sort, insert, remove, concat = table.sort, table.insert, table.remove, table.concat
@@ -106,32 +123,69 @@ for _, name in ipairs { 'coroutine', 'dofile', 'loadfile', 'module', 'require', 
   'getfenv', 'package', 'debug', 'io' } do
   _G[name] = nil
 end
-string.dump, table.foreach = nil, nil
+string.dump, string.gfind = nil, string.gmatch
+function table.foreach(table, visit)
+  for key, value in pairs(table) do
+    local result = visit(key, value)
+    if result ~= nil then return result end
+  end
+end
 os = { clock = host.clock }
 
+local function fail(text) error_({ err = 'ERR ' .. text }, 0) end
 local function checked(reply)
   if type_(reply) == 'table' and rawget_(reply, 'err') ~= nil then error_(reply, 0) end
   return reply
 end
+-- A reply of one text; what makes none is an error that is returned, as in Redis.
+local function one_text(name, make)
+  return function(...)
+    local text = ...
+    if select_('#', ...) ~= 1 or type_(text) ~= 'string' then
+      return { err = 'ERR wrong number or type of arguments' }
+    end
+    return { [name] = make(text) }
+  end
+end
 redis = {
   pcall = host.call,
   call = function(...) return checked(host.call(...)) end,
-  error_reply = function(text)
-    if type_(text) ~= 'string' then error_('wrong number or type of arguments', 2) end
-    return { err = (byte(text) == 45) and text:sub(2) or text }
-  end,
-  status_reply = function(text)
-    if type_(text) ~= 'string' then error_('wrong number or type of arguments', 2) end
-    return { ok = text }
-  end,
+  error_reply = one_text('err', function(text)
+    if byte(text) == 45 then text = text:sub(2) end
+    return text:find(' ', 1, true) and text or 'ERR ' .. text
+  end),
+  status_reply = one_text('ok', function(text) return text end),
   sha1hex = function(...)
-    if select_('#', ...) ~= 1 then error_('wrong number of arguments', 2) end
-    return host.sha1hex(...)
+    if select_('#', ...) ~= 1 then fail('wrong number of arguments') end
+    local text = ...
+    local kind = type_(text)
+    return host.sha1hex((kind == 'string' or kind == 'number') and text or '')
   end,
-  log = host.log,
-  setresp = host.setresp,
+  log = function(level, ...)
+    if select_('#', ...) < 1 then fail('redis.log() requires two arguments or more.') end
+    if type_(level) ~= 'number' then fail('First argument must be a number (log level).') end
+    if level < 0 or level > 3 then fail('Invalid debug level.') end
+    local words = pack(...)
+    for at = 1, words.n do
+      local kind = type_(words[at])
+      if kind ~= 'string' and kind ~= 'number' then words[at] = '' end
+    end
+    host.log(floor(level), concat(words, ' '))
+  end,
+  setresp = function(...)
+    if select_('#', ...) ~= 1 then fail('redis.setresp() requires one argument.') end
+    local version = ...
+    if version ~= 2 and version ~= 3 then fail('RESP version must be 2 or 3.') end
+    host.setresp(version)
+  end,
   replicate_commands = function() return true end,
-  set_repl = function() end,
+  set_repl = function(...)
+    if select_('#', ...) ~= 1 then fail('redis.set_repl() requires one argument.') end
+    local flags = ...
+    if type_(flags) ~= 'number' or flags < 0 or flags > 3 then
+      fail('Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.')
+    end
+  end,
   breakpoint = function() return false end,
   debug = function() end,
   LOG_DEBUG = 0, LOG_VERBOSE = 1, LOG_NOTICE = 2, LOG_WARNING = 3,

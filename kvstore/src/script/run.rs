@@ -9,7 +9,7 @@ use super::convert::{Answers, decimal, line, to_lua};
 use super::limits::Limits;
 use super::order::{number, sorted_keys};
 use super::random::Random;
-use super::{bit, digest, json, message, pack, pattern};
+use super::{bit, digest, json, message, native, pack, pattern};
 use crate::Data;
 
 /// A script, and what it is called with.
@@ -39,7 +39,7 @@ pub(crate) fn run(script: &Script<'_>, host: &mut dyn Host) -> Data {
     if let Some(why) = limits.stopped() {
         return Data::Error(why.into());
     }
-    ran.unwrap_or_else(|error| failed(&error.to_string(), script.source))
+    ran.unwrap_or_else(|error| failed("ERR ", &native::text(&error), script.source))
 }
 
 /// Checks that a source is a script.
@@ -76,18 +76,10 @@ fn body(source: &[u8]) -> &[u8] {
     }
 }
 
-/// An error of a script, in one line.
-fn failed(text: &str, source: &[u8]) -> Data {
-    let text = text.split("\nstack traceback:").next().unwrap_or(text);
-    let text = text.strip_prefix("runtime error: ").unwrap_or(text);
+/// An error of a script, in one line, behind a code if it has none of its own.
+fn failed(code: &str, text: &str, source: &[u8]) -> Data {
     let name = digest(source);
     let name = std::str::from_utf8(&name).expect("it has hexadecimal digits");
-    // The answers of commands have a code in front.
-    let is_coded = text
-        .split(' ')
-        .next()
-        .is_some_and(|word| word.len() > 1 && word.bytes().all(|byte| byte.is_ascii_uppercase()));
-    let code = if is_coded { "" } else { "ERR " };
     Data::Error(format!("{code}{} script: {name}, on {CHUNK}.", line(text.as_bytes())).into())
 }
 
@@ -112,9 +104,6 @@ fn in_lua(script: &Script<'_>, limits: &Limits, host: &mut dyn Host) -> mlua::Re
         })?;
         api.raw_set("call", call)?;
         let setresp = scope.create_function(|_, version: f64| {
-            if version != 2.0 && version != 3.0 {
-                return Err(mlua::Error::RuntimeError("RESP version must be 2 or 3.".into()));
-            }
             three.set(version == 3.0);
             Ok(())
         })?;
@@ -125,7 +114,7 @@ fn in_lua(script: &Script<'_>, limits: &Limits, host: &mut dyn Host) -> mlua::Re
             Ok(())
         })?;
         api.raw_set("seed", seed)?;
-        lua.load(PRELUDE).set_name("=prelude").call::<()>(&api)?;
+        lua.load(PRELUDE).set_name(native::PRELUDE_CHUNK).call::<()>(&api)?;
         let guard: Function = api.raw_get("guard")?;
         let (ok, result): (bool, Value) = guard.call(function)?;
         if ok { Answers::new().of(&result) } else { Ok(error(&result, script.source)?) }
@@ -153,6 +142,12 @@ fn library(lua: &Lua, script: &Script<'_>, limits: &Limits) -> mlua::Result<Tabl
         Ok(stopped.stopped())
     };
     api.raw_set("stopped", lua.create_function(stopped)?)?;
+    let text = |lua: &Lua, error: Value| match error {
+        Value::Error(error) => lua.create_string(native::text(&error)).map(Value::String),
+        Value::String(text) => lua.create_string(native::placed(&text.as_bytes())).map(Value::String),
+        other => Ok(other),
+    };
+    api.raw_set("text", lua.create_function(text)?)?;
     let spent = limits.clone();
     let keys = move |lua: &Lua, table: Table| {
         let keys = sorted_keys(&table)?;
@@ -164,6 +159,10 @@ fn library(lua: &Lua, script: &Script<'_>, limits: &Limits) -> mlua::Result<Tabl
     api.raw_set("clock", lua.create_function(move |_, ()| Ok(seconds))?)?;
     let sha1hex = |_: &Lua, text: LuaString| Ok(BString::from(digest(&text.as_bytes()).to_vec()));
     api.raw_set("sha1hex", lua.create_function(sha1hex)?)?;
+    let log = |_: &Lua, (level, text): (f64, LuaString)| {
+        log(level, &line(&text.as_bytes()));
+        Ok(())
+    };
     api.raw_set("log", lua.create_function(log)?)?;
     pattern::replace(lua, &lua.globals().raw_get("string")?, limits)?;
     let spent = limits.clone();
@@ -176,21 +175,18 @@ fn library(lua: &Lua, script: &Script<'_>, limits: &Limits) -> mlua::Result<Tabl
 }
 
 /// Writes a line into the log of each server that executes the script.
-fn log(_: &Lua, (level, text): (f64, LuaString)) -> mlua::Result<()> {
-    let text = line(&text.as_bytes());
+fn log(level: f64, text: &str) {
     match level {
-        0.0 | 1.0 => tracing::debug!("a script says: {text}"),
-        2.0 => tracing::info!("a script says: {text}"),
         3.0 => tracing::warn!("a script says: {text}"),
-        _ => return Err(mlua::Error::RuntimeError("Invalid log level.".into())),
+        2.0 => tracing::info!("a script says: {text}"),
+        _ => tracing::debug!("a script says: {text}"),
     }
-    Ok(())
 }
 
 /// The words of a command.
 fn texts(words: &MultiValue) -> Result<Vec<Vec<u8>>, &'static str> {
     if words.is_empty() {
-        return Err("ERR Please specify at least one argument for this redis.call() call");
+        return Err("ERR Please specify at least one argument for this redis lib call");
     }
     let text = |word: &Value| match word {
         Value::String(text) => Ok(text.as_bytes().to_vec()),
@@ -201,15 +197,21 @@ fn texts(words: &MultiValue) -> Result<Vec<Vec<u8>>, &'static str> {
     words.iter().map(text).collect()
 }
 
-/// What a script ended with, as an answer.
+/// What a script ended with, as an answer. The failure of a command has a code in front.
 fn error(value: &Value, source: &[u8]) -> mlua::Result<Data> {
+    let uncoded = |text: &str| failed("ERR ", text, source);
     Ok(match value {
         Value::Table(table) => match table.raw_get::<Value>("err")? {
-            Value::String(text) => failed(&text.to_string_lossy(), source),
-            _ => failed("unknown error", source),
+            Value::String(text) => failed("", &text.to_string_lossy(), source),
+            _ => uncoded("unknown error"),
         },
-        Value::String(text) => failed(&text.to_string_lossy(), source),
-        Value::Error(error) => failed(&error.to_string(), source),
-        other => failed(&format!("an error that is a {}", other.type_name()), source),
+        Value::String(text) => uncoded(&String::from_utf8_lossy(native::placed(&text.as_bytes()))),
+        Value::Error(error) => uncoded(&native::text(error)),
+        Value::Nil => uncoded("nil"),
+        Value::Boolean(is) => uncoded(if *is { "true" } else { "false" }),
+        other => match number(other) {
+            Some(number) => uncoded(&json::significant(number, 14)),
+            None => uncoded(other.type_name()),
+        },
     })
 }

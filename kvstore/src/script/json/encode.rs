@@ -1,151 +1,134 @@
-//! The library `cjson`.
+//! Values of Lua as JSON.
 
-use mlua::{Error, Lua, LuaString, Table, Value};
-use serde_json::Value as Json;
+use mlua::{Table, Value};
 
-use super::limits::Limits;
-use super::order::{indexes, number, sorted_keys};
+use super::{Settings, Unusual, failure};
+use crate::script::limits::Limits;
+use crate::script::order::{indexes, number, sorted_keys};
 
-/// The deepest nesting.
-const MOST_NESTED: usize = 128;
-/// An array with so many elements may lack half of them; a larger key makes an error of a shorter one.
-const SAFE: usize = 10;
-const RATIO: usize = 2;
+pub(super) fn encode(value: &Value, settings: &Settings, limits: &Limits) -> mlua::Result<Vec<u8>> {
+    let mut writer = Writer { out: Vec::new(), settings, limits };
+    writer.write(value, 0)?;
+    Ok(writer.out)
+}
 
-pub(super) fn library(lua: &Lua, limits: &Limits) -> mlua::Result<Table> {
-    let library = lua.create_table()?;
-    let spent = limits.clone();
-    let encode = move |_: &Lua, value: Value| {
-        let mut out = Vec::new();
-        write(&value, 0, &mut out, &spent)?;
-        Ok(mlua::BString::from(out))
+fn cannot(value: &Value, why: &str) -> mlua::Error {
+    let kind = match value {
+        Value::Integer(_) => "number",
+        Value::LightUserData(_) | Value::Error(_) => "userdata",
+        other => other.type_name(),
     };
-    library.raw_set("encode", lua.create_function(encode)?)?;
-    let spent = limits.clone();
-    let decode = move |lua: &Lua, text: LuaString| {
-        spent.spend(text.as_bytes().len() as u64)?;
-        let json = serde_json::from_slice(&text.as_bytes());
-        read(lua, &json.map_err(|error| failure(&error.to_string()))?)
-    };
-    library.raw_set("decode", lua.create_function(decode)?)?;
-    library.raw_set("null", Value::NULL)?;
-    library.raw_set("_NAME", "cjson")?;
-    Ok(library)
+    failure(format!("Cannot serialise {kind}: {why}"))
 }
 
-fn failure(text: &str) -> Error {
-    Error::RuntimeError(format!("cjson: {text}"))
+struct Writer<'w> {
+    out: Vec<u8>,
+    settings: &'w Settings,
+    limits: &'w Limits,
 }
 
-fn read(lua: &Lua, json: &Json) -> mlua::Result<Value> {
-    Ok(match json {
-        Json::Null => Value::NULL,
-        Json::Bool(is) => Value::Boolean(*is),
-        Json::Number(number) => {
-            Value::Number(number.as_f64().ok_or_else(|| failure("a number is too large"))?)
-        }
-        Json::String(text) => Value::String(lua.create_string(text)?),
-        Json::Array(all) => {
-            let table = lua.create_table_with_capacity(all.len(), 0)?;
-            for (at, json) in (1..).zip(all) {
-                table.raw_set(at, read(lua, json)?)?;
+impl Writer<'_> {
+    fn write(&mut self, value: &Value, depth: usize) -> mlua::Result<()> {
+        self.limits.spend(1)?;
+        match value {
+            Value::Nil => self.out.extend_from_slice(b"null"),
+            Value::LightUserData(pointer) if pointer.0.is_null() => self.out.extend_from_slice(b"null"),
+            Value::Boolean(is) => self.out.extend_from_slice(if *is { b"true" } else { b"false" }),
+            Value::Integer(_) | Value::Number(_) => self.put_number(value)?,
+            Value::String(text) => put_text(&text.as_bytes(), &mut self.out),
+            Value::Table(_) if depth >= self.settings.encode_depth.get() => {
+                return Err(failure(format!("Cannot serialise, excessive nesting ({})", depth + 1)));
             }
-            Value::Table(table)
-        }
-        Json::Object(pairs) => {
-            let table = lua.create_table()?;
-            for (name, json) in pairs {
-                table.raw_set(name.as_str(), read(lua, json)?)?;
-            }
-            Value::Table(table)
-        }
-    })
-}
-
-fn write(value: &Value, depth: usize, out: &mut Vec<u8>, limits: &Limits) -> mlua::Result<()> {
-    limits.spend(1)?;
-    match value {
-        Value::Nil => out.extend_from_slice(b"null"),
-        Value::LightUserData(pointer) if pointer.0.is_null() => out.extend_from_slice(b"null"),
-        Value::Boolean(is) => out.extend_from_slice(if *is { b"true" } else { b"false" }),
-        Value::Integer(_) | Value::Number(_) => put_number(value, out)?,
-        Value::String(text) => put_text(&text.as_bytes(), out),
-        Value::Table(_) if depth == MOST_NESTED => return Err(failure("Cannot serialise, excessive depth")),
-        Value::Table(table) => match length(table)? {
-            Some(length) => {
-                for at in 1..=length {
-                    out.push(if at == 1 { b'[' } else { b',' });
-                    write(&table.raw_get(at)?, depth + 1, out, limits)?;
-                }
-                out.push(b']');
-            }
-            None => {
-                let keys = sorted_keys(table)?;
-                out.push(b'{');
-                for (at, key) in keys.into_iter().enumerate() {
-                    if at > 0 {
-                        out.push(b',');
+            Value::Table(table) => match self.length(value, table)? {
+                Some(length) => {
+                    for at in 1..=length {
+                        self.out.push(if at == 1 { b'[' } else { b',' });
+                        self.write(&table.raw_get(at)?, depth + 1)?;
                     }
-                    put_name(&key, out)?;
-                    out.push(b':');
-                    write(&table.raw_get(key)?, depth + 1, out, limits)?;
+                    self.out.push(b']');
                 }
-                out.push(b'}');
-            }
-        },
-        other => return Err(failure(&format!("Cannot serialise {}: type not supported", other.type_name()))),
-    }
-    Ok(())
-}
-
-/// The length of a table that is an array: it has no keys but whole numbers from 1 on. An empty one is an object.
-fn length(table: &Table) -> mlua::Result<Option<usize>> {
-    let Some((count, most)) = indexes(table)? else { return Ok(None) };
-    let most = most as usize;
-    if most > SAFE && most > count * RATIO {
-        return Err(failure("Cannot serialise table: excessively sparse array"));
-    }
-    Ok((count > 0).then_some(most))
-}
-
-fn put_name(key: &Value, out: &mut Vec<u8>) -> mlua::Result<()> {
-    match key {
-        Value::String(text) => put_text(&text.as_bytes(), out),
-        Value::Integer(_) | Value::Number(_) => {
-            out.push(b'"');
-            put_number(key, out)?;
-            out.push(b'"');
+                None => self.put_object(table, depth)?,
+            },
+            other => return Err(cannot(other, "type not supported")),
         }
-        _ => return Err(failure("Cannot serialise table: table key must be a number or string")),
+        Ok(())
     }
-    Ok(())
+
+    fn put_object(&mut self, table: &Table, depth: usize) -> mlua::Result<()> {
+        self.out.push(b'{');
+        for (at, key) in sorted_keys(table)?.into_iter().enumerate() {
+            if at > 0 {
+                self.out.push(b',');
+            }
+            self.put_name(&key)?;
+            self.out.push(b':');
+            self.write(&table.raw_get(key)?, depth + 1)?;
+        }
+        self.out.push(b'}');
+        Ok(())
+    }
+
+    /// The length of a table that is an array: it has no keys but whole numbers from 1 on. An empty one is an object.
+    fn length(&self, value: &Value, table: &Table) -> mlua::Result<Option<usize>> {
+        let Some((count, most)) = indexes(table)? else { return Ok(None) };
+        let most = most as usize;
+        let (ratio, safe) = (self.settings.sparse_ratio.get(), self.settings.sparse_safe.get());
+        if ratio > 0 && most > safe && most > count.saturating_mul(ratio) {
+            return if self.settings.sparse_is_object.get() {
+                Ok(None)
+            } else {
+                Err(cannot(value, "excessively sparse array"))
+            };
+        }
+        Ok((count > 0).then_some(most))
+    }
+
+    fn put_name(&mut self, key: &Value) -> mlua::Result<()> {
+        match key {
+            Value::String(text) => put_text(&text.as_bytes(), &mut self.out),
+            Value::Integer(_) | Value::Number(_) => {
+                self.out.push(b'"');
+                self.put_number(key)?;
+                self.out.push(b'"');
+            }
+            other => return Err(cannot(other, "table key must be a number or string")),
+        }
+        Ok(())
+    }
+
+    fn put_number(&mut self, value: &Value) -> mlua::Result<()> {
+        let number = number(value).expect("the caller has a number");
+        if number.is_finite() {
+            self.out.extend_from_slice(significant(number, self.settings.precision.get()).as_bytes());
+            return Ok(());
+        }
+        self.out.extend_from_slice(match self.settings.unusual.get() {
+            Unusual::Refused => return Err(cannot(value, "must not be NaN or Inf")),
+            Unusual::Null => b"null",
+            Unusual::Written if number.is_nan() => b"nan",
+            Unusual::Written if number > 0.0 => b"inf",
+            Unusual::Written => b"-inf",
+        });
+        Ok(())
+    }
 }
 
-/// A number with 14 significant digits, as `cjson` writes them.
-fn put_number(value: &Value, out: &mut Vec<u8>) -> mlua::Result<()> {
-    let number = number(value).expect("the caller has a number");
-    if !number.is_finite() {
-        return Err(failure("Cannot serialise number: must not be NaN or Inf"));
-    }
-    out.extend_from_slice(significant(number).as_bytes());
-    Ok(())
-}
-
-/// As `%.14g` of C prints it.
-pub(super) fn significant(number: f64) -> String {
+/// With so many significant digits, as `%.14g` of C prints it with 14.
+pub(in crate::script) fn significant(number: f64, digits: usize) -> String {
+    let after = digits - 1;
     if number == 0.0 {
         return if number.is_sign_negative() { "-0".into() } else { "0".into() };
     }
-    let scientific = format!("{number:.13e}");
-    let (digits, exponent) = scientific.split_once('e').expect("it has an exponent");
+    let scientific = format!("{number:.after$e}");
+    let (mantissa, exponent) = scientific.split_once('e').expect("it has an exponent");
     let exponent: i32 = exponent.parse().expect("it is a number");
     let trim = |text: &str| text.trim_end_matches('0').trim_end_matches('.').to_owned();
-    if (-4..14).contains(&exponent) {
-        let text = format!("{number:.*}", (13 - exponent) as usize);
+    if (-4..digits as i32).contains(&exponent) {
+        let text = format!("{number:.*}", (after as i32 - exponent) as usize);
         return if text.contains('.') { trim(&text) } else { text };
     }
     let sign = if exponent < 0 { '-' } else { '+' };
-    format!("{}e{sign}{:02}", trim(digits), exponent.abs())
+    format!("{}e{sign}{:02}", trim(mantissa), exponent.abs())
 }
 
 fn put_text(text: &[u8], out: &mut Vec<u8>) {
@@ -185,7 +168,7 @@ mod tests {
             (0.0, "0"),
             (9_007_199_254_740_993.0, "9.007199254741e+15"),
         ] {
-            assert_eq!(significant(number), text);
+            assert_eq!(significant(number, 14), text);
         }
     }
 }

@@ -51,9 +51,14 @@ fn eval_words(
         keys => usize::try_from(keys).ok().filter(|keys| *keys <= rest.len()),
     };
     let keys = keys.ok_or("ERR Number of keys can't be greater than number of args")?;
-    let read_only = op == Op::EvalRo || declares(source, "no-writes")?;
+    let never_writes = declares(source, "no-writes")?;
+    let is_declared = source.starts_with(b"#!");
+    if op == Op::EvalRo && is_declared && !never_writes {
+        return Err("ERR Can not execute a script with write flag using *_ro command.".into());
+    }
+    let read_only = op == Op::EvalRo || never_writes;
     let lacks_memory = writer.core.is_short && !declares(source, "allow-oom")?;
-    if lacks_memory && !read_only && source.starts_with(b"#!") {
+    if lacks_memory && !read_only && is_declared {
         writer.map.count_short();
         return Err(NOT_ALLOWED_SHORT.into());
     }
@@ -77,11 +82,11 @@ fn declares(source: &[u8], flag: &str) -> Result<bool, super::Failure> {
     if !source.starts_with(b"#!") {
         return Ok(false);
     }
-    let line = source.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let line = String::from_utf8_lossy(line);
-    let mut words = line[2..].split_whitespace();
+    let end = source.iter().position(|byte| *byte == b'\n').ok_or("ERR Invalid script shebang")?;
+    let line = String::from_utf8_lossy(&source[..end]);
+    let mut words = line.split_whitespace();
     let engine = words.next().unwrap_or_default();
-    if engine != "lua" {
+    if engine != "#!lua" {
         return Err(format!("ERR Unexpected engine in script shebang: {engine}").into());
     }
     let mut declared = false;
@@ -191,6 +196,7 @@ pub(super) fn script(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
     let scripts = &writing.map.scripts;
     match words {
         [load, source] if is(load, "LOAD") => {
+            declares(source, "no-writes")?;
             script::check(source)?;
             Ok(Data::Bulk(Bytes::copy_from_slice(&scripts.add(source))))
         }
@@ -205,9 +211,7 @@ pub(super) fn script(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
             Ok(Data::OK)
         }
         [kill] if is(kill, "KILL") => Err("NOTBUSY No scripts in execution right now.".into()),
-        _ => {
-            Err("ERR unknown subcommand or wrong number of arguments. Try SCRIPT LOAD, EXISTS or FLUSH."
-                .into())
-        }
+        // Servers look at the number of words before they put a command into the log.
+        _ => Err("ERR unknown subcommand or wrong number of arguments. Try SCRIPT HELP.".into()),
     }
 }
