@@ -9,10 +9,12 @@
 //! | `op.rs` | the numbers of the commands that read or change the state, as the log carries them |
 //! | `commands.rs` | the table |
 //! | `keys.rs` | which arguments are keys |
+//! | `access.rs` | what commands do with their keys |
 //! | `containers.rs` | the subcommands of commands |
 //! | `categories.rs` | the categories of commands, by which rights are given |
 //! | `syntax.rs` | a command's arguments, read from the line that describes them |
 
+mod access;
 mod categories;
 mod commands;
 mod containers;
@@ -22,6 +24,7 @@ mod syntax;
 
 use std::sync::OnceLock;
 
+pub(crate) use access::Use;
 pub(crate) use categories::{Categories, NAMES as CATEGORIES};
 pub(crate) use commands::COMMANDS;
 pub(crate) use containers::subcommands;
@@ -243,8 +246,11 @@ impl Spec {
         self.keys.step == 2 && words.is_multiple_of(2)
     }
 
-    /// What `COMMAND INFO` says of it.
+    /// What `COMMAND INFO` says of it, but for `fast`, which is a [category](Categories).
     pub(crate) fn flags(&self) -> &'static [&'static str] {
+        if matches!(self.does, Does::Write(Op::Publish | Op::SPublish)) {
+            return &["pubsub", "loading", "stale"];
+        }
         if self.group == Group::PubSub {
             return &["pubsub", "noscript", "loading", "stale"];
         }
@@ -259,9 +265,9 @@ impl Spec {
             Does::Compact(_) | Does::Write(_) | Does::TimedWrite(_) => &["write"],
             Does::Read(_) => &["readonly"],
             Does::Local(Local::Auth | Local::Hello | Local::Quit | Local::Reset) => {
-                &["noscript", "loading", "stale", "fast", "no_auth"]
+                &["noscript", "loading", "stale", "no_auth"]
             }
-            Does::Local(_) => &["noscript", "loading", "stale", "fast"],
+            Does::Local(_) => &["noscript", "loading", "stale"],
         }
     }
 }

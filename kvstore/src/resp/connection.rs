@@ -285,9 +285,13 @@ impl RespConnection {
         }
     }
 
-    /// Whether the next request is answered even if the client wants no replies, as messages are.
-    fn is_about_subscriptions(&self) -> bool {
-        matches!(self.next, Next::Planned(Plan::Local(Local::Subscribe(_) | Local::Unsubscribe(_))))
+    /// Whether the next request is answered even if the client wants no replies: it is about messages, or the client wants all
+    /// replies from then on.
+    fn is_heard_anyway(&self) -> bool {
+        matches!(
+            self.next,
+            Next::Planned(Plan::Local(Local::Subscribe(_) | Local::Unsubscribe(_) | Local::Reset))
+        )
     }
 
     /// Answers a question about the cluster's servers.
@@ -494,7 +498,7 @@ impl Protocol for RespConnection {
         let mut nowhere = Output::default();
         let silent = self.replying.is_silent_once();
         let arguments = self.parser.arguments(input.bytes());
-        let is_heard = client::asks_for_replies(arguments) || self.is_about_subscriptions();
+        let is_heard = client::asks_for_replies(arguments) || self.is_heard_anyway();
         let heard = if silent && !is_heard { &mut nowhere } else { output };
         let mut replies = Replies { output: heard, version: self.version };
         let (mut noted, mut began) = (false, None);
@@ -628,6 +632,7 @@ impl Protocol for RespConnection {
                         self.subscriber.unsubscribe_from_all();
                         replies.version = Version::default();
                         self.about.reset();
+                        self.replying = Replying::On;
                         self.weak = false;
                         self.entrance.leave();
                         replies.simple("RESET");

@@ -11,10 +11,10 @@ use super::words::is;
 use crate::Data;
 use crate::decimal::decimal;
 use crate::glob::Glob;
-use crate::table::{Argument, COMMANDS, Categories, Kind, Op, Spec};
+use crate::table::{Argument, COMMANDS, Categories, Kind, Op, Spec, Use, subcommands};
 use crate::users::Id;
 
-/// `COMMAND`, `COMMAND COUNT`, `DOCS`, `GETKEYS`, `INFO` and `LIST`.
+/// `COMMAND`, `COMMAND COUNT`, `DOCS`, `GETKEYS`, `GETKEYSANDFLAGS`, `INFO` and `LIST`.
 pub(super) fn command(arguments: Arguments<'_>, replies: &mut Replies<'_>) {
     let Some(what) = arguments.iter().nth(1) else {
         return data(&Data::Array(COMMANDS.iter().map(info).collect()), replies);
@@ -25,7 +25,13 @@ pub(super) fn command(arguments: Arguments<'_>, replies: &mut Replies<'_>) {
     } else if is(what, "LIST") {
         data(&list(arguments.from(2)), replies);
     } else if is(what, "GETKEYS") {
-        data(&keys(arguments.from(2)), replies);
+        data(&keys(arguments.from(2), |_, key, _| text_of(key)), replies);
+    } else if is(what, "GETKEYSANDFLAGS") {
+        let of = |spec: &Spec, key: &[u8], number| {
+            let uses = spec.use_of(number, &arguments.from(3).iter());
+            Data::Array(vec![text_of(key), words(uses)])
+        };
+        data(&keys(arguments.from(2), of), replies);
     } else if is(what, "DOCS") {
         let of = |spec: &Spec| (Cow::from(spec.name.to_lowercase()), docs(spec));
         let all = if arguments.len() == 2 {
@@ -38,33 +44,122 @@ pub(super) fn command(arguments: Arguments<'_>, replies: &mut Replies<'_>) {
         let all = if arguments.len() == 2 {
             COMMANDS.iter().map(info).collect()
         } else {
-            named().map(|spec| spec.map_or(Data::Null, info)).collect()
+            arguments.from(2).iter().map(named_info).collect()
         };
         data(&Data::Array(all), replies);
     }
+}
+
+fn text_of(text: &[u8]) -> Data {
+    Data::Bulk(Bytes::copy_from_slice(text))
+}
+
+fn words(words: &[&'static str]) -> Data {
+    Data::Array(words.iter().copied().map(Data::Word).collect())
 }
 
 fn text(text: &str) -> Data {
     Data::Bulk(Bytes::copy_from_slice(text.as_bytes()))
 }
 
-/// Name, arity, flags, first key, last key, step, categories, and three lists that are empty: tips, details about keys,
-/// subcommands.
+/// About a command, or one of its subcommands, as in `config|get`.
+fn named_info(name: &[u8]) -> Data {
+    let (command, subcommand) = match name.iter().position(|byte| *byte == b'|') {
+        Some(bar) => (&name[..bar], Some(&name[bar + 1..])),
+        None => (name, None),
+    };
+    let Some(spec) = Spec::find(command) else { return Data::Null };
+    match subcommand {
+        None => info(spec),
+        Some(asked) => subcommands(spec.name)
+            .iter()
+            .find(|((known, ..), _)| is(asked, known))
+            .map_or(Data::Null, |(known, _)| subcommand_info(spec, *known)),
+    }
+}
+
+/// Name, arity, flags, first key, last key, step, categories, an empty list of tips, details about keys, subcommands.
 fn info(spec: &Spec) -> Data {
-    let words = |words: &mut dyn Iterator<Item = &'static str>| Data::Array(words.map(Data::Word).collect());
+    let categories = Categories::of(spec);
+    let mut flags = spec.flags().to_vec();
+    if categories.are_fast() {
+        flags.push("fast");
+    }
+    let within = subcommands(spec.name).iter().map(|(known, _)| subcommand_info(spec, *known));
     Data::Array(vec![
         text(&spec.name.to_lowercase()),
         Data::Integer(spec.arity.into()),
-        words(&mut spec.flags().iter().copied()),
+        words(&flags),
         Data::count(spec.keys.first),
         Data::Integer(spec.keys.last as i64),
         Data::count(spec.keys.step),
-        Data::Array(
-            Categories::of(spec).names().map(|name| Data::Status(format!("@{name}").into())).collect(),
-        ),
+        category_names(categories),
         Data::Array(Vec::new()),
+        Data::Array(key_places(spec)),
+        Data::Array(within.collect()),
+    ])
+}
+
+/// The same of a subcommand. Where a command's subcommands have keys, all but HELP have one.
+fn subcommand_info(spec: &Spec, (name, least, most): (&'static str, usize, usize)) -> Data {
+    let full = format!("{}|{name}", spec.name).to_lowercase();
+    let arity = 2 + least as i64;
+    let (first, step) = if spec.keys.first > 0 && least > 0 { (2, 1) } else { (0, 0) };
+    Data::Array(vec![
+        text(&full),
+        Data::Integer(if least == most { arity } else { -arity }),
+        words(spec.flags()),
+        Data::count(first),
+        Data::count(first),
+        Data::count(step),
+        category_names(Categories::of_subcommand(spec.name, name)),
         Data::Array(Vec::new()),
+        Data::Array(if first > 0 { key_places(spec) } else { Vec::new() }),
         Data::Array(Vec::new()),
+    ])
+}
+
+fn category_names(categories: Categories) -> Data {
+    Data::Array(categories.names().map(|name| Data::Status(format!("@{name}").into())).collect())
+}
+
+/// Where a command's keys are, and what it does with them.
+fn key_places(spec: &Spec) -> Vec<Data> {
+    let uses = spec.key_uses();
+    let keys = spec.keys;
+    let range =
+        |last: i64, step: usize| ("range", vec![("lastkey", last), ("keystep", step as i64), ("limit", 0)]);
+    match *uses {
+        [] => Vec::new(),
+        // Scripts say how many keys they have.
+        [all] if keys.first == 0 => {
+            let number = vec![("keynumidx", 0), ("firstkey", 1), ("keystep", 1)];
+            vec![key_place(all, 2, ("keynum", number))]
+        }
+        [all] => {
+            let last = if keys.last < 0 { keys.last as i64 } else { keys.last as i64 - keys.first as i64 };
+            vec![key_place(all, keys.first, range(last, keys.step))]
+        }
+        [first, rest, ..] => {
+            let last = if keys.last < 0 { keys.last as i64 } else { 0 };
+            let rest = key_place(rest, keys.first + 1, range(last, keys.step));
+            vec![key_place(first, keys.first, range(0, 1)), rest]
+        }
+    }
+}
+
+fn key_place(uses: Use, begin: usize, (kind, find): (&'static str, Vec<(&'static str, i64)>)) -> Data {
+    let map = |pairs: Vec<(&'static str, Data)>| {
+        Data::Map(pairs.into_iter().map(|(name, data)| (name.into(), data)).collect())
+    };
+    let numbers = |pairs: Vec<(&'static str, i64)>| {
+        map(pairs.into_iter().map(|(name, number)| (name, Data::Integer(number))).collect())
+    };
+    let place = |kind, spec| map(vec![("type", text(kind)), ("spec", spec)]);
+    map(vec![
+        ("flags", words(uses)),
+        ("begin_search", place("index", numbers(vec![("index", begin as i64)]))),
+        ("find_keys", place(kind, numbers(find))),
     ])
 }
 
@@ -154,8 +249,8 @@ fn list(filter: Arguments<'_>) -> Data {
     Data::Array(chosen.into_iter().map(|id| text(id.name())).collect())
 }
 
-/// The keys of a command.
-fn keys(arguments: Arguments<'_>) -> Data {
+/// The keys of a command, each shown by its number.
+fn keys(arguments: Arguments<'_>, show: impl Fn(&Spec, &[u8], usize) -> Data) -> Data {
     let Some(spec) = Spec::find(arguments.get(0)) else {
         return Data::Error("ERR Invalid command specified".into());
     };
@@ -170,7 +265,7 @@ fn keys(arguments: Arguments<'_>) -> Data {
         false => spec.keys.among(arguments.len()).collect(),
     };
     let keys: Vec<Data> =
-        places.into_iter().map(|at| Data::Bulk(Bytes::copy_from_slice(arguments.get(at)))).collect();
+        places.into_iter().enumerate().map(|(number, at)| show(spec, arguments.get(at), number)).collect();
     if keys.is_empty() && !is_script {
         Data::Error("ERR The command has no key arguments".into())
     } else {

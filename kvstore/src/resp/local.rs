@@ -5,8 +5,9 @@ use super::containers;
 use super::encode::{Replies, Version};
 use super::entering;
 use super::parse::Arguments;
-use super::words::is;
+use super::words::{is, shown};
 use crate::access::Entrance;
+use crate::decimal::decimal;
 use crate::script::Scripts;
 
 /// The Redis version that replies follow. Clients choose their behaviour by it.
@@ -39,8 +40,11 @@ pub(super) fn hello(
         None => replies.version,
         Some(b"2") => Version::Two,
         Some(b"3") => Version::Three,
-        Some(_) => {
-            replies.error("NOPROTO unsupported protocol version: this server speaks 2 and 3");
+        Some(asked) => {
+            replies.error(match decimal(asked) {
+                Some(_) => "NOPROTO unsupported protocol version",
+                None => "ERR Protocol version is not an integer or out of range",
+            });
             return false;
         }
     };
@@ -52,7 +56,7 @@ pub(super) fn hello(
         } else if is(option, "AUTH") && options.len() > 1 {
             entering = options.next().zip(options.next());
         } else {
-            replies.error("ERR syntax error in HELLO");
+            replies.error(&format!("ERR Syntax error in HELLO option '{}'", shown(option, 128)));
             return false;
         }
     }

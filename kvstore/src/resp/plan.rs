@@ -195,6 +195,10 @@ pub(super) fn plan(arguments: Arguments<'_>, scripts: &Scripts) -> Plan {
     match spec.does {
         Does::Read(Op::Get) => Plan::Read(Read::Get),
         Does::Read(Op::Ping) if arguments.len() > 2 => Plan::Invalid(wrong_number(spec.name)),
+        Does::Read(op @ (Op::Object | Op::Memory)) => match containers::check(spec.name, arguments) {
+            Ok(()) => Plan::Read(Read::Call(op)),
+            Err(wrong) => Plan::Invalid(wrong.into()),
+        },
         Does::Read(op) => Plan::Read(Read::Call(op)),
         Does::TimedWrite(Op::Set) => set_with_options(arguments),
         Does::TimedWrite(Op::Put) => put(arguments),
@@ -202,17 +206,7 @@ pub(super) fn plan(arguments: Arguments<'_>, scripts: &Scripts) -> Plan {
             scripts.add(arguments.get(1));
             Plan::Write(Write::Call { op, timed: true })
         }
-        Does::Write(Op::Script) if arguments.len() == 3 && is(arguments.get(1), "LOAD") => {
-            scripts.add(arguments.get(2));
-            Plan::Write(Write::Call { op: Op::Script, timed: false })
-        }
-        Does::Write(Op::Script) if arguments.len() > 2 && is(arguments.get(1), "EXISTS") => {
-            Plan::Local(Local::KnownScripts)
-        }
-        Does::Write(Op::Script) if is(arguments.get(1), "FLUSH") => {
-            scripts.clear();
-            Plan::Write(Write::Call { op: Op::Script, timed: false })
-        }
+        Does::Write(Op::Script) => about_scripts(arguments, scripts),
         Does::Write(Op::Config) => config(arguments),
         Does::TimedWrite(Op::EvalSha) => script(Op::Eval, arguments, scripts),
         Does::TimedWrite(Op::EvalShaRo) => script(Op::EvalRo, arguments, scripts),
@@ -301,7 +295,7 @@ fn understand_local(name: &'static str, local: table::Local, arguments: Argument
         Of::Command if given == 0 => Local::Command,
         Of::Command | Of::Client | Of::Cluster | Of::Latency | Of::PubSub | Of::Sentinel | Of::SlowLog => {
             match containers::check(name, arguments) {
-                Err(wrong) => return Plan::Refuse(wrong.into()),
+                Err(wrong) => return Plan::Invalid(wrong.into()),
                 Ok(()) if is(arguments.get(1), "HELP") => Local::Help(name),
                 Ok(()) if local == Of::Command => Local::Command,
                 Ok(()) if local == Of::Client && is(arguments.get(1), "UNPAUSE") => Local::Unpause,
@@ -334,11 +328,25 @@ fn understand_local(name: &'static str, local: table::Local, arguments: Argument
     })
 }
 
+/// `SCRIPT LOAD` and so on.
+fn about_scripts(arguments: Arguments<'_>, scripts: &Scripts) -> Plan {
+    let asks = |name| is(arguments.get(1), name);
+    match containers::check("SCRIPT", arguments) {
+        Err(wrong) => return Plan::Invalid(wrong.into()),
+        Ok(()) if asks("HELP") => return Plan::Local(Local::Help("SCRIPT")),
+        Ok(()) if asks("EXISTS") => return Plan::Local(Local::KnownScripts),
+        Ok(()) if asks("LOAD") => drop(scripts.add(arguments.get(2))),
+        Ok(()) if asks("FLUSH") => scripts.clear(),
+        Ok(()) => {}
+    }
+    Plan::Write(Write::Call { op: Op::Script, timed: false })
+}
+
 /// `CONFIG GET` and so on. Settings of the state are changed through the log.
 fn config(arguments: Arguments<'_>) -> Plan {
     let asks = |name| is(arguments.get(1), name);
     match containers::check("CONFIG", arguments) {
-        Err(wrong) => Plan::Refuse(wrong.into()),
+        Err(wrong) => Plan::Invalid(wrong.into()),
         Ok(()) if asks("HELP") => Plan::Local(Local::Help("CONFIG")),
         Ok(()) if asks("GET") => Plan::Local(Local::ConfigGet),
         Ok(()) if asks("SET") => match settings::check(arguments.from(2)) {
@@ -354,7 +362,7 @@ fn config(arguments: Arguments<'_>) -> Plan {
 /// `ACL SETUSER` and so on.
 fn about_users(arguments: Arguments<'_>) -> Plan {
     if let Err(wrong) = containers::check("ACL", arguments) {
-        return Plan::Refuse(wrong.into());
+        return Plan::Invalid(wrong.into());
     }
     let asks = |name| is(arguments.get(1), name);
     if asks("SETUSER") {

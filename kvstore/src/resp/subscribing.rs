@@ -6,6 +6,7 @@ use super::words::is;
 use crate::glob::Glob;
 use crate::pubsub::{Message, Subscriber, TooMany, Topic};
 use crate::table::{Does, Local, Spec};
+use crate::users::Id;
 
 /// What replies about a topic, and messages, begin with.
 fn words(topic: Topic) -> (&'static str, &'static str, &'static str) {
@@ -108,7 +109,7 @@ pub(super) fn refuse_other(arguments: Arguments<'_>) -> Option<String> {
         ),
         _ => spec.name == "PING",
     };
-    let name = spec.name.to_lowercase();
+    let name = Id::of(spec, arguments.iter().nth(1)).name();
     (!may).then(|| {
         format!(
             "ERR Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in \

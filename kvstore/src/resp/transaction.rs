@@ -98,6 +98,11 @@ impl Conversation {
         if name("EXEC") {
             return self.execute();
         }
+        if is(arguments.get(0), "EXEC") {
+            self.abandon();
+            let why = "wrong number of arguments for 'exec' command";
+            return Plan::Refuse(format!("EXECABORT Transaction discarded because of: {why}").into());
+        }
         if name("DISCARD") {
             self.abandon();
             return Plan::Local(Local::Discard);

@@ -107,6 +107,11 @@ impl Categories {
         Some(Categories(1 << at))
     }
 
+    /// Whether a command takes the same short time whatever it is given.
+    pub(crate) fn are_fast(self) -> bool {
+        self.0 & FAST != 0
+    }
+
     /// Whether they have one in common.
     pub(crate) fn meet(self, other: Categories) -> bool {
         self.0 & other.0 != 0

@@ -60,6 +60,7 @@ const COMMAND: Container = &[
     (("COUNT", 0, 0), "the number of commands"),
     (("DOCS", 0, ANY), "[<command> ...]: what commands do, and their arguments"),
     (("GETKEYS", 1, ANY), "<command> [<arg> ...]: the keys of a command"),
+    (("GETKEYSANDFLAGS", 1, ANY), "<command> [<arg> ...]: the keys of a command, and what it does with them"),
     (("INFO", 0, ANY), "[<command> ...]: arity, flags and places of keys"),
     (("LIST", 0, ANY), "[FILTERBY (MODULE <name>|ACLCAT <category>|PATTERN <pattern>)]: names of commands"),
     (("HELP", 0, 0), "this help"),

@@ -1,6 +1,6 @@
 //! Integers of any width among the bits of a value: BITFIELD.
 
-use super::bits::{BAD_OFFSET, bit_of, put_bit};
+use super::bits::{BAD_OFFSET, MOST_BITS, bit_of, put_bit};
 use super::words::{SYNTAX, integer, is};
 use super::{Answer, Failure, Reading, Words, Writing};
 use crate::Data;
@@ -88,13 +88,17 @@ impl Width {
     }
 }
 
-fn offset(word: &[u8], width: Width) -> Result<usize, Failure> {
+/// The place of an integer, which is only read, or changed.
+fn offset(word: &[u8], width: Width, is_read: bool) -> Result<usize, Failure> {
     let (digits, unit) = match word {
         [b'#', digits @ ..] => (digits, i64::from(width.bits)),
         digits => (digits, 1),
     };
     let offset = decimal(digits).and_then(|number| number.checked_mul(unit)).filter(|offset| *offset >= 0);
-    let fits = |offset: &usize| offset + width.bits as usize <= 8 * MAX_VALUE_BYTES;
+    let fits = |offset: &usize| match is_read {
+        true => *offset < MOST_BITS,
+        false => offset + width.bits as usize <= 8 * MAX_VALUE_BYTES,
+    };
     offset.and_then(|offset| usize::try_from(offset).ok()).filter(fits).ok_or(BAD_OFFSET.into())
 }
 
@@ -117,7 +121,7 @@ fn operations(words: Words<'_>) -> Result<Vec<Operation>, Failure> {
         let (width, offset_word) = (next()?, next()?);
         let number = if known == 0 { None } else { Some(next()?) };
         let width = Width::read(width)?;
-        let offset = offset(offset_word, width)?;
+        let offset = offset(offset_word, width, known == 0)?;
         let change = match number {
             None => Change::Get,
             Some(number) if known == 1 => Change::Set(integer(number)?),
@@ -158,7 +162,7 @@ pub(super) fn bit_field(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
             None => Data::Null,
             Some(new) => {
                 width.set(&mut value, offset, new);
-                changed = true;
+                changed |= new != before;
                 shown(if shows_new { new } else { before })
             }
         });

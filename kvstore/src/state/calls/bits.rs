@@ -13,9 +13,13 @@ use crate::notices::About;
 
 pub(super) const BAD_OFFSET: &str = "ERR bit offset is not an integer or out of range";
 
-fn offset(word: &[u8]) -> Result<usize, Failure> {
+/// Bits may be read up to here, as in Redis; behind the end of a value they are clear.
+pub(super) const MOST_BITS: usize = 1 << 32;
+
+/// The place of a bit, among so many.
+fn offset(word: &[u8], bits: usize) -> Result<usize, Failure> {
     let offset = decimal(word).and_then(|offset| usize::try_from(offset).ok());
-    offset.filter(|offset| *offset < 8 * MAX_VALUE_BYTES).ok_or(BAD_OFFSET.into())
+    offset.filter(|offset| *offset < bits).ok_or(BAD_OFFSET.into())
 }
 
 pub(super) fn bit_of(value: &[u8], at: usize) -> bool {
@@ -33,23 +37,27 @@ pub(super) fn put_bit(value: &mut [u8], at: usize, bit: bool) {
 }
 
 pub(super) fn get_bit(reading: &Reading<'_>, words: Words<'_>) -> Answer {
-    let at = offset(words[1])?;
+    let at = offset(words[1], MOST_BITS)?;
     Ok(Data::flag(bit_of(&reading.value(words[0]), at)))
 }
 
 pub(super) fn set_bit(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
-    let at = offset(words[1])?;
+    let at = offset(words[1], 8 * MAX_VALUE_BYTES)?;
     let bit = match words[2] {
         b"0" => false,
         b"1" => true,
         _ => return Err("ERR bit is not an integer or out of range".into()),
     };
-    let mut value = writing.value(words[0]).to_vec();
+    let value = writing.value(words[0]);
     let before = bit_of(&value, at);
-    value.resize(value.len().max(at / 8 + 1), 0);
-    put_bit(&mut value, at, bit);
-    writing.change(words[0], value);
-    writing.tell(About::String, "setbit", words[0]);
+    // What is as it was has not changed for anybody who watches.
+    if at / 8 >= value.len() || before != bit {
+        let mut value = value.to_vec();
+        value.resize(value.len().max(at / 8 + 1), 0);
+        put_bit(&mut value, at, bit);
+        writing.change(words[0], value);
+        writing.tell(About::String, "setbit", words[0]);
+    }
     Ok(Data::flag(before))
 }
 

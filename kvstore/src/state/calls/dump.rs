@@ -24,17 +24,20 @@ impl Options {
     /// Accesses are not kept here, so what a dump's owner knows of them is only checked.
     fn read(words: Words<'_>) -> Result<Options, Failure> {
         let mut options = Options::default();
+        let (mut idle, mut frequency) = (false, false);
         let mut rest = words.iter();
         while let Some(option) = rest.next() {
             if is(option, "REPLACE") {
                 options.replace = true;
             } else if is(option, "ABSTTL") {
                 options.absolute = true;
-            } else if is(option, "IDLETIME") {
+            } else if is(option, "IDLETIME") && !frequency {
+                idle = true;
                 if integer(rest.next().ok_or(SYNTAX)?)? < 0 {
                     return Err("ERR Invalid IDLETIME value, must be >= 0".into());
                 }
-            } else if is(option, "FREQ") {
+            } else if is(option, "FREQ") && !idle {
+                frequency = true;
                 if !(0..=255).contains(&integer(rest.next().ok_or(SYNTAX)?)?) {
                     return Err("ERR Invalid FREQ value, must be >= 0 and <= 255".into());
                 }
@@ -61,6 +64,10 @@ pub(super) fn restore(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
         time if options.absolute => Some(time),
         time => Some(clock.saturating_add(time)),
     };
+    // Later times are no integers of a client.
+    if deadline.is_some_and(|deadline| i64::try_from(deadline).is_err()) {
+        return Err("ERR invalid expire time in 'restore' command".into());
+    }
     if deadline.is_some_and(|deadline| deadline <= clock) {
         remove(writing, key);
     } else {

@@ -54,11 +54,12 @@ pub(super) fn remove(writing: &mut Writing<'_>, key: &[u8]) -> Option<Entry> {
 }
 
 fn move_to(writing: &mut Writing<'_>, from: &[u8], to: &[u8]) {
-    if from != to {
-        let entry = writing.take(from).expect("it was there a moment ago");
-        let attributes = entry.attributes();
-        writing.put(to, entry.into_value(), attributes);
+    if from == to {
+        return;
     }
+    let entry = writing.take(from).expect("it was there a moment ago");
+    let attributes = entry.attributes();
+    writing.put(to, entry.into_value(), attributes);
     writing.tell(About::Key, "rename_from", from);
     writing.tell(About::Key, "rename_to", to);
 }
@@ -122,6 +123,9 @@ fn statistics(reading: &Reading<'_>) -> Data {
     Data::Map(pairs.into_iter().map(|(name, number)| (name.into(), Data::Integer(number as i64))).collect())
 }
 
+/// As in Redis without such a policy; there is none here.
+const NO_FREQUENCY: &str = "ERR An LFU maxmemory policy is not selected, access frequency not tracked.";
+
 /// The longest value that Redis keeps beside its head.
 const EMBEDDED_BYTES: usize = 44;
 
@@ -151,7 +155,7 @@ pub(super) fn object(reading: &Reading<'_>, words: Words<'_>) -> Answer {
     Ok(match known {
         "IDLETIME" => Data::Integer(0),
         "REFCOUNT" => Data::Integer(1),
-        "FREQ" => return Err("ERR how often a key is used is not kept".into()),
+        "FREQ" => return Err(NO_FREQUENCY.into()),
         _ => Data::Bulk(Bytes::from_static(match entry.value() {
             value if decimal(&value).is_some() => b"int",
             value if value.len() <= EMBEDDED_BYTES => b"embstr",

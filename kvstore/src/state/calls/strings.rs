@@ -62,7 +62,10 @@ impl<'a> Options<'a> {
         let mut words = words.iter();
         while let Some(word) = words.next() {
             let unit = Unit::ALL.into_iter().find(|unit| is(word, unit.option()));
-            let ends = options.keep || options.persist || options.expires.is_some();
+            // As in Redis, the same option may be given again; the last one counts.
+            let ends = options.keep
+                || options.persist
+                || options.expires.is_some_and(|(_, given)| unit != Some(given));
             if is(word, "NX") && !options.if_present {
                 options.if_absent = true;
             } else if is(word, "XX") && !options.if_absent {
