@@ -173,7 +173,29 @@ fn docs(spec: &Spec) -> Data {
     if !arguments.is_empty() {
         docs.push(("arguments".into(), Data::Array(arguments.iter().map(argument).collect())));
     }
+    let within = subcommands(spec.name);
+    if !within.is_empty() {
+        let of = |(name, help): (&str, &str)| {
+            let full = format!("{}|{name}", spec.name).to_lowercase();
+            (full.into(), subcommand_docs(spec, help))
+        };
+        let all = within.iter().map(|((name, ..), help)| of((name, help))).collect();
+        docs.push(("subcommands".into(), Data::Map(all)));
+    }
     Data::Map(docs)
+}
+
+/// What a line of help says of a subcommand, behind its arguments.
+fn subcommand_docs(spec: &Spec, help: &str) -> Data {
+    let has_arguments = help.starts_with(['<', '[', '(']);
+    let summary = help.split_once(": ").filter(|_| has_arguments).map_or(help, |(_, summary)| summary);
+    let mut letters = summary.chars();
+    let capital = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    Data::Map(vec![
+        ("summary".into(), text(&format!("{capital}{}.", letters.as_str()))),
+        ("since".into(), text(spec.since)),
+        ("group".into(), text(spec.group.name())),
+    ])
 }
 
 fn argument(argument: &Argument) -> Data {

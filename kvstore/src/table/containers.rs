@@ -115,7 +115,7 @@ const OBJECT: Container = &[
 
 const SCRIPT: Container = &[
     (("EXISTS", 1, ANY), "<sha1> ...: which scripts are known"),
-    (("FLUSH", 0, 1), "[ASYNC|SYNC]: forgets all scripts"),
+    (("FLUSH", 0, ANY), "[ASYNC|SYNC]: forgets all scripts"),
     (("KILL", 0, 0), "ends nothing"),
     (("LOAD", 1, 1), "<script>: makes a script known"),
     (("HELP", 0, 0), "this help"),
