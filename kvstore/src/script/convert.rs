@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use mlua::{Lua, Table, Value};
 
+use super::numbers;
 use super::order::{number, sorted_keys};
 use crate::Data;
 
@@ -98,7 +99,7 @@ impl Answers {
             return Ok(self.take(line(&text.as_bytes()).as_bytes()).map(Data::Status));
         }
         if let Some(double) = number(&table.raw_get::<Value>("double")?) {
-            return Ok(Some(Data::Bulk(decimal(double).into_bytes().into())));
+            return Ok(Some(Data::Bulk(numbers::word(double).into_bytes().into())));
         }
         if let Value::String(text) = table.raw_get::<Value>("big_number")? {
             return Ok(self.take(line(&text.as_bytes()).as_bytes()).map(Data::Bulk));
@@ -160,23 +161,4 @@ fn whole(number: f64) -> i64 {
 /// A text as one line: the protocol ends a status or an error with it.
 pub(super) fn line(text: &[u8]) -> String {
     String::from_utf8_lossy(text).chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
-/// A number as Redis writes it into a value: whole ones without a fraction, others as short as they are exact.
-pub(super) fn decimal(number: f64) -> String {
-    if number.is_nan() {
-        return "nan".into();
-    }
-    if number.is_infinite() {
-        return if number > 0.0 { "inf".into() } else { "-inf".into() };
-    }
-    let size = number.abs();
-    if size == 0.0 {
-        return "0".into();
-    }
-    if (1e-5..1e17).contains(&size) {
-        return format!("{number}");
-    }
-    let text = format!("{number:e}");
-    if text.contains("e-") { text } else { text.replace('e', "e+") }
 }

@@ -8,6 +8,7 @@
 //! | `order.rs` | the keys of a table in an order that all servers share |
 //! | `pattern.rs` | Lua's patterns, with a limit on their steps |
 //! | `random.rs` | pseudo-random numbers, from a seed that scripts know |
+//! | `numbers.rs` | numbers as Redis writes them |
 //! | `convert.rs` | answers of commands as values of Lua, and results of scripts as answers |
 //! | `native.rs` | functions that scripts call and Rust executes |
 //! | `bit.rs`, `json/`, `pack.rs`, `message.rs` | the libraries `bit`, `cjson`, `struct` and `cmsgpack` |
@@ -23,6 +24,7 @@ mod json;
 mod limits;
 mod message;
 mod native;
+mod numbers;
 mod order;
 mod pack;
 mod pattern;

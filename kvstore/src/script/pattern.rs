@@ -488,7 +488,8 @@ impl<'m> Matcher<'m> {
                     out.extend_from_slice(&text.as_bytes());
                 }
                 Some(other) => out.push(*other),
-                None => return Err(failure("invalid use of '%' in replacement string")),
+                // Lua 5.1 takes the zero byte behind its texts then.
+                None => out.push(0),
             }
         }
         Ok(())

@@ -5,11 +5,11 @@ use std::cell::{Cell, RefCell};
 use mlua::chunk::ChunkMode;
 use mlua::{BString, Function, Lua, LuaOptions, LuaString, MultiValue, StdLib, Table, Value};
 
-use super::convert::{Answers, decimal, line, to_lua};
+use super::convert::{Answers, line, to_lua};
 use super::limits::Limits;
 use super::order::{number, sorted_keys};
 use super::random::Random;
-use super::{bit, digest, json, message, native, pack, pattern};
+use super::{bit, digest, json, message, native, numbers, pack, pattern};
 use crate::Data;
 
 /// A script, and what it is called with.
@@ -191,7 +191,7 @@ fn texts(words: &MultiValue) -> Result<Vec<Vec<u8>>, &'static str> {
     let text = |word: &Value| match word {
         Value::String(text) => Ok(text.as_bytes().to_vec()),
         word => number(word)
-            .map(|number| decimal(number).into_bytes())
+            .map(|number| numbers::word(number).into_bytes())
             .ok_or("ERR Lua redis lib command arguments must be strings or integers"),
     };
     words.iter().map(text).collect()
