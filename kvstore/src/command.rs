@@ -129,7 +129,7 @@ const MAKE_ROOM: u8 = 25;
 
 /// Raised when a release executes an existing command with another result, or knows more calls. What a level adds does not
 /// count: a command that needs it is not executed before all servers know it.
-const RESULTS: u8 = 6;
+const RESULTS: u8 = 7;
 
 /// Names everything that decides what commands do, for
 /// [`Config::application`](niagara_engine::Config::application): servers that differ in any of it refuse each

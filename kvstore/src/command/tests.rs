@@ -248,7 +248,7 @@ fn commands_of_before_are_read() {
 /// Peers compare it, so it changes with every command and limit, and reads as its documentation says.
 #[test]
 fn the_application_is_named_by_its_commands_and_limits() {
-    assert_eq!(format!("{:032x}", application()), "06180640000100000100000001000040");
+    assert_eq!(format!("{:032x}", application()), "07180640000100000100000001000040");
     // Opcodes beyond the last one are unknown, whatever follows.
     for rest in [&b""[..], b"\0", b"\0\0\x01k"] {
         assert!(decode(&[&[MAKE_ROOM + 1], rest].concat()).is_err());
