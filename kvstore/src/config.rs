@@ -369,20 +369,38 @@ fn resolve(key: &str, text: &str) -> Result<Vec<SocketAddr>, ConfigFileError> {
     Ok(addresses)
 }
 
+/// Settings whose values nobody else may see.
+const SECRETS: [&str; 2] = ["requirepass", "rescue_password"];
+
 fn syntax(error: &toml::de::Error) -> ConfigFileError {
-    // It shows the line, which may hold the password.
-    let mut text = error
-        .to_string()
-        .lines()
-        .map(|line| {
-            let secrets = ["requirepass", "rescue_password"].into_iter();
-            let shows = secrets.filter_map(|key| Some((key, line.split_once(key)?.0))).next();
-            shows.map_or(line.to_owned(), |(key, before)| format!("{before}{key} .."))
-        })
-        .collect::<Vec<_>>()
-        .join("\n");
-    if let Some(key) = nearest::known_key(error.message()) {
+    let text = error.to_string();
+    // It says what stands in place of a text, which may be a password without quotes.
+    let is_of_secret = text.lines().any(|line| {
+        shown(line).is_some_and(|(_, shown)| SECRETS.iter().any(|key| shown.trim_start().starts_with(key)))
+    });
+    let hidden = |line: &str| match shown(line) {
+        Some((before, shown)) => format!("{before} | {}", key_of(shown)),
+        None if is_of_secret && line.starts_with("invalid type") => "a text was expected".to_owned(),
+        None => line.to_owned(),
+    };
+    let mut text = text.lines().map(hidden).collect::<Vec<_>>().join("\n");
+    let known = nearest::known_key(error.message());
+    if let Some(key) = known {
         text = format!("{}\ndid you mean `{key}`?", text.trim_end());
     }
     ConfigFileError::Syntax(text)
+}
+
+/// A line of the file in a parser's message, and what stands before it: its number.
+fn shown(line: &str) -> Option<(&str, &str)> {
+    line.split_once(" | ").filter(|(number, _)| number.trim().parse::<u32>().is_ok())
+}
+
+/// A line of the file without its value, which may be a password, also under a mistyped key.
+fn key_of(line: &str) -> String {
+    match line.split_once('=') {
+        Some((key, _)) => format!("{} ..", key.trim_end()),
+        None if line.trim_start().starts_with('[') => line.to_owned(),
+        None => "..".to_owned(),
+    }
 }

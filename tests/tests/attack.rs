@@ -15,6 +15,7 @@ fn a_customer_is_served_among_strangers() {
         rubbish_per_second: 50,
         budget_mib: 16,
         rate: 20.0,
+        elsewhere: false,
     };
     let report = plan.run(|_| {});
     println!("{report}");

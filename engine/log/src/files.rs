@@ -2,10 +2,10 @@
 //! in a simulator. It promises what `FORMAT.md` assumes about the disk, and no more.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, IoSlice};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -123,7 +123,8 @@ impl Files for SystemFiles {
             if !parent.is_dir() {
                 self.create_dir(parent)?;
             }
-            match fs::create_dir(dir) {
+            // Whoever may read a log, or a snapshot, reads all that clients have stored.
+            match DirBuilder::new().mode(0o700).create(dir) {
                 // Somebody else created it, or a former process, whose sync may not have completed.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
                 created => created?,
@@ -231,5 +232,26 @@ impl LogFile for File {
 
     fn sync_all(&self) -> io::Result<()> {
         File::sync_all(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_new_directory_is_its_owner_s_alone_and_an_existing_one_stays_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let there = dir.path().join("there");
+        fs::create_dir(&there).unwrap();
+        fs::set_permissions(&there, fs::Permissions::from_mode(0o750)).unwrap();
+        SystemFiles.create_dir(&there.join("data/group-1")).unwrap();
+        assert_eq!(
+            [&there, &there.join("data"), &there.join("data/group-1")].map(|path| mode(path)),
+            [0o750, 0o700, 0o700]
+        );
     }
 }

@@ -116,7 +116,13 @@ fn files(dir: &Path, name: &str) -> [PathBuf; 2] {
 
 /// Makes an authority.
 pub fn new_ca(dir: &Path, days: u32) -> Result<(), Failure> {
-    let mut params = params(Vec::new(), "Niagara's authority", days)?;
+    // Each has a name of its own, so that a certificate of one is not taken for a damaged one of another.
+    let mut number = [0; 4];
+    getrandom::fill(&mut number).map_err(|error| {
+        Failure::new(format!("cannot get a random number from the system: {error}"), "retry")
+    })?;
+    let name = format!("Niagara's authority {:08x}", u32::from_le_bytes(number));
+    let mut params = params(Vec::new(), &name, days)?;
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let key = KeyPair::generate().map_err(|error| unmade(&error))?;
@@ -269,5 +275,20 @@ mod tests {
             key: Some(at("client.key")),
         };
         Access::new().certificates(&files).unwrap();
+    }
+
+    #[test]
+    fn no_two_authorities_have_one_name() {
+        let names: Vec<String> = (0..2)
+            .map(|_| {
+                let dir = tempfile::tempdir().unwrap();
+                new_ca(dir.path(), 1).unwrap();
+                let text = fs::read_to_string(dir.path().join("ca.pem")).unwrap();
+                let key = KeyPair::generate().unwrap();
+                let issuer = Issuer::from_ca_cert_pem(&text, key).unwrap();
+                format!("{issuer:?}")
+            })
+            .collect();
+        assert!(names[0].contains("Niagara's authority ") && names[0] != names[1], "{names:?}");
     }
 }

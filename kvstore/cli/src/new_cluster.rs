@@ -1,9 +1,10 @@
 //! `niagara new-cluster`: writes the configuration files of a new cluster's servers.
 
 use std::fmt::Write as _;
-use std::fs::{self, File};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::net::IpAddr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -156,7 +157,10 @@ pub fn write_files(plan: &Plan, dir: &Path) -> Result<(), Failure> {
     let mut created = Vec::new();
     for server in &plan.servers {
         let path = dir.join(Plan::file_name(server.server));
-        let written = File::create_new(&path).and_then(|mut file| {
+        // A digest gives away a password that somebody guesses.
+        let mode = if plan.protection.password.is_some() { 0o600 } else { 0o666 };
+        let opened = OpenOptions::new().write(true).create_new(true).mode(mode).open(&path);
+        let written = opened.and_then(|mut file| {
             created.push(path.clone());
             file.write_all(plan.render(server.server).as_bytes())?;
             file.sync_all()
@@ -358,5 +362,25 @@ mod tests {
         assert!(write_files(&plan, dir.path()).is_err());
         assert!(!dir.path().join("server-1.toml").exists());
         assert_eq!(fs::read_to_string(dir.path().join("server-2.toml")).unwrap(), "precious");
+    }
+
+    #[test]
+    fn only_its_owner_reads_a_file_with_the_digest_of_a_password() {
+        for (password, others_read) in [(Some("secret".parse().unwrap()), false), (None, true)] {
+            let dir = tempfile::tempdir().unwrap();
+            let servers = planned(&arguments(1, 1, &["h"], 7000)).unwrap();
+            let protection = Protection { password, insecure: false };
+            write_files(
+                &Plan { cluster: 1, groups: 1, durability: Durability::Fsync, servers, protection },
+                dir.path(),
+            )
+            .unwrap();
+            // What the process's mask takes away, which tests may set, counts for both.
+            let plain = dir.path().join("plain");
+            fs::write(&plain, "").unwrap();
+            let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+            let expected = if others_read { mode(&plain) } else { mode(&plain) & 0o600 };
+            assert_eq!(mode(&dir.path().join("server-1.toml")), expected);
+        }
     }
 }

@@ -21,6 +21,8 @@ pub(crate) struct Entrance {
     shown: Option<Box<[u8]>>,
     /// It has given a password for all that follows.
     entered: bool,
+    /// Any would have done, since the default user has none.
+    unproven: bool,
     /// The user whose password it has given before.
     known: Option<Box<[u8]>>,
     barred: Option<Barred>,
@@ -53,6 +55,7 @@ impl Entrance {
             user,
             shown: None,
             entered: false,
+            unproven: false,
             known: None,
             barred,
             revision,
@@ -121,6 +124,9 @@ impl Entrance {
         }
         self.revision = revision;
         let users = self.directory.users();
+        if self.unproven && self.guard.admits(&users, self.address, self.certified).is_err() {
+            (self.entered, self.unproven) = (false, false);
+        }
         if self.entered {
             let user = users.find(self.user.name()).ok_or(Gone)?;
             self.user = Arc::clone(user);
@@ -176,16 +182,17 @@ impl Entrance {
 
     /// Takes a password for all that follows on the connection.
     pub(crate) fn enter(&mut self, user: &[u8], password: &[u8]) -> Result<(), Barred> {
-        let client = (self.address, self.certified);
-        self.user = self.guard.hear(&self.directory.users(), client, user, password)?;
+        let (client, users) = ((self.address, self.certified), self.directory.users());
+        self.user = self.guard.hear(&users, client, user, password)?;
         self.entered = true;
+        self.unproven = self.user.name() == DEFAULT && !self.guard.has_password(&users);
         self.barred = None;
         Ok(())
     }
 
     /// Takes the password of one request, if it has one. Proxies send those of several clients over one connection.
     pub(crate) fn pass(&mut self, given: Option<(&[u8], &[u8])>) -> Result<(), Barred> {
-        if self.entered && self.refresh().is_ok() {
+        if self.entered && self.refresh().is_ok() && self.entered {
             return Ok(());
         }
         // Where nobody has users, and the last request was the default user's, this is one load.
@@ -231,7 +238,7 @@ impl Entrance {
 
     /// Forgets the password.
     pub(crate) fn leave(&mut self) {
-        self.entered = false;
+        (self.entered, self.unproven) = (false, false);
         self.known = None;
         self.become_nobody();
     }
@@ -296,6 +303,24 @@ mod tests {
             Entrance::new(Arc::default(), Arc::clone(&directory), Some(THERE.parse().unwrap()), true);
         plain.introduce("alice");
         assert_eq!(plain.user().name(), DEFAULT, "unless the server is told so");
+    }
+
+    #[test]
+    fn any_password_of_the_default_user_does_until_there_is_one() {
+        for rules in [">secret", "off"] {
+            let directory = directory("alice", "on >secret");
+            let at = |address: &str| {
+                Entrance::new(Arc::default(), Arc::clone(&directory), Some(address.parse().unwrap()), false)
+            };
+            assert_eq!(at(THERE).enter(b"default", b"any"), Err(Barred::Wrong), "only at this machine");
+            let (mut here, mut alice) = (at(HERE), at(HERE));
+            assert_eq!((here.enter(b"default", b"any"), alice.enter(b"alice", b"secret")), (Ok(()), Ok(())));
+            change(&directory, "bob", "on");
+            assert_eq!((here.refresh(), here.barred()), (Ok(()), None));
+            change(&directory, "default", rules);
+            assert_eq!((here.refresh(), here.barred()), (Ok(()), Some(Barred::Nameless)), "{rules}");
+            assert_eq!((alice.refresh(), alice.barred()), (Ok(()), None));
+        }
     }
 
     #[test]

@@ -8,9 +8,12 @@ use tracing::{Event, Metadata, Subscriber};
 
 use super::*;
 
-/// Collects the lines of the audit.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<String>>>);
+/// Collects the lines of the log that have a target.
+#[derive(Clone)]
+struct Lines {
+    target: &'static str,
+    told: Arc<Mutex<Vec<String>>>,
+}
 
 struct Line(String);
 
@@ -29,7 +32,7 @@ impl Visit for Line {
 
 impl Subscriber for Lines {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target() == TARGET
+        metadata.target() == self.target
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {
@@ -43,7 +46,7 @@ impl Subscriber for Lines {
     fn event(&self, event: &Event<'_>) {
         let mut line = Line(String::new());
         event.record(&mut line);
-        self.0.lock().push(line.0);
+        self.told.lock().push(line.0);
     }
 
     fn enter(&self, _: &Id) {}
@@ -53,9 +56,14 @@ impl Subscriber for Lines {
 
 /// The lines that something leaves in the audit, on this thread.
 pub(crate) fn audited(doing: impl FnOnce()) -> Vec<String> {
-    let lines = Lines::default();
+    logged(TARGET, doing)
+}
+
+/// The lines with a target that something leaves in the log, on this thread.
+pub(crate) fn logged(target: &'static str, doing: impl FnOnce()) -> Vec<String> {
+    let lines = Lines { target, told: Arc::default() };
     tracing::subscriber::with_default(lines.clone(), doing);
-    std::mem::take(&mut *lines.0.lock())
+    std::mem::take(&mut *lines.told.lock())
 }
 
 #[test]

@@ -78,10 +78,16 @@ impl Asked {
 /// From which word on a request may hold passwords, or digests of them.
 fn first_secret(words: &[Word<'_>]) -> usize {
     let says = |at: usize, name: &str| words.get(at).is_some_and(|word| is(word.bytes, name));
-    if says(0, "AUTH") {
+    // In a line, quotes and escapes may hide which command it is.
+    let is_hidden = |word: &Word<'_>| word.bytes.iter().any(|byte| matches!(byte, b'"' | b'\'' | b'\\'));
+    if words.first().is_some_and(is_hidden) {
+        0
+    } else if says(0, "AUTH") {
         1
     } else if says(0, "HELLO") || says(0, "ACL") {
         2
+    } else if says(0, "CONFIG") && !says(1, "GET") {
+        3
     } else {
         usize::MAX
     }
@@ -163,10 +169,16 @@ mod tests {
             array(&[b"HELLO", b"3", b"AUTH", b"alice", b"secret"]),
             array(&[b"acl", b"setuser", b"alice", b">secret"]),
             b"AUTH \"secret\"\r\n".to_vec(),
+            b"\"AUTH\" secret\r\n".to_vec(),
+            b"AU'TH' secret\r\n".to_vec(),
+            b"\"\\x41CL\" setuser alice >secret\r\n".to_vec(),
+            array(&[b"CONFIG", b"SET", b"requirepass", b"secret"]),
+            b"config \"set\" requirepass secret\r\n".to_vec(),
         ] {
             let shown = shown(&request);
             assert!(!shown.contains("secret") && shown.contains("(redacted)"), "{shown}");
         }
+        assert_eq!(shown(&array(&[b"CONFIG", b"GET", b"a", b"b"])), "CONFIG | GET | a | b");
         assert_eq!(shown(&array(&[b"HELLO", b"3", b"SETNAME", b"x"])), "HELLO | 3 | (redacted) | (redacted)");
     }
 

@@ -87,10 +87,7 @@ impl Certificates {
             for shown in &self.shown {
                 match shown.reload_if_changed() {
                     Ok(false) => {}
-                    Ok(true) => {
-                        say_replaced(shown);
-                        reminded = None;
-                    }
+                    Ok(true) => say_replaced(shown),
                     Err(error) => self.say_kept(shown, &error),
                 }
             }
@@ -125,12 +122,15 @@ impl Certificates {
 }
 
 fn say_replaced(shown: &Shown) {
-    let days_left = shown.left(SystemTime::now()).as_secs() / 86_400;
+    let now = SystemTime::now();
+    let days_left = shown.left(now).as_secs() / 86_400;
     tracing::info!(
         days_left,
         to = shown.to(),
         "new connections are shown the certificate as its files are now"
     );
+    // Nobody should have to wait a day to hear that the new one ends soon, too.
+    remind(shown, now);
 }
 
 fn remind(shown: &Shown, now: SystemTime) {
@@ -190,13 +190,15 @@ mod tests {
     use prometheus_client::encoding::text;
     use prometheus_client::registry::Registry;
     use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+    use tempfile::TempDir;
 
     use super::*;
+    use crate::audit::tests::logged;
 
     const DAY: Duration = Duration::from_secs(86_400);
 
-    /// What the metrics say of a certificate that ends so long after now.
-    fn metrics(ends_after: Duration) -> String {
+    /// A certificate that ends so long after now, and the directory that it is in.
+    fn certificate(ends_after: Duration) -> (TempDir, Shown) {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
         let key = KeyPair::generate().unwrap();
@@ -207,12 +209,29 @@ mod tests {
         fs::write(at("s.key"), key.serialize_pem()).unwrap();
         let files = ServerFiles { certificate: at("s.pem"), key: at("s.key"), client_ca: None };
         let shown = Shown::ToClients(Arc::new(Acceptor::open(files).unwrap()));
+        (dir, shown)
+    }
+
+    /// What the metrics say of it.
+    fn metrics(ends_after: Duration) -> String {
+        let (_dir, shown) = certificate(ends_after);
         let mut registry = Registry::default();
         let certificates = Certificates::new(vec![shown]);
         registry.register_collector(Box::new(CertificatesCollector(Arc::new(certificates))));
         let mut out = String::new();
         text::encode(&mut out, &registry).unwrap();
         out
+    }
+
+    #[test]
+    fn a_new_certificate_that_ends_soon_is_warned_of_at_once() {
+        for (days, warned) in [(29, true), (31, false)] {
+            let (_dir, shown) = certificate(DAY * days);
+            let certificates = Certificates::new(vec![shown]);
+            let told = logged(module_path!().strip_suffix("::tests").unwrap(), || certificates.reload());
+            assert!(told[0].contains("as its files are now"), "{told:?}");
+            assert_eq!(told.iter().any(|line| line.contains("ends soon")), warned, "{told:?}");
+        }
     }
 
     #[test]

@@ -21,8 +21,8 @@ use super::token::Sequence;
 use crate::protocol::{Engine, Foreign, Input, Output, Wire};
 use crate::pubsub::Message;
 
-/// Most bytes read from one connection in a turn, so that no client delays the others. Also the size of the
-/// buffer that a thread lends to the connection it serves.
+/// Most bytes read from one connection in a turn, so that no client delays the others; [fewer](super::portion) where there are
+/// many. Also the size of the buffer that a thread lends to the connection it serves.
 pub(super) const READ_BYTES: usize = 128 << 10;
 
 /// Most bytes sent to one connection in a turn, for the same reason: a socket may take megabytes at once.
@@ -253,8 +253,18 @@ impl<L: Copy> Connection<L> {
         self.broken = true;
     }
 
-    /// Reads, and starts what can be started. `buffer` is the thread's own, lent for this call.
-    pub(super) fn serve<E: Engine<Lane = L>>(&mut self, turn: &mut Turn<'_, E>, buffer: &mut Vec<u8>) {
+    /// Whether there may be bytes of its client that have not been read.
+    pub(super) fn may_have_unread(&self) -> bool {
+        self.readable && !self.ended
+    }
+
+    /// Reads up to so many bytes, and starts what can be started. `buffer` is the thread's own, lent for this call.
+    pub(super) fn serve<E: Engine<Lane = L>>(
+        &mut self,
+        turn: &mut Turn<'_, E>,
+        buffer: &mut Vec<u8>,
+        most: usize,
+    ) {
         if self.broken {
             return;
         }
@@ -265,7 +275,7 @@ impl<L: Copy> Connection<L> {
         let lent = self.input.lend(buffer);
         self.pump(turn);
         if self.may_receive(turn.allowance) {
-            self.receive(turn.now);
+            self.receive(most, turn.now);
             self.pump(turn);
         }
         if lent {
@@ -290,13 +300,13 @@ impl<L: Copy> Connection<L> {
     }
 
     /// One read, into the input or directly into the command that waits for the bytes.
-    fn receive(&mut self, now: Instant) {
+    fn receive(&mut self, most: usize, now: Instant) {
         let sink = either!(&mut self.talk, session => session.sink()).filter(|_| self.input.is_empty());
         let received = match sink {
-            Some((command, missing)) => read_into(&mut self.stream, command, missing.min(READ_BYTES)),
+            Some((command, missing)) => read_into(&mut self.stream, command, missing.min(most)),
             None => {
                 let space = self.input.space();
-                let most = space.len().min(READ_BYTES);
+                let most = space.len().min(most);
                 let received = self.stream.read(&mut space[..most]).map(|count| (count, count == most));
                 if let Ok((count, _)) = received {
                     self.input.filled(count);

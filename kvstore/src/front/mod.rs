@@ -38,6 +38,7 @@ mod gauges;
 mod limits;
 mod listener;
 mod metrics;
+mod portion;
 mod reporting;
 mod session;
 mod sim_front_end;

@@ -27,11 +27,12 @@ use super::addresses::{Addresses, Share};
 use super::allowance::Allowance;
 use super::budget::{Budget, Level};
 use super::config::FrontEndConfig;
-use super::connection::{Connection, Fate, READ_BYTES, Readiness, SENT_BYTES};
+use super::connection::{Connection, Fate, READ_BYTES, Readiness};
 use super::evicting::Evicting;
 use super::limits::Place;
 use super::listener::Listener;
 use super::metrics::{FrontMetrics, Tally};
+use super::portion;
 use super::reporting::Reporting;
 use super::session::Turn;
 use super::slot::EngineAnswer;
@@ -387,12 +388,13 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    /// Lists all connections once there is memory again, since no event tells of what was not read.
+    /// Lists all connections that were not read once there is memory again, since no event tells of that.
     fn notice_room(&mut self) {
         let was_full = std::mem::replace(&mut self.is_full, self.common.budget.level() == Level::Full);
         if was_full && !self.is_full {
             let Worker { table, active, .. } = self;
-            table.iter_mut().for_each(|(index, connection)| list(active, index, connection));
+            let unread = table.iter_mut().filter(|(_, connection)| connection.may_have_unread());
+            unread.for_each(|(index, connection)| list(active, index, connection));
         }
     }
 
@@ -425,11 +427,12 @@ impl<E: Engine> Worker<E> {
             }
         }
         let active = std::mem::take(active);
+        let most = portion::to_read(active.len());
         if self.stop_at.is_none() {
             for &index in &active {
                 let connection = table.get_mut(index).expect("connections are closed at the end of a turn");
                 turn.allowance = common.allowance(connection.held_by_address());
-                connection.serve(&mut turn, &mut self.buffer);
+                connection.serve(&mut turn, &mut self.buffer, most);
                 connection.settle(&common.budget);
                 common.heaviest[*number].fetch_max(connection.counted(), Ordering::Relaxed);
                 if connection.is_held_up() {
@@ -450,7 +453,7 @@ impl<E: Engine> Worker<E> {
     /// Sends replies, closes what is over, and leaves in `active` what has to be served again.
     fn send(&mut self, active: &mut Vec<u32>, now: Instant) {
         // Once it stops, no further turn may come.
-        let most = if self.stop_at.is_none() { SENT_BYTES } else { usize::MAX };
+        let most = if self.stop_at.is_none() { portion::to_send(active.len()) } else { usize::MAX };
         active.retain(|&index| {
             let connection = self.table.get_mut(index).expect("connections are closed at the end of a turn");
             connection.listed = false;

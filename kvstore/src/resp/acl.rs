@@ -3,19 +3,22 @@
 
 use std::time::SystemTime;
 
+use super::containers::{self, Unfit};
 use super::encode::Replies;
 use super::parse::Arguments;
 use super::words::{is, shown};
 use crate::access::Entrance;
 use crate::decimal::decimal;
-use crate::table::{CATEGORIES, Categories, Spec};
+use crate::table::{CATEGORIES, Categories, Spec, subcommands};
 use crate::users::{Context, Denied, Id, Refusal, ShownRights, User, Users, Wanted};
 
 /// So many entries of the log are shown unless a client asks for more.
-const SHOWN: usize = 10;
+const SHOWN: i64 = 10;
 
 /// The most bits of a password that is made here.
 const MOST_BITS: i64 = 4096;
+
+const NO_NUMBER: &str = "ERR value is not an integer or out of range";
 
 /// `ACL CAT`, `GENPASS`, `LOG` and `WHOAMI`.
 pub(super) fn answer(arguments: Arguments<'_>, entrance: &Entrance, replies: &mut Replies<'_>) -> bool {
@@ -69,8 +72,11 @@ fn categories(named: Option<&[u8]>, replies: &mut Replies<'_>) -> bool {
 }
 
 fn make_password(bits: Option<&[u8]>, replies: &mut Replies<'_>) -> bool {
-    let bits = bits.map_or(Some(256), decimal).filter(|bits| (1..=MOST_BITS).contains(bits));
-    let Some(bits) = bits else {
+    let Some(bits) = bits.map_or(Some(256), decimal) else {
+        replies.error(NO_NUMBER);
+        return false;
+    };
+    let Some(bits) = Some(bits).filter(|bits| (1..=MOST_BITS).contains(bits)) else {
         replies.error(
             "ERR ACL GENPASS argument must be the number of bits for the output password, a positive number up to 4096",
         );
@@ -94,11 +100,11 @@ fn log(argument: Option<&[u8]>, entrance: &Entrance, replies: &mut Replies<'_>) 
         replies.simple("OK");
         return true;
     }
-    let count = argument.map_or(Some(SHOWN), |word| decimal(word).and_then(|count| count.try_into().ok()));
-    let Some(count) = count else {
-        replies.error("ERR value is out of range, must be positive");
+    let Some(count) = argument.map_or(Some(SHOWN), decimal) else {
+        replies.error(NO_NUMBER);
         return false;
     };
+    let count = usize::try_from(count.max(0)).unwrap_or(usize::MAX);
     let (latest, now) = (refusals.latest(count), SystemTime::now());
     replies.array(latest.len());
     latest.iter().for_each(|refusal| show(refusal, now, replies));
@@ -116,26 +122,27 @@ fn show(refusal: &Refusal, now: SystemTime, replies: &mut Replies<'_>) {
     };
     let age = now.duration_since(refusal.last).unwrap_or_default();
     replies.map(10);
-    let mut text = |name: &str, value: &[u8]| {
-        replies.bulk(name.as_bytes());
-        replies.bulk(value);
-    };
-    text("reason", refusal.reason.as_bytes());
-    text("context", context.as_bytes());
-    text("object", &refusal.object);
-    text("username", &refusal.user);
-    text("age-seconds", format!("{:.3}", age.as_secs_f64()).as_bytes());
-    text("client-info", refusal.client.as_bytes());
-    let numbers = [
-        ("count", refusal.count),
-        ("entry-id", refusal.id),
-        ("timestamp-created", unix_ms(refusal.first)),
-        ("timestamp-last-updated", unix_ms(refusal.last)),
-    ];
-    for (name, number) in numbers {
-        replies.bulk(name.as_bytes());
-        replies.count(number);
-    }
+    number("count", refusal.count, replies);
+    text("reason", refusal.reason.as_bytes(), replies);
+    text("context", context.as_bytes(), replies);
+    text("object", &refusal.object, replies);
+    text("username", &refusal.user, replies);
+    replies.bulk(b"age-seconds");
+    replies.seconds(age);
+    text("client-info", refusal.client.as_bytes(), replies);
+    number("entry-id", refusal.id, replies);
+    number("timestamp-created", unix_ms(refusal.first), replies);
+    number("timestamp-last-updated", unix_ms(refusal.last), replies);
+}
+
+fn text(name: &str, value: &[u8], replies: &mut Replies<'_>) {
+    replies.bulk(name.as_bytes());
+    replies.bulk(value);
+}
+
+fn number(name: &str, value: u64, replies: &mut Replies<'_>) {
+    replies.bulk(name.as_bytes());
+    replies.count(value);
 }
 
 fn describe(user: &User, replies: &mut Replies<'_>) {
@@ -170,12 +177,18 @@ fn try_out(arguments: Arguments<'_>, users: &Users, replies: &mut Replies<'_>) {
     let Some(user) = users.find(name) else {
         return replies.error(&format!("ERR User '{}' not found", shown(name, 128)));
     };
-    let Some(spec) = Spec::find(asked) else {
-        return replies.error(&format!("ERR Command '{}' not found", shown(asked, 128)));
-    };
+    let not_found = || format!("ERR Command '{}' not found", shown(asked, 128));
+    let Some(spec) = Spec::find(asked) else { return replies.error(&not_found()) };
     if !spec.takes(arguments.len() - 3) {
         let name = spec.name.to_lowercase();
         return replies.error(&format!("ERR wrong number of arguments for '{name}' command"));
+    }
+    if !subcommands(spec.name).is_empty() && arguments.len() > 4 {
+        match containers::check(spec.name, arguments.from(3)) {
+            Ok(()) => {}
+            Err(Unfit::Unknown(_)) => return replies.error(&not_found()),
+            Err(why) => return replies.error(&why.to_string()),
+        }
     }
     let words: Vec<&[u8]> = arguments.from(4).iter().collect();
     match user.denied(&Wanted::request(spec, &words)) {

@@ -30,6 +30,7 @@ use super::skip::Skip;
 use super::slow_log;
 use super::subscribing;
 use super::transaction::{Conversation, Part, is_quick, out_of_memory};
+use super::words::is;
 use crate::access::Entrance;
 use crate::audit::{self, Told};
 use crate::clients::{Asked, Member, Paused};
@@ -167,7 +168,12 @@ impl RespConnection {
             if let Some(denied) = denied {
                 let within = self.conversation.refused();
                 self.note_denied(&denied, if within { Context::Transaction } else { Context::Alone });
-                self.next = Next::Planned(Plan::Refuse(entering::no_permission(&denied).into()));
+                let mut text = entering::no_permission(&denied);
+                if within && is(self.parser.arguments(input.bytes()).get(0), "EXEC") {
+                    self.conversation.abandon();
+                    text = format!("EXECABORT Transaction discarded because of: {text}");
+                }
+                self.next = Next::Planned(Plan::Refuse(text.into()));
                 return;
             }
             if barred.is_none() && self.conversation.may_not_queue(arguments, reader) {

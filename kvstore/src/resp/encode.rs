@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io::Write;
+use std::time::Duration;
 
 use crate::Value;
 use crate::protocol::Output;
@@ -70,6 +71,16 @@ impl Replies<'_> {
             Version::Three => b"_\r\n",
         };
         self.output.text().extend_from_slice(null);
+    }
+
+    /// A time in seconds, to the millisecond. The newer version marks it as a number.
+    pub(super) fn seconds(&mut self, time: Duration) {
+        let text = format!("{}.{:03}", time.as_secs(), time.subsec_millis());
+        let text = text.trim_end_matches('0').trim_end_matches('.');
+        match self.version {
+            Version::Two => self.bulk(text.as_bytes()),
+            Version::Three => self.line(b',', text),
+        }
     }
 
     /// The head of an array; its elements follow.

@@ -18,8 +18,8 @@ pub(super) const MAX_BARRED_BYTES: usize = 64 << 10;
 /// Commands that need no password.
 const FOR_ALL: [&str; 4] = ["AUTH", "HELLO", "QUIT", "RESET"];
 
-const NO_PASSWORD: &str =
-    "ERR AUTH <password> called without any password configured for the default user: leave it out";
+const NO_PASSWORD: &str = "ERR AUTH <password> called without any password configured for the default user. Are you sure your \
+                           configuration is correct?";
 
 /// What becomes of a request while the client is barred; `None`: what becomes of others.
 pub(super) fn plan(barred: Barred, arguments: Arguments<'_>) -> Option<Plan> {
@@ -64,6 +64,10 @@ pub(super) fn auth(
     replies: &mut Replies<'_>,
 ) -> bool {
     let given = match arguments.len() {
+        2 if !entrance.has_password() => {
+            replies.error(NO_PASSWORD);
+            return false;
+        }
         2 => (DEFAULT, arguments.get(1)),
         _ => (arguments.get(1), arguments.get(2)),
     };
@@ -81,10 +85,6 @@ pub(super) fn enter(
     client: &str,
     replies: &mut Replies<'_>,
 ) -> bool {
-    if user == DEFAULT && !entrance.has_password() {
-        replies.error(NO_PASSWORD);
-        return false;
-    }
     let refused = entrance.enter(user, password).err();
     if refused == Some(Barred::Wrong) {
         let known = entrance.directory().users().find(user).map(|_| user);

@@ -295,7 +295,7 @@ fn understand_local(name: &'static str, local: table::Local, arguments: Argument
         Of::Command if given == 0 => Local::Command,
         Of::Command | Of::Client | Of::Cluster | Of::Latency | Of::PubSub | Of::Sentinel | Of::SlowLog => {
             match containers::check(name, arguments) {
-                Err(wrong) => return Plan::Invalid(wrong.into()),
+                Err(wrong) => return Plan::Invalid(wrong.to_string().into()),
                 Ok(()) if is(arguments.get(1), "HELP") => Local::Help(name),
                 Ok(()) if local == Of::Command => Local::Command,
                 Ok(()) if local == Of::Client && is(arguments.get(1), "UNPAUSE") => Local::Unpause,
@@ -346,7 +346,7 @@ fn about_scripts(arguments: Arguments<'_>, scripts: &Scripts) -> Plan {
 fn config(arguments: Arguments<'_>) -> Plan {
     let asks = |name| is(arguments.get(1), name);
     match containers::check("CONFIG", arguments) {
-        Err(wrong) => Plan::Invalid(wrong.into()),
+        Err(wrong) => Plan::Invalid(wrong.to_string().into()),
         Ok(()) if asks("HELP") => Plan::Local(Local::Help("CONFIG")),
         Ok(()) if asks("GET") => Plan::Local(Local::ConfigGet),
         Ok(()) if asks("SET") => match settings::check(arguments.from(2)) {
@@ -362,7 +362,7 @@ fn config(arguments: Arguments<'_>) -> Plan {
 /// `ACL SETUSER` and so on.
 fn about_users(arguments: Arguments<'_>) -> Plan {
     if let Err(wrong) = containers::check("ACL", arguments) {
-        return Plan::Invalid(wrong.into());
+        return Plan::Invalid(wrong.to_string().into());
     }
     let asks = |name| is(arguments.get(1), name);
     if asks("SETUSER") {

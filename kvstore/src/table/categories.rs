@@ -36,7 +36,6 @@ const PUBSUB: u32 = 1 << 12;
 const ADMIN: u32 = 1 << 13;
 const FAST: u32 = 1 << 14;
 const SLOW: u32 = 1 << 15;
-const BLOCKING: u32 = 1 << 16;
 const DANGEROUS: u32 = 1 << 17;
 const CONNECTION: u32 = 1 << 18;
 const TRANSACTION: u32 = 1 << 19;
@@ -129,15 +128,15 @@ impl Categories {
         Categories(
             pace | match spec.name {
                 // What they do depends on the subcommand.
-                "ACL" | "CLIENT" | "CLUSTER" | "CONFIG" | "MEMORY" | "OBJECT" | "PUBSUB" | "SCRIPT"
-                | "TIME" => 0,
+                "ACL" | "CLIENT" | "CLUSTER" | "CONFIG" | "LATENCY" | "MEMORY" | "OBJECT" | "PUBSUB"
+                | "SCRIPT" | "SENTINEL" | "SLOWLOG" | "TIME" => 0,
                 "COMMAND" => CONNECTION,
                 "DBSIZE" => KEYSPACE | READ,
                 "FLUSHALL" | "FLUSHDB" | "RESTORE" | "SWAPDB" => KEYSPACE | WRITE | DANGEROUS,
                 "INFO" => DANGEROUS,
                 "KEYS" => KEYSPACE | READ | DANGEROUS,
-                "LATENCY" | "ROLE" | "SENTINEL" | "SLOWLOG" => ADMIN | DANGEROUS,
-                "WAIT" => BLOCKING | CONNECTION,
+                "ROLE" => ADMIN | DANGEROUS,
+                "WAIT" => CONNECTION,
                 _ => of_group(spec.group, spec.does),
             },
         )
@@ -154,7 +153,9 @@ impl Categories {
         };
         let group = match command {
             "CLIENT" | "COMMAND" => CONNECTION,
-            "MEMORY" | "OBJECT" if subcommand != "HELP" => KEYSPACE | READ,
+            "MEMORY" if subcommand == "USAGE" => READ,
+            "OBJECT" if subcommand == "HELP" => KEYSPACE,
+            "OBJECT" => KEYSPACE | READ,
             "PUBSUB" if subcommand != "HELP" => PUBSUB,
             "SCRIPT" => SCRIPTING,
             _ => 0,
@@ -207,6 +208,8 @@ mod tests {
             ("FLUSHALL", "keyspace write slow dangerous"),
             ("TIME", "fast"),
             ("ACL", "slow"),
+            ("SLOWLOG", "slow"),
+            ("WAIT", "slow connection"),
         ] {
             assert_eq!(names(command), categories, "{command}");
         }
@@ -217,6 +220,10 @@ mod tests {
         assert_eq!(of("CLIENT", "INFO"), "slow connection");
         assert_eq!(of("ACL", "SETUSER"), "admin slow dangerous");
         assert_eq!(of("ACL", "WHOAMI"), "slow");
+        assert_eq!(of("SLOWLOG", "GET"), "admin slow dangerous");
+        assert_eq!(of("MEMORY", "USAGE"), "read slow");
+        assert_eq!(of("MEMORY", "STATS"), "slow");
+        assert_eq!(of("OBJECT", "HELP"), "keyspace slow");
     }
 
     #[test]

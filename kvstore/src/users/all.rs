@@ -23,7 +23,11 @@ const MAX_BYTES: usize = 16 << 20;
 
 /// The users, by name. `default` is always among them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Users(BTreeMap<Box<[u8]>, Arc<User>>);
+pub(crate) struct Users {
+    by_name: BTreeMap<Box<[u8]>, Arc<User>>,
+    /// What all of them take in memory, about.
+    bytes: usize,
+}
 
 /// Why users were not changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,7 +49,8 @@ pub(crate) enum NotChanged {
 impl Default for Users {
     fn default() -> Users {
         let default = User::unlimited(DEFAULT);
-        Users(BTreeMap::from([(DEFAULT.into(), Arc::new(default))]))
+        let bytes = default.bytes();
+        Users { by_name: BTreeMap::from([(DEFAULT.into(), Arc::new(default))]), bytes }
     }
 }
 
@@ -54,25 +59,25 @@ static RESCUER: LazyLock<Arc<User>> = LazyLock::new(|| Arc::new(User::unlimited(
 impl Users {
     /// Whether nobody has changed anything: then they take no room in snapshots.
     pub(crate) fn are_plain(&self) -> bool {
-        self.0.len() == 1 && **self.default_user() == User::unlimited(DEFAULT)
+        self.by_name.len() == 1 && **self.default_user() == User::unlimited(DEFAULT)
     }
 
     pub(crate) fn default_user(&self) -> &Arc<User> {
-        self.0.get(DEFAULT).expect("the default user is never removed")
+        self.by_name.get(DEFAULT).expect("the default user is never removed")
     }
 
     /// Whether there are others than the default user.
     pub(crate) fn are_several(&self) -> bool {
-        self.0.len() > 1
+        self.by_name.len() > 1
     }
 
     pub(crate) fn find(&self, name: &[u8]) -> Option<&Arc<User>> {
-        if name == RESCUE { Some(&RESCUER) } else { self.0.get(name) }
+        if name == RESCUE { Some(&RESCUER) } else { self.by_name.get(name) }
     }
 
     /// In the order of their names.
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<User>> {
-        self.0.values()
+        self.by_name.values()
     }
 
     /// Why a user may not do something.
@@ -92,15 +97,17 @@ impl Users {
         rules: impl Iterator<Item = &'r [u8]>,
     ) -> Result<(), NotChanged> {
         check_name(name)?;
-        let mut user = self.0.get(name).map_or_else(|| User::new(name), |user| User::clone(user));
+        let mut user = self.by_name.get(name).map_or_else(|| User::new(name), |user| User::clone(user));
         for rule in rules {
             user.change(rule).map_err(|why| BadRule::new(rule, why))?;
         }
-        let others = self.0.values().filter(|other| other.name() != name);
-        if others.map(|user| user.bytes()).sum::<usize>() + user.bytes() > MAX_BYTES {
+        let others = self.bytes - self.by_name.get(name).map_or(0, |user| user.bytes());
+        let bytes = others + user.bytes();
+        if bytes > MAX_BYTES {
             return Err(NotChanged::TooMuch);
         }
-        self.0.insert(name.into(), Arc::new(user));
+        self.by_name.insert(name.into(), Arc::new(user));
+        self.bytes = bytes;
         Ok(())
     }
 
@@ -112,13 +119,15 @@ impl Users {
         if names.clone().any(|name| name == DEFAULT) {
             return Err(NotChanged::Default);
         }
-        Ok(names.filter(|name| self.0.remove(*name).is_some()).count())
+        let gone: Vec<Arc<User>> = names.filter_map(|name| self.by_name.remove(name)).collect();
+        self.bytes -= gone.iter().map(|user| user.bytes()).sum::<usize>();
+        Ok(gone.len())
     }
 
     /// All of them as lines, as in Redis' file of users.
     pub(crate) fn describe(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        for user in self.0.values() {
+        for user in self.by_name.values() {
             out.extend_from_slice(&user.describe());
             out.push(b'\n');
         }
@@ -137,18 +146,21 @@ impl Users {
             let rest = line.strip_prefix(b"user ")?;
             let space = rest.iter().position(|byte| *byte == b' ')?;
             let (name, rules) = (&rest[..space], &rest[space + 1..]);
-            users.0.insert(name.into(), Arc::new(User::new(name)));
-            users.set(name, split_rules(rules).into_iter()).ok()?;
+            // The rules make the user from nothing, the default one, too.
+            let rules = [b"reset".as_slice()].into_iter().chain(split_rules(rules));
+            users.set(name, rules).ok()?;
         }
         Some(users)
     }
 }
 
-/// Rules, of which those in brackets hold spaces.
+/// Rules of a user's line, of which those in brackets hold spaces, and come last. A pattern within may end with a bracket,
+/// too, but none of the rules within begins with one.
 fn split_rules(text: &[u8]) -> Vec<&[u8]> {
     let (mut rules, mut rest) = (Vec::new(), text);
     while !rest.is_empty() {
-        let closes = |at: usize| rest[at] == b')' && rest.get(at + 1).is_none_or(|next| *next == b' ');
+        let is_end = |behind: &[u8]| behind.is_empty() || behind.starts_with(b" (");
+        let closes = |at: usize| rest[at] == b')' && is_end(&rest[at + 1..]);
         let end = if rest[0] == b'(' {
             (0..rest.len()).find(|at| closes(*at)).map_or(rest.len(), |at| at + 1)
         } else {

@@ -119,7 +119,10 @@ impl Patterns {
             Patterns::Some(patterns) => patterns,
         };
         for pattern in patterns {
-            out.extend_from_slice(prefix(pattern).as_bytes());
+            // One that reads and writes all keys is not the same as all keys: others may be added to it.
+            let prefix =
+                if &*pattern.text == b"*" && prefix(pattern) == "~" { "%RW~" } else { prefix(pattern) };
+            out.extend_from_slice(prefix.as_bytes());
             out.extend_from_slice(&pattern.text);
             out.push(b' ');
         }

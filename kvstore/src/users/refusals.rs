@@ -43,8 +43,15 @@ pub(crate) struct Refusal {
 /// What is remembered of this server.
 #[derive(Debug, Default)]
 pub(crate) struct Refusals {
-    latest: Mutex<VecDeque<Refusal>>,
+    remembered: Mutex<Remembered>,
     total: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Remembered {
+    /// The latest first.
+    latest: VecDeque<Refusal>,
+    next_id: u64,
 }
 
 impl Refusals {
@@ -74,8 +81,9 @@ impl Refusals {
         now: SystemTime,
     ) {
         let (object, user) = (&object[..object.len().min(MOST_BYTES)], &user[..user.len().min(MOST_BYTES)]);
-        let id = self.total.fetch_add(1, Ordering::Relaxed);
-        let mut latest = self.latest.lock();
+        self.total.fetch_add(1, Ordering::Relaxed);
+        let mut remembered = self.remembered.lock();
+        let Remembered { latest, next_id } = &mut *remembered;
         let alike = |known: &Refusal| {
             (known.reason, known.context) == (reason, context)
                 && known.object == object
@@ -91,6 +99,8 @@ impl Refusals {
             latest.push_front(known);
             return;
         }
+        let id = *next_id;
+        *next_id += 1;
         latest.truncate(MOST - 1);
         let (object, user, client) = (object.to_vec(), user.to_vec(), client.to_owned());
         latest.push_front(Refusal {
@@ -108,12 +118,12 @@ impl Refusals {
 
     /// The latest first.
     pub(crate) fn latest(&self, most: usize) -> Vec<Refusal> {
-        self.latest.lock().iter().take(most).cloned().collect()
+        self.remembered.lock().latest.iter().take(most).cloned().collect()
     }
 
     /// Forgets all.
     pub(crate) fn clear(&self) {
-        self.latest.lock().clear();
+        self.remembered.lock().latest.clear();
     }
 
     /// How many there have been.

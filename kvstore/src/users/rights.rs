@@ -87,14 +87,14 @@ impl Rights {
         self.commands.is_all() && self.keys.is_all() && self.channels.is_all()
     }
 
-    /// Why they do not allow something.
-    pub(super) fn denial(&self, wanted: &Wanted<'_>) -> Option<Denial> {
+    /// Why they do not allow something, and how many parts of it they do allow before that: the command, and what it touches.
+    pub(super) fn denial(&self, wanted: &Wanted<'_>) -> Option<(usize, Denial)> {
         if let Some(first) = wanted.ids.first()
             && !wanted.ids.iter().any(|id| self.commands.allows(*id, wanted.argument))
         {
-            return Some(Denial::Command(first.name()));
+            return Some((0, Denial::Command(first.name())));
         }
-        wanted.touched.iter().find_map(|touched| match *touched {
+        let denial = |touched: &Touched<'_>| match *touched {
             Touched::Key(key, access) => (!self.keys.allow(key, access)).then(|| Denial::Key(key.to_vec())),
             Touched::Channel(channel) => {
                 (!self.channels.allow(channel, Access::NONE)).then(|| Denial::Channel(channel.to_vec()))
@@ -102,7 +102,9 @@ impl Rights {
             Touched::ChannelPattern(pattern) => {
                 (!self.channels.have(pattern)).then(|| Denial::Channel(pattern.to_vec()))
             }
-        })
+        };
+        let mut parts = (1..).zip(&wanted.touched);
+        parts.find_map(|(allowed, touched)| denial(touched).map(|denial| (allowed, denial)))
     }
 
     /// Changes them by a rule.

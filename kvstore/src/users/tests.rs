@@ -62,6 +62,7 @@ fn keys_are_read_and_written_by_patterns() {
         "RENAME both:1 write:1",
         "EVAL return 2 both:1 both:2 other",
         "EVAL_RO return 1 read:1",
+        "BITFIELD read:1 GET u8 0 overflow fail get u8 8",
         "MGET read:1 both:1",
         "KEYS *",
     ] {
@@ -80,6 +81,9 @@ fn keys_are_read_and_written_by_patterns() {
         "RENAME read:1 write:1",
         "BITOP AND read:1 read:2",
         "EVAL return 1 read:1",
+        "BITFIELD read:1 GET u8 0 SET u8 0 1",
+        "BITFIELD read:1 GET u8",
+        "BITFIELD write:1 GET u8 0",
         "MGET read:1 other",
         "MSET write:1 v read:1 v",
         "NIAGARA.PUT read:1 v t e",
@@ -129,6 +133,9 @@ fn further_sets_of_rights_stand_for_themselves() {
          (%R~c resetchannels &x -@all +get)"
     );
     let mut users = users;
+    set(&mut users, "alice", "(+@all ~b ~x)").unwrap();
+    let nearest = "User alice has no permissions to access the 'z' key";
+    assert_eq!(denied(&users, "alice", "MSET b 1 x 2 z 3"), nearest, "not b or x, which another set allows");
     set(&mut users, "alice", "clearselectors").unwrap();
     assert_eq!(described(&users), "user alice on sanitize-payload ~a resetchannels -@all +get");
 }
@@ -204,6 +211,75 @@ fn users_come_back_from_text() {
         assert_eq!(Users::parse(text.as_bytes()), None, "{text}");
     }
     assert_eq!(Users::parse(&Users::default().describe()), Some(Users::default()));
+}
+
+/// Whether users are read as they were from what a snapshot holds of them.
+fn come_back(users: &Users) {
+    let text = users.describe();
+    assert_eq!(Users::parse(&text).as_ref(), Some(users), "{}", String::from_utf8_lossy(&text));
+}
+
+#[test]
+fn all_keys_by_a_pattern_stay_a_pattern_in_snapshots() {
+    for rules in ["%RW~*", "%R~* %W~*", "~a %wr~* ~b", "(%RW~* +get)"] {
+        let users = with(rules);
+        come_back(&users);
+        // Where it were all keys, this would be refused.
+        let (mut here, mut there) = (users.clone(), Users::parse(&users.describe()).unwrap());
+        assert_eq!(set(&mut here, "alice", "~c"), set(&mut there, "alice", "~c"));
+        assert_eq!(here, there);
+    }
+}
+
+#[test]
+fn no_rule_makes_users_that_cannot_be_read() {
+    let mut users = Users::default();
+    let set = |users: &mut Users, rule: &str| {
+        let rules = prepare([rule.as_bytes()].into_iter())?;
+        users.set(b"alice", rules.iter().map(Vec::as_slice)).map_err(|why| why.to_string())
+    };
+    for rule in
+        ["(~a) +get)", "(~a) %R~b)) ~c)", "(~)x( +select|1))", "~a)", "&b)", "(~* &b) +@read)", "+select|x)"]
+    {
+        set(&mut users, rule).unwrap();
+        come_back(&users);
+    }
+    for space in ["a b", "a\nuser bob on nopass ~* +@all", "a\tb", "a\x0bb", "\0"] {
+        for rule in [format!("+select|{space}"), format!("(~a +select|{})", space.replace(' ', "\r"))] {
+            let refused = set(&mut users, &rule).unwrap_err();
+            assert!(refused.contains("Syntax error"), "{refused}");
+        }
+        let as_the_log = format!("+select|{space}");
+        assert!(users.set(b"alice", [as_the_log.as_bytes()].into_iter()).is_err());
+    }
+    assert_eq!(users.iter().len(), 2);
+}
+
+proptest::proptest! {
+    #[test]
+    fn users_of_any_rules_come_back_from_text(
+        rules in proptest::collection::vec((0..3_u8, "[-+~%&()RWrw#!a*|]{0,6}|[+-](@read|@all|get|client|client\\|id|select\\|[a)( ]{1,3})"), 0..24),
+    ) {
+        let mut users = Users::default();
+        for (name, rule) in rules {
+            let name = ["alice", "bob", "default"][usize::from(name)];
+            // As the log may carry it, whoever has proposed it.
+            let _ = users.set(name.as_bytes(), [rule.as_bytes()].into_iter());
+            come_back(&users);
+        }
+    }
+}
+
+#[test]
+fn many_users_are_read_in_a_moment_and_counted_right() {
+    let mut users = Users::default();
+    for number in 0..20_000 {
+        users.set(format!("user{number}").as_bytes(), [].into_iter()).unwrap();
+    }
+    come_back(&users);
+    let names: Vec<String> = (0..20_000).map(|number| format!("user{number}")).collect();
+    assert_eq!(users.remove(names.iter().map(String::as_bytes)), Ok(20_000));
+    assert_eq!(users, Users::default(), "what they have taken counts no more");
 }
 
 #[test]

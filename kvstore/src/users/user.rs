@@ -61,15 +61,15 @@ impl User {
 
     /// What the user lacks a right to.
     pub(crate) fn denial(&self, wanted: &Wanted<'_>) -> Option<Denial> {
-        let mut denial = self.rights.denial(wanted)?;
+        // What comes nearest to being allowed says most.
+        let mut nearest = self.rights.denial(wanted)?;
         for selector in &self.selectors {
-            // What comes nearest to being allowed says most.
             let other = selector.denial(wanted)?;
-            if matches!(denial, Denial::Command(_)) {
-                denial = other;
+            if other.0 > nearest.0 {
+                nearest = other;
             }
         }
-        Some(denial)
+        Some(nearest.1)
     }
 
     /// The same, with the user's name.

@@ -181,6 +181,7 @@ fn access(op: Option<Op>, number: usize, words: &[&[u8]]) -> Access {
         | Op::PExpireTime
         | Op::Dump => Access::READ,
         Op::StrLen | Op::Exists | Op::Touch | Op::Type | Op::Object | Op::Memory => Access::NONE,
+        Op::BitField if only_gets(words) => Access::READ,
         Op::Set if !words.iter().skip(2).any(|word| is(word, "GET")) => Access::WRITE,
         Op::MSet
         | Op::MSetNx
@@ -201,6 +202,19 @@ fn access(op: Option<Op>, number: usize, words: &[&[u8]]) -> Access {
         Op::BitOp | Op::Rename | Op::RenameNx | Op::Copy => of_several(op, number),
         // Whatever is new reads and writes until this list says otherwise.
         _ => Access::BOTH,
+    }
+}
+
+/// Whether a BITFIELD only reads. What is not understood counts as a write.
+fn only_gets(words: &[&[u8]]) -> bool {
+    let mut rest = words.get(1..).unwrap_or_default();
+    loop {
+        rest = match rest {
+            [] => return true,
+            [word, _, _, rest @ ..] if is(word, "GET") => rest,
+            [word, _, rest @ ..] if is(word, "OVERFLOW") => rest,
+            _ => return false,
+        };
     }
 }
 

@@ -184,3 +184,39 @@ fn new_certificates_are_used_for_the_next_connection() {
     of_one.reload().unwrap();
     drive([&mut one, &mut two], "both are up again", |[one, two]| one.is_connected(2) && two.is_connected(1));
 }
+
+/// A running cluster goes over to another authority in three steps, one server after the other.
+#[test]
+fn servers_go_over_to_another_authority() {
+    let (old, new) = (Authority::new(), Authority::new());
+    let of: [Arc<Mutual>; 2] = [old.own(1), old.own(2)];
+    let cluster = hello(1).cluster;
+    let authorities = |of: &[&Authority]| -> String {
+        of.iter().map(|authority| fs::read_to_string(authority.at("ca.pem")).unwrap()).collect()
+    };
+    let [both, new_alone] = [authorities(&[&old, &new]), authorities(&[&new])];
+    let step = |server: u64, what: &str| {
+        of[server as usize - 1].reload().unwrap();
+        let mut one = Node::open(with(config(1, &[(2, nowhere())]), Arc::clone(&of[0])));
+        let mut two = Node::open(with(config(2, &[(1, one.address())]), Arc::clone(&of[1])));
+        drive([&mut one, &mut two], &format!("both are up: {what} at {server}"), |[one, two]| {
+            one.is_connected(2) && two.is_connected(1)
+        });
+    };
+    let trust = |text: &str, what| {
+        fs::write(old.at("ca.pem"), text).unwrap();
+        (1..=2).for_each(|server| step(server, what));
+    };
+    trust(&both, "both are trusted");
+    for server in 1..=2 {
+        let file = format!("{cluster}-{server}");
+        new.issue(&file, (cluster, server));
+        for end in ["pem", "key"] {
+            fs::copy(new.at(&format!("{file}.{end}")), old.at(&format!("{file}.{end}"))).unwrap();
+        }
+        step(server, "a certificate of the new one");
+    }
+    trust(&new_alone, "the old one is trusted no more");
+    let of_old = old.own(2);
+    never_connects(with(config(1, &[(2, nowhere())]), Arc::clone(&of[0])), |dialler| with(dialler, of_old));
+}

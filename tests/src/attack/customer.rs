@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
+use super::processors::CUSTOMER;
 use crate::{Endpoint, Http, Resp, Value};
 
 /// What customers were told.
@@ -54,7 +55,9 @@ impl Customer {
     pub(super) fn start(endpoint: &Endpoint, rate: f64) -> Customer {
         let stop = Arc::<AtomicBool>::default();
         let (seen, addresses, server) = (Arc::clone(&stop), (endpoint.http, endpoint.redis), endpoint.server);
-        let thread = thread::spawn(move || serve(server, addresses, rate, &seen));
+        let thread = thread::Builder::new().name(CUSTOMER.into());
+        let thread = thread.spawn(move || serve(server, addresses, rate, &seen));
+        let thread = thread.expect("a thread can be started");
         Customer { stop, thread }
     }
 

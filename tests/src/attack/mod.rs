@@ -6,6 +6,8 @@
 //! has to be. `cargo run --release -p niagara-tests --bin attack` runs it.
 
 mod customer;
+mod elsewhere;
+mod processors;
 mod report;
 mod strangers;
 mod watch;
@@ -16,10 +18,12 @@ use std::time::{Duration, Instant};
 use crate::{Answer, Client, Cluster, ClusterPlan};
 
 use customer::Customer;
-use strangers::Strangers;
+use elsewhere::Elsewhere;
+use strangers::{Attacked, Strangers};
 use watch::Watch;
 
 pub use customer::Seen;
+pub use processors::{Processors, Used};
 pub use report::Report;
 pub use strangers::Done;
 
@@ -40,6 +44,8 @@ pub struct AttackPlan {
     pub budget_mib: u64,
     /// The customer's requests a second at each server.
     pub rate: f64,
+    /// The strangers attack ports that are no server's: what the customer sees then is not the servers' part.
+    pub elsewhere: bool,
 }
 
 /// Strangers may take this many more connections than are planned as idle.
@@ -57,26 +63,35 @@ impl AttackPlan {
     pub fn run(&self, mut progress: impl FnMut(&str)) -> Report {
         let mut cluster = self.start();
         progress("the customer alone");
-        let calm = self.measure(&mut cluster, |_| {});
+        let alone = self.measure(&mut cluster, |_| {});
         progress("the customer among strangers");
-        let strangers = Strangers::start(self, cluster.endpoints());
+        let elsewhere = self.elsewhere.then(|| Elsewhere::of(cluster.endpoints()));
+        let attacked = elsewhere
+            .as_ref()
+            .map_or_else(|| Attacked::of(cluster.endpoints()), |other| other.attacked.clone());
+        let strangers = Strangers::start(self, attacked);
         // The first moments, in which thousands connect, are an attack like the rest.
         let mut done = Done::default();
-        let attacked = self.measure(&mut cluster, |at_work| {
+        let among = self.measure(&mut cluster, |at_work| {
             if at_work {
                 done = strangers.done();
             }
         });
         strangers.stop();
+        if let Some(elsewhere) = elsewhere {
+            elsewhere.stop();
+        }
         progress("after the strangers have gone");
         let answers = cluster.endpoints().iter().all(|endpoint| serves(endpoint.server, &cluster));
         let panicked: Vec<u64> = cluster.servers().filter(|at| cluster.log(*at).contains("panic")).collect();
         let report = Report {
             plan: *self,
-            calm: calm.0,
-            attacked: attacked.0,
-            memory_before: calm.1,
-            memory: attacked.1,
+            calm: alone.seen,
+            attacked: among.seen,
+            memory_before: alone.memory,
+            memory: among.memory,
+            processors_before: alone.processors,
+            processors: among.processors,
             done,
             answers,
             panicked,
@@ -102,9 +117,10 @@ impl AttackPlan {
     }
 
     /// What the customer sees, and what the servers hold, for the plan's time.
-    fn measure(&self, cluster: &mut Cluster, mut look: impl FnMut(bool)) -> (Seen, Watch) {
+    fn measure(&self, cluster: &mut Cluster, mut look: impl FnMut(bool)) -> Measured {
         let customers: Vec<Customer> =
             cluster.endpoints().iter().map(|endpoint| Customer::start(endpoint, self.rate)).collect();
+        let begin = Processors::now(cluster);
         let end = Instant::now() + self.time;
         let mut watch = Watch::default();
         while Instant::now() < end {
@@ -113,10 +129,18 @@ impl AttackPlan {
             thread::sleep(Duration::from_millis(500));
         }
         look(false);
+        let processors = Processors::now(cluster) - begin;
         let mut seen = Seen::default();
         customers.into_iter().for_each(|customer| seen.add(&customer.stop()));
-        (seen, watch)
+        Measured { seen, memory: watch, processors }
     }
+}
+
+/// What was seen in the plan's time.
+struct Measured {
+    seen: Seen,
+    memory: Watch,
+    processors: Processors,
 }
 
 /// Whether a server takes a write and shows it, over both protocols, to somebody who comes anew.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::watch::Watch;
-use super::{AttackPlan, Done, Seen};
+use super::{AttackPlan, Done, Processors, Seen, Used};
 
 /// What an attack has shown.
 #[derive(Clone, Debug)]
@@ -13,6 +13,8 @@ pub struct Report {
     pub(super) attacked: Seen,
     pub(super) memory_before: Watch,
     pub(super) memory: Watch,
+    pub(super) processors_before: Processors,
+    pub(super) processors: Processors,
     pub(super) done: Done,
     pub(super) answers: bool,
     pub(super) panicked: Vec<u64>,
@@ -38,9 +40,30 @@ impl Report {
         slow.into_iter().chain(self.faults_but_speed()).collect()
     }
 
+    /// What each kind of threads has used of the processors, in milliseconds per second.
+    fn write_processors(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let per_second = |nanos: u64| nanos as f64 / 1e6 / self.plan.time.as_secs_f64();
+        let (before, with) = (&self.processors_before, &self.processors);
+        let rows: [(&str, fn(&Processors) -> Used); 4] = [
+            ("servers", |all| all.servers),
+            ("their front ends", |all| all.fronts),
+            ("customer", |all| all.customer),
+            ("strangers", |all| all.strangers),
+        ];
+        for (name, of) in rows {
+            let (before, with) = (per_second(of(before).ran), per_second(of(with).ran));
+            writeln!(out, "{:<34}{before:>12.1}{with:>18.1}", format!("{name}, processor time (ms/s)"))?;
+        }
+        for (name, of) in &rows[..3] {
+            let (before, with) = (per_second(of(before).waited), per_second(of(with).waited));
+            writeln!(out, "{:<34}{before:>12.1}{with:>18.1}", format!("{name}, wait for it (ms/s)"))?;
+        }
+        Ok(())
+    }
+
     /// The same without how long the customer waits, where other programs run beside this one.
     pub fn faults_but_speed(&self) -> Vec<String> {
-        let Report { plan, calm, attacked, memory_before, memory, done, answers, panicked } = self;
+        let Report { plan, calm, attacked, memory_before, memory, done, answers, panicked, .. } = self;
         let mut faults = Vec::new();
         let mut check = |holds: bool, what: String| {
             if !holds {
@@ -87,6 +110,7 @@ impl fmt::Display for Report {
         writeln!(out, "{:<34}{before:>12.1}{with:>18.1}", format!("held, of {} MiB", plan.budget_mib))?;
         let (before, with) = (mib(memory_before.resident), mib(memory.resident));
         writeln!(out, "{:<34}{before:>12.1}{with:>18.1}", "memory of a server (MiB)")?;
+        self.write_processors(out)?;
         writeln!(out, "{:<34}{:>30}", "idle connections", done.idle)?;
         writeln!(out, "{:<34}{:>30}", "slow writers, opened", done.slow_writers)?;
         writeln!(out, "{:<34}{:>30}", "deaf readers, opened", done.deaf_readers)?;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use niagara_testing::parts::chance::Chance;
 use socket2::{Domain, Socket, Type};
 
+use super::processors::STRANGER;
 use super::{AttackPlan, LARGE};
 use crate::Endpoint;
 
@@ -48,17 +49,36 @@ const FIRST_PART: usize = 1 << 20;
 /// Replies that a deaf reader asks for.
 const ASKED: usize = 100;
 /// Between two looks at connections that are held.
-const LOOK: Duration = Duration::from_secs(1);
+pub(super) const LOOK: Duration = Duration::from_secs(1);
 /// A server that takes no connection now may take one later.
 const PATIENCE: Duration = Duration::from_millis(200);
 
+/// The ports that strangers attack.
+#[derive(Clone, Debug)]
+pub(super) struct Attacked {
+    /// Those for clients.
+    pub(super) clients: Vec<SocketAddr>,
+    /// Of these, those that speak the Redis protocol.
+    pub(super) redis: Vec<SocketAddr>,
+    /// Those for servers, too.
+    pub(super) all: Vec<SocketAddr>,
+}
+
+impl Attacked {
+    /// Those of servers.
+    pub(super) fn of(endpoints: &[Endpoint]) -> Attacked {
+        Attacked {
+            clients: endpoints.iter().flat_map(|endpoint| [endpoint.http, endpoint.redis]).collect(),
+            redis: endpoints.iter().map(|endpoint| endpoint.redis).collect(),
+            all: endpoints.iter().flat_map(Endpoint::addresses).collect(),
+        }
+    }
+}
+
 impl Strangers {
-    pub(super) fn start(plan: &AttackPlan, endpoints: &[Endpoint]) -> Strangers {
+    pub(super) fn start(plan: &AttackPlan, attacked: Attacked) -> Strangers {
         let mut strangers = Strangers { stop: Arc::default(), counts: Arc::default(), threads: Vec::new() };
-        let clients: Vec<SocketAddr> =
-            endpoints.iter().flat_map(|endpoint| [endpoint.http, endpoint.redis]).collect();
-        let redis: Vec<SocketAddr> = endpoints.iter().map(|endpoint| endpoint.redis).collect();
-        let all: Vec<SocketAddr> = endpoints.iter().flat_map(Endpoint::addresses).collect();
+        let Attacked { clients, redis, all } = attacked;
         let AttackPlan { idle, slow_writers, deaf_readers, rubbish_per_second, .. } = *plan;
         strangers.spawn(move |stop, counts| be_idle(&clients, idle, stop, &counts.idle));
         let ports = redis.clone();
@@ -70,7 +90,8 @@ impl Strangers {
 
     fn spawn(&mut self, work: impl FnOnce(&AtomicBool, &Counts) + Send + 'static) {
         let (stop, counts) = (Arc::clone(&self.stop), Arc::clone(&self.counts));
-        self.threads.push(thread::spawn(move || work(&stop, &counts)));
+        let thread = thread::Builder::new().name(STRANGER.into());
+        self.threads.push(thread.spawn(move || work(&stop, &counts)).expect("a thread can be started"));
     }
 
     pub(super) fn done(&self) -> Done {
@@ -100,7 +121,7 @@ fn connect(host: u8, port: SocketAddr) -> Option<TcpStream> {
 }
 
 /// Whether the server has not ended a connection yet.
-fn is_open(mut stream: &TcpStream) -> bool {
+pub(super) fn is_open(mut stream: &TcpStream) -> bool {
     let mut buffer = [0; 256];
     match stream.read(&mut buffer) {
         Ok(count) => count > 0,

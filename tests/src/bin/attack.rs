@@ -40,6 +40,10 @@ struct Arguments {
     /// The customer's requests a second at each server.
     #[arg(long, default_value_t = 100.0, value_name = "R", value_parser = seconds)]
     rate: f64,
+    /// The strangers attack ports of this program instead of the servers'. What the customer sees then is the part of the
+    /// machine, which has few processors for all of them, and not that of the servers.
+    #[arg(long)]
+    elsewhere: bool,
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
@@ -48,7 +52,7 @@ fn seconds(text: &str) -> Result<f64, String> {
 }
 
 fn main() -> ExitCode {
-    let Arguments { seconds, idle, slow_writers, deaf_readers, rubbish, budget_mib, rate } =
+    let Arguments { seconds, idle, slow_writers, deaf_readers, rubbish, budget_mib, rate, elsewhere } =
         Arguments::parse();
     // Idle connections are open files here, too; servers raise their own limit.
     let limit = getrlimit(Resource::Nofile);
@@ -63,6 +67,7 @@ fn main() -> ExitCode {
         rubbish_per_second: rubbish,
         budget_mib,
         rate,
+        elsewhere,
     };
     let report = plan.run(|step| output::note(format_args!("{step}")));
     say!("{report}");

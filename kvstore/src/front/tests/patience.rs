@@ -72,7 +72,7 @@ impl Pair {
             tally: &mut Tally::default(),
             command: &mut Vec::new(),
         };
-        self.connection.serve(&mut turn, &mut self.buffer);
+        self.connection.serve(&mut turn, &mut self.buffer, READ_BYTES);
     }
 
     /// The server does everything it can do now.
@@ -232,7 +232,7 @@ fn a_client_that_does_not_close_is_closed() {
         tally: &mut Tally::default(),
         command: &mut Vec::new(),
     };
-    pair.connection.serve(&mut turn, &mut pair.buffer);
+    pair.connection.serve(&mut turn, &mut pair.buffer, READ_BYTES);
     assert_eq!(pair.connection.send(SENT_BYTES, ALLOWANCE, pair.now), Fate::Close);
 }
 
