@@ -263,8 +263,11 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
         self.site.lookout.take_news();
         let must_speak = self.site.lookout.must_speak();
         self.port.collect(&mut self.completions);
-        let told = self.trackers.borrow_mut().hear();
-        self.outdate(told);
+        loop {
+            let told = self.trackers.borrow_mut().hear();
+            let Some(told) = told else { break };
+            self.outdate(told);
+        }
         let SimFrontEnd { port, conversations, tally, command, completions, timekeeping, .. } = self;
         self.bell.0.store(false, Ordering::SeqCst);
         timekeeping.turn(Moment { steady: now, wall: self.wall }, port);

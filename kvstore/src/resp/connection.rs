@@ -296,31 +296,24 @@ impl RespConnection {
 
     /// Tells the client, or another one in its place, what it must not use any more and is to hear of now.
     fn tell_due(&mut self, output: &mut Output) {
-        while let Some(stale) = self.tracker.due() {
+        while let Some(mut stale) = self.tracker.due() {
             if self.entrance.refresh().is_err() {
                 // It would take silence for no changes.
                 self.over = true;
                 return;
             }
             let Some(Mode { redirect, prefixes, .. }) = self.tracker.mode() else { return };
-            let redirect = *redirect;
-            let stale = match (stale, prefixes) {
-                (Stale::Keys(mut keys), Some(_)) => {
-                    let may_read = |key: &[u8]| {
-                        self.entrance.denied(|| Wanted::on_key(Op::Get, key, Access::READ)).is_none()
-                    };
-                    keys.retain(|(_, key)| may_read(key));
-                    if keys.is_empty() {
-                        continue;
-                    }
-                    Stale::Keys(keys)
-                }
-                (stale, _) => stale,
-            };
-            if redirect == 0 {
+            if prefixes.is_some() {
+                let entrance = &self.entrance;
+                stale.retain(|key| entrance.denied(|| Wanted::on_key(Op::Get, key, Access::READ)).is_none());
+            }
+            if stale.is_nothing() {
+                continue;
+            }
+            if *redirect == 0 {
                 tracking::invalidate(&stale, false, &mut Replies { output, version: self.version });
             } else {
-                self.tracker.redirect(redirect, stale);
+                self.tracker.redirect(*redirect, stale);
             }
         }
     }
@@ -686,6 +679,8 @@ impl Protocol for RespConnection {
                     }
                     Local::Quit => {
                         self.over = true;
+                        // Its connection may take a while to close.
+                        self.tracker.end();
                         replies.simple("OK");
                     }
                     Local::ReadOnly(weak) => {

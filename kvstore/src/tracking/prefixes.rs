@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use bytes::Bytes;
 
-use super::Exchange;
+use super::{Exchange, Stale};
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -48,12 +48,24 @@ impl Prefixes {
         }
     }
 
-    /// Who hears of a change of a key, and by which prefix.
-    pub(super) fn changed(&self, key: &[u8], number: u64, mut tell: impl FnMut(u64, &Bytes)) {
-        for (length, _) in self.lengths.range(..=key.len()) {
-            if let Some((prefix, connections)) = self.wanted.get_key_value(&key[..*length]) {
-                let hear = connections.iter().filter(|(_, since)| **since < number);
-                hear.for_each(|(connection, _)| tell(*connection, prefix));
+    /// The prefixes that a key has.
+    pub(super) fn of(&self, key: &[u8]) -> impl Iterator<Item = &Bytes> {
+        let lengths = self.lengths.range(..=key.len());
+        lengths.filter_map(move |(length, _)| Some(self.wanted.get_key_value(&key[..*length])?.0))
+    }
+
+    /// Tells who wants to hear of keys with a prefix of these changes, each with its number, which rise.
+    pub(super) fn tell(&self, prefix: &Bytes, changes: Vec<(u64, Bytes)>, mut tell: impl FnMut(u64, Stale)) {
+        let Some(connections) = self.wanted.get(prefix) else { return };
+        let changes = Arc::new(changes);
+        for (connection, since) in connections {
+            let seen = changes.partition_point(|(number, _)| number <= since);
+            let unseen = match seen {
+                0 => Arc::clone(&changes),
+                seen => Arc::new(changes[seen..].to_vec()),
+            };
+            if !unseen.is_empty() {
+                tell(*connection, Stale::Keys(unseen));
             }
         }
     }
@@ -77,10 +89,18 @@ mod tests {
             prefixes.add(connection, &Bytes::from_static(prefix.as_bytes()), since);
         }
         let hear = |prefixes: &Prefixes, key: &str, number| {
-            let mut heard = Vec::new();
-            prefixes.changed(key.as_bytes(), number, |connection, prefix| {
-                heard.push((connection, String::from_utf8(prefix.to_vec()).unwrap()));
-            });
+            let (key, mut heard) = (Bytes::copy_from_slice(key.as_bytes()), Vec::new());
+            for prefix in prefixes.of(&key) {
+                prefixes.tell(
+                    prefix,
+                    vec![(number - 1, Bytes::new()), (number, key.clone())],
+                    |connection, stale| {
+                        let Stale::Keys(keys) = stale else { panic!("it is one key") };
+                        assert_eq!(keys.last(), Some(&(number, key.clone())));
+                        heard.push((connection, String::from_utf8(prefix.to_vec()).unwrap()));
+                    },
+                );
+            }
             heard
         };
         let by = |connection, prefix: &str| (connection, prefix.to_owned());

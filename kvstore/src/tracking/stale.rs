@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -15,13 +16,13 @@ pub(crate) enum Stale {
     All,
     /// What they keep of these keys, each with the number of a change; 0 if it has not changed, as far as is known. A key may
     /// stand here several times.
-    Keys(Vec<(u64, Bytes)>),
+    Keys(Arc<Vec<(u64, Bytes)>>),
 }
 
 impl Stale {
     /// One key.
     pub(super) fn key(number: u64, key: Bytes) -> Stale {
-        Stale::Keys(vec![(number, key)])
+        Stale::Keys(Arc::new(vec![(number, key)]))
     }
 
     /// How much it takes while it waits.
@@ -35,13 +36,24 @@ impl Stale {
     /// Takes the keys out that a client has changed itself, and whose changes have these numbers.
     pub(super) fn take_own(&mut self, own: &Range<u64>) -> Vec<(u64, Bytes)> {
         match self {
-            Stale::All => Vec::new(),
-            Stale::Keys(keys) => keys.extract_if(.., |(number, _)| own.contains(number)).collect(),
+            Stale::Keys(keys) if keys.iter().any(|(number, _)| own.contains(number)) => {
+                Arc::make_mut(keys).extract_if(.., |(number, _)| own.contains(number)).collect()
+            }
+            Stale::All | Stale::Keys(_) => Vec::new(),
+        }
+    }
+
+    /// Leaves only keys that a client may know of.
+    pub(crate) fn retain(&mut self, may_know: impl Fn(&[u8]) -> bool) {
+        if let Stale::Keys(keys) = self
+            && keys.iter().any(|(_, key)| !may_know(key))
+        {
+            Arc::make_mut(keys).retain(|(_, key)| may_know(key));
         }
     }
 
     /// Whether nothing is left to tell.
-    pub(super) fn is_nothing(&self) -> bool {
+    pub(crate) fn is_nothing(&self) -> bool {
         matches!(self, Stale::Keys(keys) if keys.is_empty())
     }
 }

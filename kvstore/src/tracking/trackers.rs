@@ -1,6 +1,6 @@
 //! The trackers of one front-end thread.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,13 +9,15 @@ use niagara_engine::Wake;
 use super::exchange::Desk;
 use super::prefixes::Prefixes;
 use super::table::Table;
-use super::{Exchange, Recent, Stale};
+use super::{Batch, Exchange, Recent, Stale};
 
 /// See the [module](self). Connections are named by numbers.
 #[derive(Debug)]
 pub(crate) struct Trackers {
     pub(super) exchange: Arc<Exchange>,
     desk: Arc<Desk>,
+    /// Batches that were taken from there, and are not heard yet.
+    heard: VecDeque<Arc<Batch>>,
     /// The connections that track, and whether they hear of all keys with their prefixes instead of those that they have read.
     members: BTreeMap<u64, bool>,
     pub(super) table: Table,
@@ -40,6 +42,7 @@ impl Trackers {
     pub(crate) fn new(exchange: Arc<Exchange>, wake: Arc<dyn Wake>) -> Trackers {
         Trackers {
             desk: exchange.open(wake),
+            heard: VecDeque::new(),
             members: BTreeMap::new(),
             table: Table::new(Arc::clone(&exchange)),
             prefixes: Prefixes::new(Arc::clone(&exchange)),
@@ -77,35 +80,40 @@ impl Trackers {
 
     /// Whether anything has come.
     pub(crate) fn has_news(&self) -> bool {
-        !self.members.is_empty() && !self.desk.is_empty()
+        let has_come = !self.heard.is_empty() || !self.desk.is_empty();
+        has_come && !self.members.is_empty()
     }
 
-    /// Hears of the changes that have come. Returns who is to be told what, in order.
-    pub(crate) fn hear(&mut self) -> Vec<(u64, Stale)> {
-        let mut told = Vec::new();
+    /// Hears of the next changes that have come. Returns who is to be told what, in order; `None` if none have come.
+    pub(crate) fn hear(&mut self) -> Option<Vec<(u64, Stale)>> {
         if self.members.is_empty() {
-            return told;
+            self.heard.clear();
+            return None;
         }
-        match self.desk.take() {
-            Err(last) => {
-                self.recent.lose(last);
-                self.all_changed(last, &mut told);
-            }
-            Ok(batches) => {
-                for batch in batches {
-                    self.recent.hear(&batch);
-                    let mut wanted = Wanted::default();
-                    for (number, key) in batch.changes_from(0) {
-                        match key {
-                            None => self.all_changed(number, &mut told),
-                            Some(key) => self.changed(key, number, &mut told, &mut wanted),
-                        }
-                    }
-                    told.extend(wanted.into_iter().map(|((to, _), keys)| (to, Stale::Keys(keys))));
+        let mut told = Vec::new();
+        if self.heard.is_empty() {
+            match self.desk.take() {
+                Ok(batches) => self.heard.extend(batches),
+                Err(last) => {
+                    self.recent.lose(last);
+                    self.all_changed(last, &mut told);
+                    return Some(told);
                 }
             }
         }
-        told
+        let batch = self.heard.pop_front()?;
+        self.recent.hear(&batch);
+        let mut wanted = Wanted::new();
+        for (number, key) in batch.changes_from(0) {
+            match key {
+                None => self.all_changed(number, &mut told),
+                Some(key) => self.changed(key, number, &mut told, &mut wanted),
+            }
+        }
+        for (prefix, changes) in wanted {
+            self.prefixes.tell(&prefix, changes, |connection, stale| told.push((connection, stale)));
+        }
+        Some(told)
     }
 
     fn all_changed(&mut self, number: u64, told: &mut Vec<(u64, Stale)>) {
@@ -121,10 +129,10 @@ impl Trackers {
             }
         });
         let mut kept: Option<Bytes> = None;
-        self.prefixes.changed(key, number, |connection, prefix| {
+        for prefix in self.prefixes.of(key) {
             let key = kept.get_or_insert_with(|| Bytes::copy_from_slice(key)).clone();
-            wanted.entry((connection, prefix.clone())).or_default().push((number, key));
-        });
+            wanted.entry(prefix.clone()).or_default().push((number, key));
+        }
     }
 
     /// Drops what is too much in the table. Returns who is to be told what.
@@ -142,8 +150,8 @@ impl Trackers {
     }
 }
 
-/// The changes of a batch that a connection wants to hear of by a prefix.
-type Wanted = BTreeMap<(u64, Bytes), Vec<(u64, Bytes)>>;
+/// The changes of a batch that somebody wants to hear of by a prefix.
+type Wanted = BTreeMap<Bytes, Vec<(u64, Bytes)>>;
 
 impl Drop for Trackers {
     fn drop(&mut self) {

@@ -198,8 +198,9 @@ impl<P: Protocol> Stage<P> {
     pub(super) fn turn(&mut self) {
         let mut completions = Vec::new();
         self.engine.collect(&mut completions);
-        let told = self.trackers.as_ref().map(|trackers| trackers.borrow_mut().hear());
-        told.into_iter().flatten().for_each(|(_, stale)| self.session.outdate(stale, &mut self.output));
+        while let Some(told) = self.trackers.as_ref().and_then(|trackers| trackers.borrow_mut().hear()) {
+            told.into_iter().for_each(|(_, stale)| self.session.outdate(stale, &mut self.output));
+        }
         let mut turn = Turn {
             allowance: Allowance::at(self.level, OUTPUT_LIMIT),
             engine: &mut self.engine,

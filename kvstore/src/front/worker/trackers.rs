@@ -11,8 +11,11 @@ use crate::tracking::{Redirected, Stale};
 impl<E: Engine> Worker<E> {
     /// Tells the connections of this thread of the changes that have come, and lists these.
     pub(super) fn hear_changes(&mut self, now: Instant) {
-        let told = self.trackers.borrow_mut().hear();
-        self.outdate(told, now);
+        loop {
+            let told = self.trackers.borrow_mut().hear();
+            let Some(told) = told else { break };
+            self.outdate(told, now);
+        }
         let passed = self.common.clients.take_passed(self.number);
         let mut slow = Slow::default();
         for (connection, stale) in passed {

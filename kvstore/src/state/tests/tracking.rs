@@ -27,6 +27,10 @@ fn set(key: u8, value: u64) -> Bytes {
     set.into()
 }
 
+fn hear(trackers: &RefCell<Trackers>) -> Option<Vec<(u64, Stale)>> {
+    trackers.borrow_mut().hear()
+}
+
 fn value(reader: &KvReader, key: u8) -> Option<Bytes> {
     reader.get(&[key]).map(|(value, _)| value)
 }
@@ -44,9 +48,8 @@ fn keep(reader: &KvReader, is_over: &AtomicBool) -> BTreeMap<u8, Option<Bytes>> 
         // What was executed before it was over is heard in the last turn.
         let is_last = was_over;
         was_over = is_over.load(SeqCst);
-        let told = trackers.borrow_mut().hear();
-        for (_, stale) in told {
-            tracker.outdate(stale);
+        while let Some(told) = hear(&trackers) {
+            told.into_iter().for_each(|(_, stale)| tracker.outdate(stale));
         }
         while let Some(stale) = tracker.due() {
             match stale {
@@ -108,7 +111,8 @@ fn what_waits_for_a_thread_is_bounded() {
     }
     tracker.remember(b"later", tracker.last_change());
     assert!(trackers.borrow().has_news());
-    assert_eq!(trackers.borrow_mut().hear(), [(1, Stale::All)]);
+    assert_eq!(hear(&trackers), Some(vec![(1, Stale::All)]));
+    assert_eq!(hear(&trackers), None);
     let tracked = reader.tracking().tracked();
     assert_eq!((tracked.clients, tracked.keys), (1, 1), "what was read later is still known");
     drop(tracker);
@@ -126,7 +130,7 @@ fn call(kv: &mut Kv, position: u64, (op, words): (Op, &[&str])) -> Reply {
 /// What trackers of all keys are told: the names, or `*` for all of them.
 fn told(trackers: &RefCell<Trackers>) -> String {
     let name = |key: &Bytes| String::from_utf8(key.to_vec()).unwrap();
-    let told = trackers.borrow_mut().hear().into_iter().map(|(_, stale)| match stale {
+    let told = std::iter::from_fn(|| hear(trackers)).flatten().map(|(_, stale)| match stale {
         Stale::All => "*".to_owned(),
         Stale::Keys(keys) => keys.iter().map(|(_, key)| name(key)).collect::<Vec<_>>().join(" "),
     });
