@@ -297,6 +297,7 @@ fn front_end_config(http: &str, redis: &str, table: &FrontTable) -> Result<Front
         ("front.max_connections", table.max_connections, 1, &mut config.max_connections),
         ("front.client_output_mib", table.client_output_mib, 1 << 20, &mut config.client_output),
         ("front.subscriber_output_mib", table.subscriber_output_mib, 1 << 20, &mut config.subscriber_output),
+        ("front.tracking_mib", table.tracking_mib, 1 << 20, &mut config.tracking),
         ("front.all_clients_mib", table.all_clients_mib, 1 << 20, &mut config.all_clients),
     ] {
         match value {

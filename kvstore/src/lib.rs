@@ -12,13 +12,14 @@
 //! | `script` | scripts in Lua, alike on all servers | |
 //! | `pubsub` | messages from clients to clients | |
 //! | `changes` | changes of keys, for whoever watches them | |
+//! | `tracking` | changes of keys, for clients that keep what they have read | |
 //! | `memory` | how much memory keys and values may take, and who goes beyond it | |
 //! | `receipts` | which requests with keys of their own were executed lately | replies |
-//! | `state` | what they do to the map, and reads from other threads | commands, queries, the table, messages, changes |
+//! | `state` | what they do to the map, and reads from other threads | commands, queries, the table, messages, changes, tracking |
 //! | `time` | the time of the cluster, by which keys expire | commands, the state |
 //! | `users` | users and their rights | commands, the table |
 //! | `access` | who may use the server | users |
-//! | `clients` | the clients of the Redis port, as all threads see them | the table, users |
+//! | `clients` | the clients of the Redis port, as all threads see them | the table, users, tracking |
 //! | `protocol` | what a protocol is: from bytes to requests, from outcomes to bytes | reads, the engine's port |
 //! | [`resp`] | the Redis protocol: parse, understand, print | commands, reads, subscriptions |
 //! | [`http`] | HTTP/1.1: the same | commands, reads, changes |
@@ -72,6 +73,7 @@ mod stored;
 mod table;
 mod tag;
 mod time;
+mod tracking;
 mod users;
 mod value;
 mod varint;

@@ -1,4 +1,4 @@
-"""What redis-py does against three servers of Niagara: basic, pubsub, sentinel or cluster."""
+"""What redis-py does against three servers of Niagara: basic, pubsub, caching, sentinel or cluster."""
 
 import os
 import signal
@@ -7,7 +7,9 @@ import threading
 import time
 
 import redis
+from redis.cache import CacheConfig
 from redis.cluster import ClusterNode, LoadBalancingStrategy, RedisCluster
+from redis.connection import CacheProxyConnection
 from redis.sentinel import Sentinel
 
 HOST = "127.0.0.1"
@@ -123,6 +125,57 @@ def pubsub(protocol):
         subscriber.unsubscribe()
         subscriber.punsubscribe()
         subscriber.close()
+
+
+def caching():
+    # It refuses whatever calls itself older than 7.4, and so Redis 7.2, too, which has all that it needs.
+    CacheProxyConnection.MIN_ALLOWED_VERSION = "7.2.0"
+    caching = redis.Redis(HOST, PORTS[0], protocol=3, decode_responses=True, cache_config=CacheConfig(max_size=1000))
+    others = [redis.Redis(HOST, port, decode_responses=True) for port in PORTS]
+    others[0].flushall()
+
+    def is_kept(key):
+        entries = caching.get_cache().collection
+        return any(key in cached.redis_keys for cached in entries)
+
+    def shows(key, value):
+        until(f"{key} to be {value}", lambda: caching.get(key) == value)
+
+    for number, other in enumerate(others * 3):
+        other.set("k", number)
+        shows("k", str(number))
+        assert is_kept("k")
+    # Nobody asks the server for what is kept.
+    others[0].config_set("slowlog-log-slower-than", 0)
+    others[0].slowlog_reset()
+    for _ in range(100):
+        assert caching.get("k") == "8"
+    assert others[0].slowlog_len() < 10
+    others[0].config_set("slowlog-log-slower-than", -1)
+    caching.mget("k", "other")
+    others[1].eval("redis.call('set', 'other', 1)", 0)
+    until("other to be set", lambda: caching.mget("k", "other") == ["8", "1"])
+    others[2].pexpire("k", 300)
+    shows("k", None)
+    others[1].set("k", "again")
+    shows("k", "again")
+    others[2].flushall()
+    shows("k", None)
+    # Everybody writes, and in the end what is kept is what there is.
+    def write(client, name):
+        for i in range(300):
+            client.set(f"shared:{i % 10}", f"{name}:{i}")
+
+    writers = [threading.Thread(target=write, args=(other, name)) for name, other in enumerate(others)]
+    for writer in writers:
+        writer.start()
+    while any(writer.is_alive() for writer in writers):
+        for i in range(10):
+            caching.get(f"shared:{i}")
+    for writer in writers:
+        writer.join()
+    for i in range(10):
+        shows(f"shared:{i}", others[1].get(f"shared:{i}"))
 
 
 def sentinel():

@@ -34,10 +34,12 @@ pub(crate) use asked::Asked;
 pub(crate) use filter::Filter;
 pub(crate) use kind::Kind;
 pub(crate) use pause::{Paused, Pausing};
-pub(crate) use seat::Seat;
+pub(crate) use seat::{Seat, Tracking};
 pub(crate) use slow_log::{Slow, SlowLog};
 
 use pause::Pause;
+
+use crate::tracking::{Passed, Stale};
 
 /// All clients of a server's Redis port. See the [module](self).
 pub(crate) struct Clients {
@@ -56,6 +58,8 @@ struct Desk {
     wake: Arc<dyn Wake>,
     /// Connections to be closed, each once.
     ended: Mutex<Vec<u64>>,
+    /// What clients of other threads have told instead of themselves.
+    passed: Mutex<Passed>,
 }
 
 /// Where a client has come in.
@@ -82,7 +86,7 @@ impl fmt::Debug for Clients {
 impl Clients {
     /// Of a server whose front-end threads are woken by these, with so many clients at most.
     pub(crate) fn new(wakes: impl IntoIterator<Item = Arc<dyn Wake>>, most: usize, now: Instant) -> Clients {
-        let desk = |wake| Desk { wake, ended: Mutex::default() };
+        let desk = |wake| Desk { wake, ended: Mutex::default(), passed: Mutex::default() };
         let desks = wakes.into_iter().map(desk).collect();
         Clients { seats: Mutex::default(), desks, pause: Pause::new(now), slow_log: SlowLog::default(), most }
     }
@@ -114,6 +118,25 @@ impl Clients {
             desk.wake.wake();
         }
         true
+    }
+
+    /// The seat of a client, unless it is being disconnected, or has said that it leaves.
+    pub(crate) fn seat(&self, id: u64) -> Option<Arc<Seat>> {
+        self.seats.lock().get(&id).filter(|seat| !seat.is_ended() && !seat.is_over()).cloned()
+    }
+
+    /// Leaves something with the thread of a client, which it is to be told instead of another one.
+    pub(crate) fn pass(&self, to: &Arrival, stale: Stale) {
+        if let Some(desk) = self.desks.get(to.thread)
+            && desk.passed.lock().add(to.connection, stale)
+        {
+            desk.wake.wake();
+        }
+    }
+
+    /// What clients of a thread are to be told instead of others.
+    pub(crate) fn take_passed(&self, thread: usize) -> impl Iterator<Item = (u64, Stale)> + use<> {
+        std::mem::take(&mut *self.desks[thread].passed.lock()).into_each()
     }
 
     /// The connections of a thread that are to be closed.

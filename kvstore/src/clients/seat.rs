@@ -46,12 +46,25 @@ pub(crate) struct Shown {
     pub(crate) is_over: bool,
     /// It has said that its reads are not to count as uses of a key.
     pub(crate) touches_nothing: bool,
+    /// How it keeps what it has read, if it does.
+    pub(crate) tracking: Option<Tracking>,
     /// The version of the protocol.
     pub(crate) version: u8,
     /// What it has asked for last.
     pub(crate) asked: Asked,
     /// When it has last asked for anything.
     pub(crate) active: Instant,
+}
+
+/// How a client is told when what it has read changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tracking {
+    /// The id of the client that is told instead; 0: none.
+    pub(crate) redirect: u64,
+    /// That one has gone.
+    pub(crate) is_broken: bool,
+    /// It hears of keys that it has not read, too.
+    pub(crate) is_broadcast: bool,
 }
 
 impl Seat {
@@ -69,6 +82,7 @@ impl Seat {
             is_held_up: false,
             is_over: false,
             touches_nothing: false,
+            tracking: None,
             version: 2,
             asked: Asked::default(),
             active: now,
@@ -150,6 +164,11 @@ impl Seat {
         self.shown.lock().subscriptions.iter().any(|count| *count > 0)
     }
 
+    /// Whether it will be closed when its replies are sent.
+    pub(super) fn is_over(&self) -> bool {
+        self.shown.lock().is_over
+    }
+
     pub(super) fn is_held_up(&self) -> bool {
         self.shown.lock().is_held_up
     }
@@ -166,6 +185,7 @@ impl Seat {
         let requests = self.requests.load(Ordering::Relaxed);
         let replies = self.replies.load(Ordering::Relaxed);
         let seconds = |since: Instant| now.saturating_duration_since(since).as_secs();
+        let redirect = shown.tracking.map_or(-1, |tracking| i128::from(tracking.redirect));
         let mut line = format!("id={} addr={} laddr={}", self.arrival.id, self.peer(), self.local());
         let parts = [
             format!(" fd={} name={}", self.arrival.file, text(&shown.name)),
@@ -177,7 +197,7 @@ impl Seat {
             format!(" tot-mem={}", requests + replies + shown.queued_bytes),
             format!(" events={}", if replies > 0 { "rw" } else { "r" }),
             format!(" cmd={} user={}", shown.asked.command().unwrap_or("NULL"), text(&shown.user)),
-            format!(" redir=-1 resp={}", shown.version),
+            format!(" redir={redirect} resp={}", shown.version),
             format!(" lib-name={} lib-ver={}", text(&shown.library), text(&shown.library_version)),
         ];
         parts.iter().for_each(|part| line.push_str(part));
@@ -192,6 +212,9 @@ impl Seat {
             ('P', is_subscriber),
             ('x', shown.queued >= 0),
             ('b', shown.is_held_up),
+            ('t', shown.tracking.is_some()),
+            ('R', shown.tracking.is_some_and(|tracking| tracking.is_broken)),
+            ('B', shown.tracking.is_some_and(|tracking| tracking.is_broadcast)),
             ('c', shown.is_over),
             ('r', shown.is_weak),
             ('e', self.is_spared()),

@@ -340,6 +340,7 @@ fn front_section() -> String {
         max_connections,
         client_output,
         subscriber_output,
+        tracking,
         all_clients,
         http_idle,
         redis_idle,
@@ -348,8 +349,8 @@ fn front_section() -> String {
         failover: Failover { cluster: redis_cluster, master_name, .. },
         ..
     } = FrontEndConfig::default();
-    let [client_output, subscriber_output, all_clients] =
-        [client_output, subscriber_output, all_clients].map(|bytes| bytes >> 20);
+    let [client_output, subscriber_output, tracking, all_clients] =
+        [client_output, subscriber_output, tracking, all_clients].map(|bytes| bytes >> 20);
     let [http_idle, redis_idle, tcp_keepalive, shutdown_grace] =
         [http_idle, redis_idle, tcp_keepalive, shutdown_grace].map(|time| time.as_secs());
     format!(
@@ -387,6 +388,10 @@ fn front_section() -> String {
 
 # Most MiB that wait for a client that subscribes to channels. One that takes less is closed, and the log says so.
 # subscriber_output_mib = {subscriber_output}
+
+# Most MiB that are taken to remember which keys clients have read that send CLIENT TRACKING. Beyond that, the keys that were
+# read first are forgotten, and clients are told as if they had changed.
+# tracking_mib = {tracking}
 
 # Most MiB of unfinished requests and replies of all clients together. From a half of it on, the server reads ahead for
 # nobody, and one MiB of replies waits for each client. From three quarters on, it refuses requests (429, TRYAGAIN). Once

@@ -92,6 +92,7 @@ pub(super) struct FrontTable {
     pub client_output_mib: Option<u32>,
     pub all_clients_mib: Option<u32>,
     pub subscriber_output_mib: Option<u32>,
+    pub tracking_mib: Option<u32>,
     pub redis_cluster: Option<bool>,
     pub redis_readonly: Option<ReadOnlyValue>,
     pub redis_master_name: Option<String>,

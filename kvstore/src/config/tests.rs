@@ -208,6 +208,7 @@ fn every_documented_default_is_the_default_of_the_code() {
         client_output_mib: Some(_),
         all_clients_mib: Some(_),
         subscriber_output_mib: Some(_),
+        tracking_mib: Some(_),
         redis_cluster: Some(_),
         redis_readonly: Some(_),
         redis_master_name: Some(_),

@@ -15,6 +15,7 @@ use crate::AccessConfig;
 use crate::access::Names;
 use crate::machine_memory::usable_bytes;
 use crate::resp::Failover;
+use crate::tracking::MOST_TABLE_BYTES;
 
 /// Where clients connect, and how many may.
 ///
@@ -73,6 +74,9 @@ pub struct FrontEndConfig {
     pub client_output: usize,
     /// Most bytes that wait for a client that subscribes to channels. One that takes less is closed.
     pub subscriber_output: usize,
+    /// Most bytes that are taken to remember what clients have read that are told when it changes. Beyond that, what was
+    /// read first is forgotten, and they are told so.
+    pub tracking: usize,
     /// Most bytes of unfinished requests and replies of all clients together. From a half of it on, the server reads
     /// ahead for nobody, and one MiB of replies waits for each client. From three quarters on, requests are refused.
     /// Once all of it is used up, nothing more is read, and the clients that hold the most are closed. The default is
@@ -125,6 +129,7 @@ impl Default for FrontEndConfig {
             tcp_keepalive: Duration::from_secs(60),
             client_output: 64 << 20,
             subscriber_output: 32 << 20,
+            tracking: MOST_TABLE_BYTES,
             all_clients: usize::try_from((usable_bytes() >> 22) << 20)
                 .unwrap_or(usize::MAX)
                 .clamp(1 << 20, MOST_BYTES),

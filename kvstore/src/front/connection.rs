@@ -20,6 +20,7 @@ use super::slot::EngineAnswer;
 use super::token::Sequence;
 use crate::protocol::{Engine, Foreign, Input, Output, Wire};
 use crate::pubsub::Message;
+use crate::tracking::Stale;
 
 /// Most bytes read from one connection in a turn, so that no client delays the others; [fewer](super::portion) where there are
 /// many. Also the size of the buffer that a thread lends to the connection it serves.
@@ -221,10 +222,45 @@ impl<L: Copy> Connection<L> {
         most: usize,
         now: Instant,
     ) -> bool {
-        if self.broken || self.pumped == Pumped::Over {
+        if self.has_ended() {
             return true;
         }
         either!(&mut self.talk, session => session.hear(message, pattern, &mut self.output));
+        self.takes(most, now)
+    }
+
+    /// Tells the client, or another one in its place, what it must not use any more. `false` as for a message.
+    pub(super) fn outdate(&mut self, stale: Stale, most: usize, now: Instant) -> bool {
+        if self.has_ended() {
+            return true;
+        }
+        either!(&mut self.talk, session => session.outdate(stale, &mut self.output));
+        self.takes(most, now)
+    }
+
+    /// Tells the client what another one must not use any more. `false` as for a message.
+    pub(super) fn hear_stale(&mut self, stale: &Stale, most: usize, now: Instant) -> bool {
+        if self.has_ended() {
+            return true;
+        }
+        either!(&mut self.talk, session => session.hear_stale(stale, &mut self.output));
+        self.takes(most, now)
+    }
+
+    /// Tells the client that the one has gone whom it has told instead.
+    pub(super) fn lose_redirect(&mut self) {
+        if !self.has_ended() {
+            either!(&mut self.talk, session => session.lose_redirect(&mut self.output));
+        }
+    }
+
+    /// Whether nothing is printed any more, unless it was begun.
+    fn has_ended(&self) -> bool {
+        self.broken || self.pumped == Pumped::Over
+    }
+
+    /// Whether the client takes what it was not asked about: no more than `most` bytes wait once all was sent that it takes now.
+    fn takes(&mut self, most: usize, now: Instant) -> bool {
         if self.output.len() > most {
             self.write(usize::MAX, now);
         }

@@ -28,6 +28,7 @@ use crate::http::{Clock, HttpConnection, Site};
 use crate::protocol::{Engine, Input, Output, Protocol};
 use crate::pubsub::{Audience, Subscriber};
 use crate::resp::{Failover, RedisSite, RespConnection};
+use crate::tracking::{Tracker, Trackers};
 use crate::{Kv, KvReader, Life, Reply};
 
 /// Like a thread's buffer in production, but smaller: a conversation of a few KiB should outgrow it now and
@@ -85,7 +86,9 @@ impl Beginning {
         let now = Instant::now();
         let member = Arc::new(Clients::new([], 1, now)).admit(arrival, now);
         let entrance = Entrance::open(&Arc::default());
-        let redis = RespConnection::new(member, Rc::new(site), subscriber, entrance);
+        let trackers = Rc::new(RefCell::new(Trackers::new(Arc::default(), Arc::new(Nobody))));
+        let tracker = Tracker::new(trackers, ORIGIN.number());
+        let redis = RespConnection::new(member, Rc::new(site), (subscriber, tracker), entrance);
         self.converse(redis, pieces)
     }
 

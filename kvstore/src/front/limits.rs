@@ -76,6 +76,7 @@ impl FrontEndConfig {
             count("max_connections_per_address", "connections", per_address, MOST_CONNECTIONS),
             ("client_output", "bytes", self.client_output as u128, 1, MOST_CLIENT_OUTPUT),
             ("subscriber_output", "bytes", self.subscriber_output as u128, 1, MOST_CLIENT_OUTPUT),
+            ("tracking", "bytes", self.tracking as u128, 1, MOST_BYTES as u128),
             ("all_clients", "bytes", self.all_clients as u128, 1, MOST_BYTES as u128),
             time("http_idle", self.http_idle, 1_000, MOST_IDLE),
             time("redis_idle", self.redis_idle, 0, MOST_IDLE),

@@ -29,6 +29,7 @@ use crate::protocol::{Engine, Input, Output};
 use crate::pubsub::{Audience, Heard, Subscriber};
 use crate::resp::{Failover, RedisSite, RespConnection};
 use crate::time::{ClusterTime, Moment};
+use crate::tracking::{Redirected, Stale, Tracker, Trackers};
 use crate::{KvReader, Life, Reply};
 
 /// Clients' sessions over one port of an engine, served in the same order as on a front-end thread. The
@@ -40,6 +41,7 @@ pub struct SimFrontEnd<S: StateMachine> {
     clients: Arc<Clients>,
     began: Instant,
     audience: Rc<RefCell<Audience>>,
+    trackers: Rc<RefCell<Trackers>>,
     conversations: BTreeMap<u32, Conversation>,
     tally: Tally,
     time: Arc<ClusterTime>,
@@ -108,6 +110,7 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
         };
         let port = client.port(Arc::new(NeverAsleep));
         let audience = Audience::new(Arc::clone(port.reader().hub()), Arc::new(NeverAsleep));
+        let trackers = Trackers::new(Arc::clone(port.reader().tracking()), Arc::new(NeverAsleep));
         let time = Arc::new(ClusterTime::new(now));
         let bell = Arc::new(Bell(AtomicBool::new(true)));
         let wake: Arc<dyn Wake> = Arc::<Bell>::clone(&bell);
@@ -121,6 +124,7 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
             port,
             site: Rc::new(site),
             audience: Rc::new(RefCell::new(audience)),
+            trackers: Rc::new(RefCell::new(trackers)),
             redis: Rc::new(RedisSite::new(0, nowhere, Failover::default())),
             clients: Arc::new(Clients::new([], MOST_CLIENTS, now)),
             began: now,
@@ -138,7 +142,8 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
         let entrance = Entrance::open(self.port.reader().directory());
         let arrival = Arrival { id: number.into(), connection: number.into(), ..Arrival::default() };
         let member = self.clients.admit(arrival, self.began);
-        let redis = RespConnection::new(member, site, subscriber, entrance);
+        let tracker = Tracker::new(Rc::clone(&self.trackers), number.into());
+        let redis = RespConnection::new(member, site, (subscriber, tracker), entrance);
         self.adopt(number, |origin| ClientSession::Redis(Session::new(redis, origin)));
     }
 
@@ -205,7 +210,8 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
 
     /// Whether completions or messages have arrived, so that a turn would do something.
     pub fn has_completions(&self) -> bool {
-        self.port.has_completions() || self.audience.borrow().has_messages() || self.site.lookout.has_news()
+        let has_heard = self.audience.borrow().has_messages() || self.trackers.borrow().has_news();
+        self.port.has_completions() || has_heard || self.site.lookout.has_news()
     }
 
     /// Prints messages for all who hear them. Those who have missed some are disconnected.
@@ -228,14 +234,41 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
         }
     }
 
+    /// Tells clients what they must not use any more.
+    fn outdate(&mut self, told: Vec<(u64, Stale)>) {
+        for (number, stale) in told {
+            if let Some(Conversation { session, output, .. }) = self.conversations.get_mut(&(number as u32)) {
+                either!(session, session => session.outdate(stale, output));
+            }
+        }
+    }
+
+    /// Tells clients what others must not use any more that have them told.
+    fn redirect(&mut self) {
+        let redirected = self.trackers.borrow_mut().take_redirected();
+        for Redirected { connection, to, stale } in redirected {
+            if let Some(Conversation { session, output, .. }) = self.conversations.get_mut(&(to as u32)) {
+                either!(session, session => session.hear_stale(&stale, output));
+            } else if let Some(own) = self.conversations.get_mut(&(connection as u32)) {
+                let Conversation { session, output, .. } = own;
+                either!(session, session => session.lose_redirect(output));
+            }
+        }
+    }
+
     /// One turn of the thread: hands out completions, starts what can be started, and flushes once. Returns
     /// what goes to which client.
     pub fn turn(&mut self, now: Instant) -> Vec<(u32, Vec<u8>)> {
         self.hear();
         self.site.lookout.take_news();
         let must_speak = self.site.lookout.must_speak();
+        self.port.collect(&mut self.completions);
+        loop {
+            let told = self.trackers.borrow_mut().hear();
+            let Some(told) = told else { break };
+            self.outdate(told);
+        }
         let SimFrontEnd { port, conversations, tally, command, completions, timekeeping, .. } = self;
-        port.collect(completions);
         self.bell.0.store(false, Ordering::SeqCst);
         timekeeping.turn(Moment { steady: now, wall: self.wall }, port);
         self.reporting.turn(now, port);
@@ -260,7 +293,10 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
             either!(session, session => session.pump(input, output, &mut turn));
         }
         Engine::flush(port);
-        let replies = conversations.iter_mut().map(|(number, session)| (*number, session.output.take()));
+        let dropped = self.trackers.borrow_mut().trim();
+        self.outdate(dropped);
+        self.redirect();
+        let replies = self.conversations.iter_mut().map(|(number, session)| (*number, session.output.take()));
         replies.filter(|(_, bytes)| !bytes.is_empty()).collect()
     }
 }

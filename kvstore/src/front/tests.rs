@@ -15,5 +15,6 @@ mod reporting;
 mod sockets;
 mod subscribers;
 mod tls;
+mod tracking;
 mod users;
 mod watchers;

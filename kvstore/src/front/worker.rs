@@ -1,12 +1,13 @@
 //! One front-end thread: polls its sockets, serves the connections that have something to do, and hands their
 //! requests to the engine, all once per turn. How connections come and go is in `arrivals` and `departures`, and how
-//! messages come to subscribers in `messages`, and changes to
-//! watchers in `streams`.
+//! messages come to subscribers in `messages`, changes to watchers in `streams`, and to those who keep what they have read in
+//! `trackers`.
 
 mod arrivals;
 mod departures;
 mod messages;
 mod streams;
+mod trackers;
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, VecDeque};
@@ -47,6 +48,7 @@ use crate::protocol::{Engine, Wire};
 use crate::pubsub::{Audience, Heard};
 use crate::resp::RedisSite;
 use crate::time::{ClusterTime, Moment};
+use crate::tracking::Trackers;
 use crate::{Life, Reply};
 
 const WAKER: Token = Token(0);
@@ -147,6 +149,7 @@ pub(super) struct Worker<E: Engine> {
     site: Rc<Site>,
     redis: Rc<RedisSite>,
     audience: Rc<RefCell<Audience>>,
+    trackers: Rc<RefCell<Trackers>>,
     /// Who hears a message; empty between them.
     heard: Vec<Heard>,
     /// The connections with replies without an end of their own.
@@ -205,6 +208,10 @@ impl<E: Engine> Worker<E> {
         let redis = RedisSite::new(engine.server(), common.config.redis, failover);
         let wake: Arc<dyn Wake> = Arc::<Mailbox>::clone(&common.mailboxes[number]);
         let audience = Audience::new(Arc::clone(engine.reader().hub()), wake);
+        let tracking = engine.reader().tracking();
+        tracking.set_most_bytes(common.config.tracking);
+        let wake: Arc<dyn Wake> = Arc::<Mailbox>::clone(&common.mailboxes[number]);
+        let trackers = Trackers::new(Arc::clone(tracking), wake);
         let timekeeping = (number == 0 && !engine.follows()).then(|| {
             let wake: Arc<dyn Wake> = Arc::<Mailbox>::clone(&common.mailboxes[0]);
             Timekeeping::new(&common.time, &engine, wake, Life::random().get(), Instant::now())
@@ -221,6 +228,7 @@ impl<E: Engine> Worker<E> {
             site: Rc::new(site),
             redis: Rc::new(redis),
             audience: Rc::new(RefCell::new(audience)),
+            trackers: Rc::new(RefCell::new(trackers)),
             heard: Vec::new(),
             streaming: BTreeSet::new(),
             has_said_farewell: false,
@@ -414,6 +422,8 @@ impl<E: Engine> Worker<E> {
     fn work(&mut self, now: Instant) -> Vec<u32> {
         let mut completions = std::mem::take(&mut self.completions);
         self.engine.collect(&mut completions);
+        // What has happened before these is heard before these are printed.
+        self.hear_changes(now);
         let Worker { number, engine, tally, command, table, active, streaming, common, held_up, .. } = self;
         let time = common.time.at(now);
         let allowance = common.allowance(0);
@@ -447,7 +457,7 @@ impl<E: Engine> Worker<E> {
             }
         }
         self.completions = completions;
-        active
+        self.tell_trackers(active, now)
     }
 
     /// Sends replies, closes what is over, and leaves in `active` what has to be served again.

@@ -23,6 +23,7 @@ pub(crate) use input::Input;
 pub(crate) use output::Output;
 
 use crate::pubsub::Message;
+use crate::tracking::Stale;
 use crate::{KvReader, Reply};
 
 /// Which of the two protocols.
@@ -213,6 +214,15 @@ pub(crate) trait Protocol {
 
     /// Prints a message that the connection hears, by a pattern or by its channel.
     fn hear(&mut self, _message: &Message, _pattern: Option<&[u8]>, _output: &mut Output) {}
+
+    /// The client must not use something any more that it keeps. It is told as soon as what it has sent before is answered.
+    fn outdate(&mut self, _stale: Stale, _output: &mut Output) {}
+
+    /// Prints what another client must not use any more, who has this one told instead.
+    fn hear_stale(&mut self, _stale: &Stale, _output: &mut Output) {}
+
+    /// The client is told itself that the one has gone whom it has told instead.
+    fn lose_redirect(&mut self, _output: &mut Output) {}
 
     /// Whether the connection may hear messages without asking for anything.
     fn listens(&self) -> bool {

@@ -7,9 +7,11 @@ use super::encode::Replies;
 use super::parse::Arguments;
 use super::plan::NOT_AN_INTEGER;
 use super::replying::Replying;
+use super::tracking;
 use super::words::{is, shown};
 use crate::clients::{Filter, Kind, Paused};
 use crate::decimal::decimal;
+use crate::tracking::Tracker;
 use crate::users::Directory;
 
 const SYNTAX: &str = "ERR syntax error";
@@ -18,6 +20,7 @@ const SYNTAX: &str = "ERR syntax error";
 pub(super) struct Own<'c> {
     pub(super) about: &'c mut About,
     pub(super) replying: &'c mut Replying,
+    pub(super) tracker: &'c mut Tracker,
     /// It ends once its replies are sent.
     pub(super) over: &'c mut bool,
     pub(super) directory: &'c Directory,
@@ -39,7 +42,10 @@ pub(super) fn client(arguments: Arguments<'_>, mut own: Own<'_>, replies: &mut R
         }
         Ok(())
     } else if asks("GETREDIR") {
-        replies.integer(-1);
+        tracking::redirect(own.tracker, replies);
+        Ok(())
+    } else if asks("TRACKINGINFO") {
+        tracking::tell(own.tracker, replies);
         Ok(())
     } else if asks("INFO") {
         replies.verbatim(&format!("{}\n", about.seat().line(own.now)));
@@ -59,6 +65,10 @@ pub(super) fn client(arguments: Arguments<'_>, mut own: Own<'_>, replies: &mut R
             if about.rename(arguments.get(2)) { Ok(()) } else { Err(BAD_NAME.to_owned()) }
         } else if asks("SETINFO") {
             set_info(arguments, about)
+        } else if asks("TRACKING") {
+            tracking::track(arguments.from(2), own.tracker, about.member.clients())
+        } else if asks("CACHING") {
+            tracking::choose(arguments.get(2), own.tracker)
         } else {
             switch(arguments, about)
         };

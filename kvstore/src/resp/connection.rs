@@ -29,6 +29,7 @@ use super::site::RedisSite;
 use super::skip::Skip;
 use super::slow_log;
 use super::subscribing;
+use super::tracking;
 use super::transaction::{Conversation, Part, is_quick, out_of_memory};
 use super::words::is;
 use crate::access::Entrance;
@@ -40,8 +41,9 @@ use crate::protocol::{
     View, Wire,
 };
 use crate::pubsub::{Message, Subscriber, Topic};
-use crate::table::Spec;
-use crate::users::{Context, Denied, Wanted};
+use crate::table::{Op, Spec};
+use crate::tracking::{Awaited, Mode, Stale, Tracker};
+use crate::users::{Access, Context, Denied, Wanted};
 use crate::{Database, KvReader, Reply};
 
 /// The Redis protocol's part of a session.
@@ -50,6 +52,7 @@ pub(crate) struct RespConnection {
     about: Box<About>,
     site: Rc<RedisSite>,
     subscriber: Subscriber,
+    tracker: Tracker,
     entrance: Entrance,
     parser: Parser,
     next: Next,
@@ -95,7 +98,7 @@ impl RespConnection {
     pub(crate) fn new(
         member: Member,
         site: Rc<RedisSite>,
-        subscriber: Subscriber,
+        (subscriber, tracker): (Subscriber, Tracker),
         entrance: Entrance,
     ) -> RespConnection {
         RespConnection {
@@ -106,6 +109,7 @@ impl RespConnection {
             about: Box::new(About::new(member)),
             site,
             subscriber,
+            tracker,
             entrance,
             parser: Parser::default(),
             next: Next::Unknown,
@@ -220,6 +224,10 @@ impl RespConnection {
     }
 
     fn consume(&mut self, input: &mut Input) {
+        if self.tracker.has_chosen() && !self.conversation.is_open() {
+            let name = self.parser.arguments(input.bytes()).iter().next();
+            self.tracker.choose(name.is_none_or(|name| is(name, "CLIENT")));
+        }
         input.consume(self.parser.length());
         self.parser.reset();
         self.next = Next::Unknown;
@@ -291,6 +299,43 @@ impl RespConnection {
         }
     }
 
+    /// Tells the client, or another one in its place, what it must not use any more and is to hear of now.
+    fn tell_due(&mut self, output: &mut Output) {
+        while let Some(mut stale) = self.tracker.due() {
+            if self.entrance.refresh().is_err() {
+                // It would take silence for no changes.
+                self.over = true;
+                return;
+            }
+            let Some(Mode { redirect, prefixes, .. }) = self.tracker.mode() else { return };
+            if prefixes.is_some() {
+                let entrance = &self.entrance;
+                stale.retain(|key| entrance.denied(|| Wanted::on_key(Op::Get, key, Access::READ)).is_none());
+            }
+            if stale.is_nothing() {
+                continue;
+            }
+            if *redirect == 0 {
+                tracking::invalidate(&stale, false, &mut Replies { output, version: self.version });
+            } else {
+                self.tracker.redirect(*redirect, stale);
+            }
+        }
+    }
+
+    /// Prints the reply of a write.
+    fn print(&self, shape: Shape, outcome: Outcome, output: &mut Output) {
+        let mut replies = Replies { output, version: self.version };
+        match outcome {
+            Outcome::Applied { reply, .. } => match shape {
+                Shape::One(print) => printing::print(print, &reply, &mut replies),
+                Shape::Transaction(parts) => printing::transaction(&parts, &reply, &mut replies),
+            },
+            Outcome::Refused(refused) => replies.error(&self.site.worded(&refusal(refused))),
+            Outcome::Unknown => replies.error(&format!("UNKNOWN outcome: {UNKNOWN_OUTCOME}")),
+        }
+    }
+
     /// Whether the next request is answered even if the client wants no replies: it is about messages, or the client wants all
     /// replies from then on.
     fn is_heard_anyway(&self) -> bool {
@@ -359,6 +404,8 @@ pub(crate) struct Written {
     shape: Option<Shape>,
     /// What the audit tells of it.
     told: Option<Box<Told>>,
+    /// If what it does is awaited, since the client tracks.
+    tracked: Option<Awaited>,
 }
 
 /// What is remembered of an attached read.
@@ -434,12 +481,15 @@ impl Protocol for RespConnection {
         if database != Database::FIRST && is_of_database {
             command::encode_in(command, database);
         }
+        let may_read = matches!(write, Write::Transaction) || acts::runs_script(&write);
         let shape = match write {
             Write::Transaction => Shape::Transaction(self.conversation.take(command)),
             write => Shape::One(encode(&write, self.parser.arguments(input.bytes()), command)),
         };
+        let tracked = self.tracker.send(may_read, command);
         self.consume(input);
-        Written { asked: *self.asked, shape: (!self.replying.is_silent_once()).then_some(shape), told }
+        let shape = (!self.replying.is_silent_once()).then_some(shape);
+        Written { asked: *self.asked, shape, told, tracked }
     }
 
     fn read(&mut self, input: &mut Input, view: &View<'_>, output: &mut Output) {
@@ -458,7 +508,13 @@ impl Protocol for RespConnection {
             self.note_denied(&denied, Context::Alone);
             replies.error(&entering::no_permission(&denied));
         } else if view.applied.is_some() {
+            // Loaded before the state is read, so no change is missed.
+            let since = self.tracker.remembers().then(|| self.tracker.last_change());
             self.look(read, input, view, &mut replies);
+            if let Some(since) = since {
+                let keys = tracking::keys_read(self.parser.arguments(input.bytes()));
+                keys.for_each(|key| self.tracker.remember(key, since));
+            }
         } else {
             let why = if view.diverged { Unread::Diverged } else { Unread::NoQuorum };
             replies.error(&self.site.worded(read_failure(why)));
@@ -472,7 +528,9 @@ impl Protocol for RespConnection {
 
     fn may_attach(&self, input: &Input) -> bool {
         let Next::Planned(Plan::Read(read)) = &self.next else { return false };
+        // What is remembered is read on this thread.
         is_point(*read)
+            && !self.tracker.remembers()
             && self.parser.length() <= MOST_ATTACHED_BYTES
             && self.parser.arguments(input.bytes()).len() <= MOST_ATTACHED_KEYS + 1
     }
@@ -481,6 +539,7 @@ impl Protocol for RespConnection {
         let Plan::Read(read) = self.take_plan() else { panic!("only a read is attached") };
         let for_whom = (self.entrance.carried(), self.conversation.database(), self.time.unwrap_or(0));
         encode_query(read, self.parser.arguments(input.bytes()), for_whom, query);
+        self.tracker.send_read();
         self.consume(input);
         Look { asked: *self.asked, has_reply: !self.replying.is_silent_once() }
     }
@@ -490,14 +549,15 @@ impl Protocol for RespConnection {
         if let Shown::Answer { reply, .. } = &shown {
             self.note_denials(reply);
         }
-        if !has_reply {
-            return;
+        if has_reply {
+            let mut replies = Replies { output, version: self.version };
+            match shown {
+                Shown::Answer { reply, .. } => printing::answer(&reply, &mut replies),
+                Shown::Nothing(why) => replies.error(&self.site.worded(read_failure(why))),
+            }
         }
-        let mut replies = Replies { output, version: self.version };
-        match shown {
-            Shown::Answer { reply, .. } => printing::answer(&reply, &mut replies),
-            Shown::Nothing(why) => replies.error(&self.site.worded(read_failure(why))),
-        }
+        self.tracker.answered(None, None);
+        self.tell_due(output);
     }
 
     fn local<E: Engine>(&mut self, input: &mut Input, engine: &E, output: &mut Output) -> Served {
@@ -581,8 +641,8 @@ impl Protocol for RespConnection {
                         self.publish();
                         self.about.seat().requests(self.parser.length());
                         let (about, replying, over) = (&mut *self.about, &mut self.replying, &mut self.over);
-                        let directory = self.entrance.directory();
-                        let own = Own { about, replying, over, directory, now: self.now };
+                        let (tracker, directory) = (&mut self.tracker, self.entrance.directory());
+                        let own = Own { about, replying, tracker, over, directory, now: self.now };
                         understood = client::client(arguments, own, &mut replies);
                     }
                     Local::Unpause => client::unpause(&self.about, &mut replies),
@@ -628,6 +688,8 @@ impl Protocol for RespConnection {
                     }
                     Local::Quit => {
                         self.over = true;
+                        // Its connection may take a while to close.
+                        self.tracker.end();
                         replies.simple("OK");
                     }
                     Local::ReadOnly(weak) => {
@@ -636,6 +698,7 @@ impl Protocol for RespConnection {
                     }
                     Local::Reset => {
                         self.subscriber.unsubscribe_from_all();
+                        self.tracker.end();
                         replies.version = Version::default();
                         self.about.reset();
                         self.replying = Replying::On;
@@ -692,6 +755,7 @@ impl Protocol for RespConnection {
             shown.is_held_up = self.is_held_up;
             shown.is_over = self.over;
             shown.touches_nothing = *touches_nothing;
+            shown.tracking = tracking::published(&self.tracker);
             shown.version = if self.version == Version::Two { 2 } else { 3 };
             shown.asked = *self.asked;
             shown.active = self.active;
@@ -716,7 +780,7 @@ impl Protocol for RespConnection {
 
     fn answer(
         &mut self,
-        Written { asked, shape, told }: Written,
+        Written { asked, shape, told, tracked }: Written,
         outcome: Outcome,
         took: Duration,
         output: &mut Output,
@@ -739,15 +803,28 @@ impl Protocol for RespConnection {
             Outcome::Unknown => self.is_certain = false,
             Outcome::Refused(_) => {}
         }
-        let Some(shape) = shape else { return };
-        let mut replies = Replies { output, version: self.version };
-        match outcome {
-            Outcome::Applied { reply, .. } => match shape {
-                Shape::One(print) => printing::print(print, &reply, &mut replies),
-                Shape::Transaction(parts) => printing::transaction(&parts, &reply, &mut replies),
-            },
-            Outcome::Refused(refused) => replies.error(&self.site.worded(&refusal(refused))),
-            Outcome::Unknown => replies.error(&format!("UNKNOWN outcome: {UNKNOWN_OUTCOME}")),
+        let position = if let Outcome::Applied { position, .. } = outcome { Some(position) } else { None };
+        if let Some(shape) = shape {
+            self.print(shape, outcome, output);
+        }
+        self.tracker.answered(tracked, position);
+        self.tell_due(output);
+    }
+
+    fn outdate(&mut self, stale: Stale, output: &mut Output) {
+        self.tracker.outdate(stale);
+        self.tell_due(output);
+    }
+
+    fn hear_stale(&mut self, stale: &Stale, output: &mut Output) {
+        let listens = self.subscriber.listens();
+        tracking::invalidate(stale, listens, &mut Replies { output, version: self.version });
+    }
+
+    fn lose_redirect(&mut self, output: &mut Output) {
+        self.tracker.break_off();
+        if let Some(Mode { redirect, .. }) = self.tracker.mode() {
+            tracking::lost_redirect(*redirect, &mut Replies { output, version: self.version });
         }
     }
 
@@ -763,7 +840,7 @@ impl Protocol for RespConnection {
     }
 
     fn listens(&self) -> bool {
-        self.subscriber.listens()
+        self.subscriber.listens() || self.tracker.mode().is_some()
     }
 
     fn is_over(&self) -> bool {

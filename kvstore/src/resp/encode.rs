@@ -97,6 +97,11 @@ impl Replies<'_> {
         }
     }
 
+    /// The head of a set; its elements follow. In the older version it is an array.
+    pub(super) fn set(&mut self, elements: usize) {
+        self.length(if self.version == Version::Two { b'*' } else { b'~' }, elements);
+    }
+
     /// The head of what a client gets without having asked for it; its elements follow. In the older version it is an
     /// array.
     pub(super) fn push(&mut self, elements: usize) {

@@ -14,6 +14,7 @@ use super::words::is;
 use crate::clients::Counts;
 use crate::memory::{Memory, shown};
 use crate::protocol::Engine;
+use crate::tracking::Tracked;
 use crate::{Database, KvReader};
 
 /// What the sections tell of.
@@ -74,10 +75,11 @@ fn server(told: &Told<'_>, out: &mut String) -> std::fmt::Result {
 /// Those of the Redis port of this server.
 fn clients(told: &Told<'_>, out: &mut String) -> std::fmt::Result {
     let Counts { all, most, subscribers, held_up } = told.counts;
+    let tracking = told.reader.tracking().tracked().clients;
     write!(
         out,
         "# Clients\r\nconnected_clients:{all}\r\nmaxclients:{most}\r\nblocked_clients:{held_up}\r\n\
-         pubsub_clients:{subscribers}\r\n"
+         tracking_clients:{tracking}\r\npubsub_clients:{subscribers}\r\n"
     )
 }
 
@@ -90,9 +92,12 @@ fn memory(told: &Told<'_>, out: &mut String) -> std::fmt::Result {
     write!(out, "maxmemory_policy:{}\r\n", policy.name())
 }
 
-/// How many keys have gone since memory was short, ever: the same on all servers.
+/// How many keys have gone since memory was short, ever: the same on all servers. What is tracked, on this one.
 fn stats(told: &Told<'_>, out: &mut String) -> std::fmt::Result {
-    write!(out, "# Stats\r\nevicted_keys:{}\r\n", told.reader.memory().evicted)
+    let Tracked { keys, items, prefixes, .. } = told.reader.tracking().tracked();
+    write!(out, "# Stats\r\nevicted_keys:{}\r\n", told.reader.memory().evicted)?;
+    write!(out, "tracking_total_keys:{keys}\r\ntracking_total_items:{items}\r\n")?;
+    write!(out, "tracking_total_prefixes:{prefixes}\r\n")
 }
 
 fn cluster(told: &Told<'_>, out: &mut String) -> std::fmt::Result {

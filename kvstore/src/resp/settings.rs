@@ -1,7 +1,7 @@
 //! CONFIG: settings by their names in Redis.
 //!
-//! Those of the state are changed through the log, alike on all servers. Those of the slow log are each server's own, until it
-//! stops. The others are in a server's file or have one value for ever, and CONFIG SET only takes the value that they have.
+//! Those of the state are changed through the log, alike on all servers. Those of the slow log and of tracking are each server's
+//! own, until it stops. The others are in a server's file or have one value for ever, and CONFIG SET only takes the value that they have.
 
 use niagara_engine::Durability;
 
@@ -18,6 +18,7 @@ use crate::settings::{MAX_MEMORY, NOTICES, POLICY, SAMPLES, Setting, name_of};
 
 const SLOWER_THAN: &str = "slowlog-log-slower-than";
 const SLOW_LOG_MOST: &str = "slowlog-max-len";
+const TRACKING_MOST: &str = "tracking-table-max-keys";
 
 pub(super) const REWRITE: &str = "ERR nothing is to be rewritten: what CONFIG SET changes is replicated, and the rest is in the server's file";
 
@@ -25,7 +26,7 @@ pub(super) const NOT_IN_A_TRANSACTION: &str =
     "ERR CONFIG SET failed - in a transaction, only settings that all servers share can be set";
 
 /// All settings, with their values.
-fn known(engine: &impl Engine, slow_log: &SlowLog) -> [(&'static str, String); 11] {
+fn known(engine: &impl Engine, slow_log: &SlowLog) -> [(&'static str, String); 12] {
     let memory = engine.reader().memory();
     let keeps_a_log = engine.status().durability != Durability::Memory;
     [
@@ -40,6 +41,7 @@ fn known(engine: &impl Engine, slow_log: &SlowLog) -> [(&'static str, String); 1
         (SLOWER_THAN, slow_log.slower_than().to_string()),
         (SLOW_LOG_MOST, slow_log.most().to_string()),
         ("timeout", "0".into()),
+        (TRACKING_MOST, engine.reader().tracking().most_keys().to_string()),
     ]
 }
 
@@ -103,7 +105,10 @@ pub(super) fn check(pairs: Arguments<'_>) -> Result<Change, String> {
 enum Changed {
     SlowerThan(i64),
     SlowLogMost(usize),
+    TrackingMost(usize),
 }
+
+const COUNT: &str = "between 0 and 9223372036854775807 inclusive";
 
 /// What is to be changed; `None` if nobody can change that.
 fn changed(name: &[u8], value: &[u8]) -> Option<Result<Changed, String>> {
@@ -114,8 +119,9 @@ fn changed(name: &[u8], value: &[u8]) -> Option<Result<Changed, String>> {
         let range = "a number of microseconds, or -1 to note nothing";
         Some(number(|number| (number >= -1).then_some(Changed::SlowerThan(number)), range))
     } else if is(name, SLOW_LOG_MOST) {
-        let range = "between 0 and 9223372036854775807 inclusive";
-        Some(number(|number| usize::try_from(number).ok().map(Changed::SlowLogMost), range))
+        Some(number(|number| usize::try_from(number).ok().map(Changed::SlowLogMost), COUNT))
+    } else if is(name, TRACKING_MOST) {
+        Some(number(|number| usize::try_from(number).ok().map(Changed::TrackingMost), COUNT))
     } else {
         None
     }
@@ -158,6 +164,7 @@ pub(super) fn set(
         match change {
             Changed::SlowerThan(microseconds) => slow_log.set_slower_than(microseconds),
             Changed::SlowLogMost(most) => slow_log.set_most(most),
+            Changed::TrackingMost(most) => engine.reader().tracking().set_most_keys(most),
         }
     }
     replies.simple("OK");

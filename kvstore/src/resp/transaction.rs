@@ -250,6 +250,11 @@ impl Conversation {
         }
     }
 
+    /// Whether a transaction has begun.
+    pub(super) fn is_open(&self) -> bool {
+        self.transaction.is_some()
+    }
+
     /// How many commands the transaction has; -1 if there is none.
     pub(super) fn queued(&self) -> isize {
         self.transaction.as_ref().map_or(-1, |transaction| transaction.parts.len() as isize)

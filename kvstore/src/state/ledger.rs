@@ -6,9 +6,11 @@ use super::entry::Entry;
 use super::place::Place;
 use crate::changes::{Kind, Now, Recorder};
 use crate::database::{Space, Spaces};
+use crate::tracking::Scribe;
 use crate::{Database, Life};
 
-/// How many entries there are, what they take, their digest, and their deadlines; and what watchers will be told of their changes.
+/// How many entries there are, what they take, their digest, and their deadlines; and what watchers and trackers will be told of
+/// their changes.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     /// Where the databases are.
@@ -18,6 +20,7 @@ pub(super) struct Ledger {
     bytes: u64,
     pub(super) deadlines: Deadlines,
     pub(super) changes: Recorder,
+    pub(super) tracked: Scribe,
 }
 
 /// What is kept of the entries of one space.
@@ -90,8 +93,9 @@ impl Ledger {
 
     /// Removes all entries, and tells watchers.
     pub(super) fn clear(&mut self, tells: bool) {
-        let changes = std::mem::take(&mut self.changes);
-        *self = Ledger { changes, spaces: self.spaces, ..Ledger::default() };
+        let (changes, tracked) = (std::mem::take(&mut self.changes), std::mem::take(&mut self.tracked));
+        *self = Ledger { changes, tracked, spaces: self.spaces, ..Ledger::default() };
+        self.tracked.note_all();
         if tells {
             self.changes.note(Kind::Flush, b"", None);
         }
@@ -99,13 +103,15 @@ impl Ledger {
 
     /// Continues with other entries, of a snapshot at a position.
     pub(super) fn replace(&mut self, other: Ledger, position: u64) {
-        let changes = std::mem::take(&mut self.changes);
-        *self = Ledger { changes, ..other };
+        let (changes, tracked) = (std::mem::take(&mut self.changes), std::mem::take(&mut self.tracked));
+        *self = Ledger { changes, tracked, ..other };
+        self.tracked.lose();
         self.changes.restored(position);
     }
 
     /// Notes that an entry has come or has changed.
     pub(super) fn note(&mut self, kind: Kind, entry: &Entry) {
+        self.tracked.note(entry.key());
         if self.is_watched(entry.place().space()) {
             let (version, deadline, value) = (entry.version(), entry.deadline(), entry.value());
             let now = Now { version, deadline, bytes: value.len(), value: Some(value.to_bytes()) };
@@ -115,6 +121,7 @@ impl Ledger {
 
     /// Notes that an entry has gone.
     pub(super) fn note_gone(&mut self, kind: Kind, entry: &Entry) {
+        self.tracked.note(entry.key());
         if self.is_watched(entry.place().space()) {
             self.changes.note(kind, entry.key(), None);
         }

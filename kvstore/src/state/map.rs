@@ -21,6 +21,7 @@ use crate::memory::{Memory, Pressure, Uses};
 use crate::notices::Notices;
 use crate::pubsub::Hub;
 use crate::script::Scripts;
+use crate::tracking::Exchange;
 use crate::users::Directory;
 use crate::{Database, Life};
 
@@ -71,6 +72,8 @@ pub(super) struct Map {
     pub(super) directory: Arc<Directory>,
     /// The latest changes, for whoever watches them.
     pub(super) changes: Arc<Feed>,
+    /// Who on this server is told when what he has read changes.
+    pub(super) tracking: Arc<Exchange>,
 }
 
 /// How much there is in a space.
@@ -114,6 +117,7 @@ impl Map {
             hub: Arc::default(),
             directory: Arc::default(),
             changes: Arc::default(),
+            tracking: Arc::default(),
         }
     }
 

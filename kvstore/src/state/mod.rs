@@ -19,7 +19,8 @@
 //! `users` changes users, who are a part of the state; the [directory](crate::users) shows them to other threads.
 //!
 //! A message for subscribers changes nothing: the [hub](crate::pubsub) of this server delivers it. The
-//! [feed](crate::changes) of this server tells watchers what has changed.
+//! [feed](crate::changes) of this server tells watchers what has changed, and the [exchange](crate::tracking) those who keep what
+//! they have read.
 //!
 //! An `entry` is a key with its value: a small one is `packed` into one piece of memory.
 //!
@@ -78,9 +79,10 @@ pub use restoring::KvRestoring;
 use restoring::Restored;
 pub use scan::Cursor;
 use versions::Versions;
-use writer::Core;
+use writer::{Core, Share};
 
 use crate::command::{self, MalformedCommand};
+use crate::tracking::Scribe;
 use crate::{Reply, query};
 
 /// The key-value state machine.
@@ -100,12 +102,18 @@ use crate::{Reply, query};
 /// assert!(matches!(reply, Reply::Counted { value: 5, .. }));
 /// assert_eq!(reader.get(b"visits").unwrap().0, "5");
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Kv {
     map: Arc<Map>,
     core: Core,
     /// Bytes that were not a command.
     unexecutable: Option<MalformedCommand>,
+}
+
+impl Default for Kv {
+    fn default() -> Kv {
+        Kv::with(Map::default())
+    }
 }
 
 impl Kv {
@@ -121,8 +129,16 @@ impl Kv {
     /// # Errors
     /// If the system provides no thread.
     pub fn of_cluster(cluster: u128) -> io::Result<Kv> {
-        let core = Core { garbage: Garbage::start()?, ..Core::default() };
-        Ok(Kv { map: Arc::new(Map::keyed(cluster)), core, unexecutable: None })
+        let mut kv = Kv::with(Map::keyed(cluster));
+        kv.core.garbage = Garbage::start()?;
+        Ok(kv)
+    }
+
+    /// An empty state in an empty map.
+    fn with(map: Map) -> Kv {
+        let mut core = Core::default();
+        core.ledger.tracked = Scribe::new(Arc::clone(&map.tracking));
+        Kv { map: Arc::new(map), core, unexecutable: None }
     }
 
     /// The same, whose changes are kept for those who watch them, whether or not anybody has said in the log that he does: for a
@@ -135,14 +151,14 @@ impl Kv {
 
     /// An empty state whose scans visit keys in the same order as this one's.
     pub(crate) fn emptied(&self) -> Kv {
-        Kv { map: Arc::new(self.map.emptied()), ..Kv::default() }
+        Kv::with(self.map.emptied())
     }
 
     /// Executes one command at a position. It must not be below that of the previous command, and must be
     /// above that of any earlier [`freeze`](StateMachine::freeze) or [`restore`](StateMachine::restore).
     pub fn execute(&mut self, position: GlobalPosition, command: &Bytes) -> Reply {
         self.enter(position);
-        let reply = self.execute_one(command, &|part| command.slice_ref(part));
+        let reply = self.execute_awaited(command, &|part| command.slice_ref(part));
         self.publish();
         reply
     }
@@ -153,12 +169,24 @@ impl Kv {
         self.core.ledger.changes.enter(position.get());
     }
 
+    /// Executes a command that somebody on this server awaits, and notes for him what it does.
+    fn execute_awaited(&mut self, bytes: &[u8], share: Share<'_>) -> Reply {
+        let is_noted = self.core.ledger.tracked.begin();
+        let reply = self.execute_one(bytes, share);
+        if is_noted {
+            let position = self.core.versions.position();
+            self.core.ledger.tracked.end(position, bytes);
+        }
+        reply
+    }
+
     /// Publishes how far commands are executed, and when the next key expires, and delivers messages.
     fn publish(&mut self) {
         self.map.publish(self.core.versions.position());
         self.publish_deadline();
         self.map.publish_pressure(self.pressure());
         self.map.hub.deliver(&mut self.core.staged);
+        self.core.ledger.tracked.deliver();
         if let Some(gone) = self.core.ledger.changes.deliver(&self.map.changes) {
             self.core.garbage.free(gone);
         }
@@ -203,12 +231,14 @@ impl StateMachine for Kv {
     fn apply(&mut self, position: GlobalPosition, commands: Commands<'_>, replies: &mut Vec<Reply>) {
         self.enter(position);
         let awaited = commands.are_awaited();
-        let executed =
-            commands.map(|command| self.execute_one(command.as_slice(), &|part| command.share(part)));
         if awaited {
-            replies.extend(executed);
+            replies.extend(
+                commands.map(|command| self.execute_awaited(command.as_slice(), &|part| command.share(part))),
+            );
         } else {
-            executed.for_each(drop);
+            commands.for_each(|command| {
+                drop(self.execute_one(command.as_slice(), &|part| command.share(part)));
+            });
         }
         self.publish();
     }

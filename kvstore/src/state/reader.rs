@@ -21,6 +21,7 @@ use crate::pubsub::Hub;
 use crate::query::{self, Asker, MalformedQuery, Query};
 use crate::script::Scripts;
 use crate::table::{Op, Spec};
+use crate::tracking::Exchange;
 use crate::users::{Access, Directory, Wanted};
 use crate::{Database, Description, Life, Reply, StoredValue, Value, Version};
 
@@ -143,6 +144,11 @@ impl KvReader {
     /// The latest changes, for whoever watches them.
     pub(crate) fn changes(&self) -> &Arc<Feed> {
         &self.map.changes
+    }
+
+    /// Who on this server is told when what he has read changes.
+    pub(crate) fn tracking(&self) -> &Arc<Exchange> {
+        &self.map.tracking
     }
 
     /// The value of a key and its version, or `None` if the key does not exist.

@@ -24,6 +24,7 @@ mod messages;
 mod notices;
 mod once;
 mod scripts;
+mod tracking;
 mod users;
 
 /// Executes what `encode` writes.

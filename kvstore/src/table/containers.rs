@@ -23,8 +23,12 @@ const ACL: Container = &[
 ];
 
 const CLIENT: Container = &[
+    (("CACHING", 1, 1), "(YES|NO): whether what the next command reads is tracked"),
     (("GETNAME", 0, 0), "the name of this connection"),
-    (("GETREDIR", 0, 0), "-1: no connection is told of what another one has read"),
+    (
+        ("GETREDIR", 0, 0),
+        "the id of the client that is told what this one must not use any more; 0: itself; -1: none",
+    ),
     (("ID", 0, 0), "the id of this connection"),
     (("INFO", 0, 0), "about this connection"),
     (
@@ -38,6 +42,12 @@ const CLIENT: Container = &[
     (("REPLY", 1, 1), "(ON|OFF|SKIP): whether replies are sent"),
     (("SETINFO", 2, 2), "(LIB-NAME|LIB-VER) <text>: says what client this is"),
     (("SETNAME", 1, 1), "<name>: names this connection"),
+    (
+        ("TRACKING", 1, ANY),
+        "(ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> ...] [OPTIN] [OPTOUT] [NOLOOP]: whether this client is told \
+         when what it has read changes",
+    ),
+    (("TRACKINGINFO", 0, 0), "how this connection tracks"),
     (("UNBLOCK", 1, 2), "<id> [TIMEOUT|ERROR]: 0: no command blocks its client"),
     (("UNPAUSE", 0, 0), "ends a pause"),
     (("HELP", 0, 0), "this help"),

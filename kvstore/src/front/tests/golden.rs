@@ -39,8 +39,9 @@ use crate::http::{Clock, HttpConnection, Site};
 use crate::protocol::{Engine, Input, Output, Protocol};
 use crate::pubsub::{Audience, Subscriber};
 use crate::resp::{self, Failover, RedisSite, RespConnection};
+use crate::tracking::{Tracker, Trackers};
 use crate::users::Directory;
-use crate::{AccessConfig, Life};
+use crate::{AccessConfig, KvReader, Life};
 
 /// Bytes of replies that may wait for a client here.
 pub(super) const OUTPUT_LIMIT: usize = 64 << 20;
@@ -66,10 +67,20 @@ pub(super) struct Stage<P: Protocol> {
     tally: Tally,
     command: Vec<u8>,
     pub(super) pumped: Pumped,
+    /// Those of the client's thread.
+    trackers: Option<Rc<RefCell<Trackers>>>,
 }
 
 pub(super) fn redis() -> RespConnection {
     redis_through(Entrance::open(&Arc::default()))
+}
+
+/// A connection that tracks what changes in a server's state, and the trackers of its thread.
+fn redis_at(reader: &KvReader) -> (RespConnection, Rc<RefCell<Trackers>>) {
+    let trackers = Trackers::new(Arc::clone(reader.tracking()), Arc::new(Nobody));
+    let trackers = Rc::new(RefCell::new(trackers));
+    let tracker = Tracker::new(Rc::clone(&trackers), ORIGIN.number());
+    (redis_with(Entrance::open(reader.directory()), tracker), trackers)
 }
 
 pub(super) fn http() -> HttpConnection {
@@ -77,6 +88,11 @@ pub(super) fn http() -> HttpConnection {
 }
 
 pub(super) fn redis_through(entrance: Entrance) -> RespConnection {
+    let trackers = Trackers::new(Arc::default(), Arc::new(Nobody));
+    redis_with(entrance, Tracker::new(Rc::new(RefCell::new(trackers)), ORIGIN.number()))
+}
+
+fn redis_with(entrance: Entrance, tracker: Tracker) -> RespConnection {
     let site = RedisSite::new(0, address(7002), Failover::default());
     let audience = Audience::new(Arc::default(), Arc::new(Nobody));
     let subscriber = Subscriber::new(Rc::new(RefCell::new(audience)), ORIGIN.number());
@@ -84,7 +100,7 @@ pub(super) fn redis_through(entrance: Entrance) -> RespConnection {
     let arrival = Arrival { id: 7, peer, local, file: 9, ..Arrival::default() };
     let clients = Arc::new(Clients::new([Arc::new(Nobody) as Arc<dyn Wake>], 100, Instant::now()));
     let member = clients.admit(arrival, Instant::now());
-    RespConnection::new(member, Rc::new(site), subscriber, entrance)
+    RespConnection::new(member, Rc::new(site), (subscriber, tracker), entrance)
 }
 
 pub(super) fn http_through(entrance: Entrance) -> HttpConnection {
@@ -121,6 +137,21 @@ fn address(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
 }
 
+impl Stage<RespConnection> {
+    /// With a client that can track.
+    pub(super) fn tracking() -> Self {
+        Stage::tracking_at(&FakeServer::new())
+    }
+
+    /// The same, at a server that others use, too.
+    pub(super) fn tracking_at(server: &FakeServer) -> Self {
+        let mut stage = Stage::at(server, |_| redis());
+        let (connection, trackers) = redis_at(stage.engine.reader());
+        (stage.session, stage.trackers) = (Session::new(connection, ORIGIN), Some(trackers));
+        stage
+    }
+}
+
 impl<P: Protocol> Stage<P> {
     pub(super) fn new(protocol: P) -> Self {
         Stage::of(|_| protocol)
@@ -128,7 +159,10 @@ impl<P: Protocol> Stage<P> {
 
     /// With a client that the users of the server are known to.
     pub(super) fn of(protocol: impl FnOnce(&Arc<Directory>) -> P) -> Self {
-        let server = FakeServer::new();
+        Stage::at(&FakeServer::new(), protocol)
+    }
+
+    fn at(server: &FakeServer, protocol: impl FnOnce(&Arc<Directory>) -> P) -> Self {
         let (engine, mood) = server.engine();
         Stage {
             session: Session::new(protocol(server.reader().directory()), ORIGIN),
@@ -140,6 +174,7 @@ impl<P: Protocol> Stage<P> {
             tally: Tally::default(),
             command: Vec::new(),
             pumped: Pumped::NeedsInput,
+            trackers: None,
         }
     }
 
@@ -163,6 +198,9 @@ impl<P: Protocol> Stage<P> {
     pub(super) fn turn(&mut self) {
         let mut completions = Vec::new();
         self.engine.collect(&mut completions);
+        while let Some(told) = self.trackers.as_ref().and_then(|trackers| trackers.borrow_mut().hear()) {
+            told.into_iter().for_each(|(_, stale)| self.session.outdate(stale, &mut self.output));
+        }
         let mut turn = Turn {
             allowance: Allowance::at(self.level, OUTPUT_LIMIT),
             engine: &mut self.engine,
@@ -182,6 +220,8 @@ impl<P: Protocol> Stage<P> {
         }
         self.pumped = self.session.pump(&mut self.input, &mut self.output, &mut turn);
         self.engine.flush();
+        let told = self.trackers.as_ref().map(|trackers| trackers.borrow_mut().trim());
+        told.into_iter().flatten().for_each(|(_, stale)| self.session.outdate(stale, &mut self.output));
     }
 
     /// Runs turns until nothing more happens, as far as the engine's mood allows.
@@ -299,17 +339,13 @@ fn http_line(line: &str) -> Vec<u8> {
 }
 
 /// Compares every script of a folder, each on its own connection, with what happens now.
-fn check<P: Protocol>(
-    folder: &str,
-    protocol: impl Fn(&Arc<Directory>) -> P,
-    encode: impl Fn(&str) -> Vec<u8>,
-) {
+fn check<P: Protocol>(folder: &str, stage: impl Fn() -> Stage<P>, encode: impl Fn(&str) -> Vec<u8>) {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(folder);
     let mut count = 0;
     for file in fs::read_dir(&folder).expect("the scripts are there") {
         let path = file.expect("the folder can be read").path();
         let script = fs::read_to_string(&path).expect("a script can be read");
-        let told = Stage::of(&protocol).run(&script, &encode);
+        let told = stage().run(&script, &encode);
         count += 1;
         if std::env::var_os("NIAGARA_BLESS").is_some() {
             fs::write(&path, told).expect("a script can be written");
@@ -357,16 +393,17 @@ fn the_page_about_http_is_true() {
 
 #[test]
 fn redis_scripts() {
-    check("resp", |users| redis_through(Entrance::open(users)), command_of);
-    check("resp-users", |users| redis_through(Entrance::open(users)), command_of);
-    check("resp-password", |_| redis_through(with_password()), command_of);
-    check("resp-protected", |_| redis_through(from_elsewhere()), command_of);
+    check("resp", || Stage::of(|users| redis_through(Entrance::open(users))), command_of);
+    check("resp-tracking", Stage::tracking, command_of);
+    check("resp-users", || Stage::of(|users| redis_through(Entrance::open(users))), command_of);
+    check("resp-password", || Stage::of(|_| redis_through(with_password())), command_of);
+    check("resp-protected", || Stage::of(|_| redis_through(from_elsewhere())), command_of);
 }
 
 #[test]
 fn http_scripts() {
-    check("http", |_| http(), http_line);
-    check("http-users", |users| http_through(Entrance::open(users)), http_line);
-    check("http-password", |_| http_through(with_password()), http_line);
-    check("http-protected", |_| http_through(from_elsewhere()), http_line);
+    check("http", || Stage::of(|_| http()), http_line);
+    check("http-users", || Stage::of(|users| http_through(Entrance::open(users))), http_line);
+    check("http-password", || Stage::of(|_| http_through(with_password())), http_line);
+    check("http-protected", || Stage::of(|_| http_through(from_elsewhere())), http_line);
 }

@@ -26,6 +26,7 @@ use crate::http::HttpConnection;
 use crate::protocol::{Engine, Wire};
 use crate::pubsub::Subscriber;
 use crate::resp::RespConnection;
+use crate::tracking::Tracker;
 
 impl<E: Engine> Worker<E> {
     /// Accepts the clients that wait at the listeners.
@@ -165,8 +166,9 @@ impl<E: Engine> Worker<E> {
                         Instant::now(),
                     );
                     let subscriber = Subscriber::new(Rc::clone(&self.audience), origin.number());
+                    let tracker = Tracker::new(Rc::clone(&self.trackers), origin.number());
                     let site = Rc::clone(&self.redis);
-                    let redis = RespConnection::new(member, site, subscriber, entrance);
+                    let redis = RespConnection::new(member, site, (subscriber, tracker), entrance);
                     ClientSession::Redis(Session::new(redis, origin))
                 }
             };

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use mio::net::TcpStream;
+
 use super::{Worker, list};
 use crate::front::allowance::PLENTY_OF_OUTPUT_BYTES;
 use crate::front::budget::Level;
@@ -13,9 +15,16 @@ use crate::pubsub::Message;
 
 /// The subscribers that a thread disconnects in a turn, since they take too little.
 #[derive(Default)]
-struct Slow {
+pub(super) struct Slow {
     clients: usize,
     first: Option<SocketAddr>,
+}
+
+impl Slow {
+    pub(super) fn add(&mut self, socket: &TcpStream) {
+        self.clients += 1;
+        self.first = self.first.or_else(|| socket.peer_addr().ok());
+    }
 }
 
 impl<E: Engine> Worker<E> {
@@ -50,8 +59,7 @@ impl<E: Engine> Worker<E> {
                 let (origin, _) = Origin::of(by.connection);
                 let Some(connection) = self.table.get_exact(origin) else { continue };
                 if !connection.hear(message, by.pattern.as_deref(), most, now) {
-                    slow.clients += 1;
-                    slow.first = slow.first.or_else(|| connection.socket().peer_addr().ok());
+                    slow.add(connection.socket());
                 }
                 connection.settle(&self.common.budget);
                 list(&mut self.active, origin.index, connection);
@@ -59,6 +67,11 @@ impl<E: Engine> Worker<E> {
             }
         }
         self.heard = heard;
+        self.report_slow(&slow);
+    }
+
+    /// Logs that clients are closed since they take too little.
+    pub(super) fn report_slow(&mut self, slow: &Slow) {
         if slow.clients > 0 {
             self.tally.deaf(Deaf::Slow, slow.clients);
             tracing::warn!(
@@ -70,8 +83,8 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    /// How many bytes may wait for a subscriber.
-    fn subscriber_output(&self) -> usize {
+    /// How many bytes may wait for a client that has not asked for them.
+    pub(super) fn subscriber_output(&self) -> usize {
         let config = &self.common.config;
         let is_roomy = self.common.budget.level() == Level::Plenty;
         if is_roomy { config.subscriber_output } else { PLENTY_OF_OUTPUT_BYTES.min(config.subscriber_output) }

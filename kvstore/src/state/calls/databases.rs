@@ -42,6 +42,9 @@ pub(super) fn swap(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
     let ledger = &mut core.ledger;
     ledger.spaces.swap(one, other);
     map.publish_spaces(ledger.spaces);
+    if one != other {
+        ledger.tracked.note_all();
+    }
     let watched = ledger.spaces.of(Database::FIRST);
     if [one, other].contains(&Database::FIRST) && one != other && ledger.is_watched(watched) {
         ledger.changes.note(Kind::Flush, b"", None);
@@ -67,6 +70,7 @@ pub(super) fn flush(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
         writing.core.garbage.free(Box::new(before));
         return Ok(Data::OK);
     }
+    writing.core.ledger.tracked.mute(true);
     for number in 0..1 << SHARD_BITS {
         let start = Place::start_of(number);
         let tables = writing.shards.shard(start).tables().tables_from(start);
@@ -78,5 +82,7 @@ pub(super) fn flush(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
             writing.core.rubbish.push(entry);
         }
     }
+    writing.core.ledger.tracked.mute(false);
+    writing.core.ledger.tracked.note_all();
     Ok(Data::OK)
 }

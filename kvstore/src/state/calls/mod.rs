@@ -206,8 +206,10 @@ pub(super) fn execute(writer: &mut Writing<'_>, call: &Call<'_>) -> Data {
 }
 
 /// Notes that a command of the log has read its keys.
-fn note_uses(writer: &mut Writing<'_>, op: Op, words: Words<'_>) {
+fn note_reads(writer: &mut Writing<'_>, op: Op, words: Words<'_>) {
     let spec = Spec::of(op);
+    let keys = spec.keys.among(words.len() + 1);
+    keys.for_each(|at| writer.core.ledger.tracked.note_read(words[at - 1]));
     if writer.core.memory.asks_for_uses() && spec.uses_keys() {
         spec.keys.among(words.len() + 1).for_each(|at| writer.report(words[at - 1]));
     }
@@ -224,7 +226,7 @@ fn execute_words(writer: &mut Writing<'_>, op: Op, words: Words<'_>) -> Data {
             let (all_keys, bytes) = (core.ledger.keys(), core.ledger.bytes());
             let reading = Reading { look: &**shards, map, space, keys, all_keys, bytes, clock, time: clock };
             let answer = answered(read(&reading, words));
-            note_uses(writer, op, words);
+            note_reads(writer, op, words);
             answer
         }
         Handler::Whole(_) | Handler::Compact | Handler::Script => {
