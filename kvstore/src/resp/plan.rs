@@ -197,7 +197,7 @@ pub(super) fn plan(arguments: Arguments<'_>, scripts: &Scripts) -> Plan {
         Does::Read(Op::Ping) if arguments.len() > 2 => Plan::Invalid(wrong_number(spec.name)),
         Does::Read(op @ (Op::Object | Op::Memory)) => match containers::check(spec.name, arguments) {
             Ok(()) => Plan::Read(Read::Call(op)),
-            Err(wrong) => Plan::Invalid(wrong.into()),
+            Err(wrong) => Plan::Invalid(wrong.to_string().into()),
         },
         Does::Read(op) => Plan::Read(Read::Call(op)),
         Does::TimedWrite(Op::Set) => set_with_options(arguments),
@@ -332,7 +332,7 @@ fn understand_local(name: &'static str, local: table::Local, arguments: Argument
 fn about_scripts(arguments: Arguments<'_>, scripts: &Scripts) -> Plan {
     let asks = |name| is(arguments.get(1), name);
     match containers::check("SCRIPT", arguments) {
-        Err(wrong) => return Plan::Invalid(wrong.into()),
+        Err(wrong) => return Plan::Invalid(wrong.to_string().into()),
         Ok(()) if asks("HELP") => return Plan::Local(Local::Help("SCRIPT")),
         Ok(()) if asks("EXISTS") => return Plan::Local(Local::KnownScripts),
         Ok(()) if asks("LOAD") => drop(scripts.add(arguments.get(2))),
