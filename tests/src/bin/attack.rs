@@ -41,7 +41,8 @@ struct Arguments {
     #[arg(long, default_value_t = 100.0, value_name = "R", value_parser = seconds)]
     rate: f64,
     /// The strangers attack ports of this program instead of the servers'. What the customer sees then is the part of the
-    /// machine, which has few processors for all of them, and not that of the servers.
+    /// machine, which has few processors for all of them, and not that of the servers. Both ends of each connection are open files
+    /// of this program then, which --idle 4000 leaves room for where the limit is 20,000.
     #[arg(long)]
     elsewhere: bool,
 }
