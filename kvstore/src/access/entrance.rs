@@ -192,7 +192,9 @@ impl Entrance {
 
     /// Takes the password of one request, if it has one. Proxies send those of several clients over one connection.
     pub(crate) fn pass(&mut self, given: Option<(&[u8], &[u8])>) -> Result<(), Barred> {
-        if self.entered && self.refresh().is_ok() && self.entered {
+        let is_sound = self.entered && self.refresh().is_ok();
+        // What was given is void once users have changed.
+        if is_sound && self.entered {
             return Ok(());
         }
         // Where nobody has users, and the last request was the default user's, this is one load.

@@ -130,13 +130,12 @@ impl Categories {
                 // What they do depends on the subcommand.
                 "ACL" | "CLIENT" | "CLUSTER" | "CONFIG" | "LATENCY" | "MEMORY" | "OBJECT" | "PUBSUB"
                 | "SCRIPT" | "SENTINEL" | "SLOWLOG" | "TIME" => 0,
-                "COMMAND" => CONNECTION,
+                "COMMAND" | "WAIT" => CONNECTION,
                 "DBSIZE" => KEYSPACE | READ,
                 "FLUSHALL" | "FLUSHDB" | "RESTORE" | "SWAPDB" => KEYSPACE | WRITE | DANGEROUS,
                 "INFO" => DANGEROUS,
                 "KEYS" => KEYSPACE | READ | DANGEROUS,
                 "ROLE" => ADMIN | DANGEROUS,
-                "WAIT" => CONNECTION,
                 _ => of_group(spec.group, spec.does),
             },
         )
