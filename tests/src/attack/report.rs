@@ -44,18 +44,18 @@ impl Report {
     fn write_processors(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let per_second = |nanos: u64| nanos as f64 / 1e6 / self.plan.time.as_secs_f64();
         let (before, with) = (&self.processors_before, &self.processors);
-        let rows: [(&str, fn(&Processors) -> Used); 4] = [
-            ("servers", |all| all.servers),
-            ("their front ends", |all| all.fronts),
-            ("customer", |all| all.customer),
-            ("strangers", |all| all.strangers),
+        let rows = [
+            ("servers", before.servers, with.servers),
+            ("their front ends", before.fronts, with.fronts),
+            ("customer", before.customer, with.customer),
+            ("strangers", before.strangers, with.strangers),
         ];
-        for (name, of) in rows {
-            let (before, with) = (per_second(of(before).ran), per_second(of(with).ran));
+        for (name, before, with) in rows {
+            let (before, with) = (per_second(before.ran), per_second(with.ran));
             writeln!(out, "{:<34}{before:>12.1}{with:>18.1}", format!("{name}, processor time (ms/s)"))?;
         }
-        for (name, of) in &rows[..3] {
-            let (before, with) = (per_second(of(before).waited), per_second(of(with).waited));
+        for (name, before, with) in &rows[..3] {
+            let (before, with) = (per_second(before.waited), per_second(with.waited));
             writeln!(out, "{:<34}{before:>12.1}{with:>18.1}", format!("{name}, wait for it (ms/s)"))?;
         }
         Ok(())
