@@ -366,6 +366,8 @@ mod tests {
 
     #[test]
     fn only_its_owner_reads_a_file_with_the_digest_of_a_password() {
+        use std::os::unix::fs::PermissionsExt as _;
+
         for (password, others_read) in [(Some("secret".parse().unwrap()), false), (None, true)] {
             let dir = tempfile::tempdir().unwrap();
             let servers = planned(&arguments(1, 1, &["h"], 7000)).unwrap();

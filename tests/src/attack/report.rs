@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::watch::Watch;
-use super::{AttackPlan, Done, Processors, Seen, Used};
+use super::{AttackPlan, Done, Processors, Seen};
 
 /// What an attack has shown.
 #[derive(Clone, Debug)]
