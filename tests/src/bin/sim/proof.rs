@@ -22,7 +22,8 @@ pub fn prove_all(seeds: u64, options: &Options) -> ExitCode {
     let missed = AtomicU64::new(0);
     let work = || {
         while let Some(&bug) = bugs.get(next.fetch_add(1, SeqCst) as usize) {
-            let begin = first + RARE.iter().find(|(rare, _)| *rare == bug).map_or(0, |(_, number)| number - 1);
+            let begin =
+                first + RARE.iter().find(|(rare, _)| *rare == bug).map_or(0, |(_, number)| number - 1);
             match prove(bug, begin..first + seeds) {
                 Some((seed, failure)) => {
                     let number = seed - first + 1;
