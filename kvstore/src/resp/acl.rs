@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use super::containers::{self, Unfit};
 use super::encode::Replies;
 use super::parse::Arguments;
+use super::plan::NOT_AN_INTEGER;
 use super::words::{is, shown};
 use crate::access::Entrance;
 use crate::decimal::decimal;
@@ -17,8 +18,6 @@ const SHOWN: i64 = 10;
 
 /// The most bits of a password that is made here.
 const MOST_BITS: i64 = 4096;
-
-const NO_NUMBER: &str = "ERR value is not an integer or out of range";
 
 /// `ACL CAT`, `GENPASS`, `LOG` and `WHOAMI`.
 pub(super) fn answer(arguments: Arguments<'_>, entrance: &Entrance, replies: &mut Replies<'_>) -> bool {
@@ -73,15 +72,15 @@ fn categories(named: Option<&[u8]>, replies: &mut Replies<'_>) -> bool {
 
 fn make_password(bits: Option<&[u8]>, replies: &mut Replies<'_>) -> bool {
     let Some(bits) = bits.map_or(Some(256), decimal) else {
-        replies.error(NO_NUMBER);
+        replies.error(NOT_AN_INTEGER);
         return false;
     };
-    let Some(bits) = Some(bits).filter(|bits| (1..=MOST_BITS).contains(bits)) else {
+    if !(1..=MOST_BITS).contains(&bits) {
         replies.error(
             "ERR ACL GENPASS argument must be the number of bits for the output password, a positive number up to 4096",
         );
         return false;
-    };
+    }
     let digits = (bits as usize).div_ceil(4);
     let mut random = vec![0; digits.div_ceil(2)];
     if getrandom::fill(&mut random).is_err() {
@@ -101,7 +100,7 @@ fn log(argument: Option<&[u8]>, entrance: &Entrance, replies: &mut Replies<'_>) 
         return true;
     }
     let Some(count) = argument.map_or(Some(SHOWN), decimal) else {
-        replies.error(NO_NUMBER);
+        replies.error(NOT_AN_INTEGER);
         return false;
     };
     let count = usize::try_from(count.max(0)).unwrap_or(usize::MAX);

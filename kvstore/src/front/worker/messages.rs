@@ -8,6 +8,7 @@ use mio::net::TcpStream;
 use super::{Worker, list};
 use crate::front::allowance::PLENTY_OF_OUTPUT_BYTES;
 use crate::front::budget::Level;
+use crate::front::connection::Connection;
 use crate::front::metrics::Deaf;
 use crate::front::token::Origin;
 use crate::protocol::Engine;
@@ -21,7 +22,7 @@ pub(super) struct Slow {
 }
 
 impl Slow {
-    pub(super) fn add(&mut self, socket: &TcpStream) {
+    fn add(&mut self, socket: &TcpStream) {
         self.clients += 1;
         self.first = self.first.or_else(|| socket.peer_addr().ok());
     }
@@ -55,19 +56,35 @@ impl<E: Engine> Worker<E> {
         for message in messages {
             self.audience.borrow().hear(message, &mut heard);
             for by in heard.drain(..) {
-                let most = self.subscriber_output();
-                let (origin, _) = Origin::of(by.connection);
-                let Some(connection) = self.table.get_exact(origin) else { continue };
-                if !connection.hear(message, by.pattern.as_deref(), most, now) {
-                    slow.add(connection.socket());
+                let hear = |connection: &mut Connection<E::Lane>, most| {
+                    connection.hear(message, by.pattern.as_deref(), most, now)
+                };
+                if self.tell_unasked(by.connection, &mut slow, hear) {
+                    self.tally.heard();
                 }
-                connection.settle(&self.common.budget);
-                list(&mut self.active, origin.index, connection);
-                self.tally.heard();
             }
         }
         self.heard = heard;
         self.report_slow(&slow);
+    }
+
+    /// Tells the connection of this number what its client has not asked for, and lists it. `tell` is given how many bytes may
+    /// wait for the client, and returns `false` if that is exceeded. `false`: the connection has gone.
+    pub(super) fn tell_unasked(
+        &mut self,
+        number: u64,
+        slow: &mut Slow,
+        tell: impl FnOnce(&mut Connection<E::Lane>, usize) -> bool,
+    ) -> bool {
+        let most = self.subscriber_output();
+        let (origin, _) = Origin::of(number);
+        let Some(connection) = self.table.get_exact(origin) else { return false };
+        if !tell(connection, most) {
+            slow.add(connection.socket());
+        }
+        connection.settle(&self.common.budget);
+        list(&mut self.active, origin.index, connection);
+        true
     }
 
     /// Logs that clients are closed since they take too little.
@@ -84,7 +101,7 @@ impl<E: Engine> Worker<E> {
     }
 
     /// How many bytes may wait for a client that has not asked for them.
-    pub(super) fn subscriber_output(&self) -> usize {
+    fn subscriber_output(&self) -> usize {
         let config = &self.common.config;
         let is_roomy = self.common.budget.level() == Level::Plenty;
         if is_roomy { config.subscriber_output } else { PLENTY_OF_OUTPUT_BYTES.min(config.subscriber_output) }

@@ -48,28 +48,14 @@ impl<E: Engine> Worker<E> {
     fn outdate(&mut self, told: Vec<(u64, Stale)>, now: Instant) {
         let mut slow = Slow::default();
         for (number, stale) in told {
-            let most = self.subscriber_output();
-            let (origin, _) = Origin::of(number);
-            let Some(connection) = self.table.get_exact(origin) else { continue };
-            if !connection.outdate(stale, most, now) {
-                slow.add(connection.socket());
-            }
-            connection.settle(&self.common.budget);
-            list(&mut self.active, origin.index, connection);
+            self.tell_unasked(number, &mut slow, |connection, most| connection.outdate(stale, most, now));
         }
         self.report_slow(&slow);
     }
 
     /// Tells a connection of this thread what another one must not use any more.
     fn pass(&mut self, number: u64, stale: &Stale, slow: &mut Slow, now: Instant) {
-        let most = self.subscriber_output();
-        let (origin, _) = Origin::of(number);
-        let Some(connection) = self.table.get_exact(origin) else { return };
-        if !connection.hear_stale(stale, most, now) {
-            slow.add(connection.socket());
-        }
-        connection.settle(&self.common.budget);
-        list(&mut self.active, origin.index, connection);
+        self.tell_unasked(number, slow, |connection, most| connection.hear_stale(stale, most, now));
     }
 
     fn lose_redirect(&mut self, number: u64) {
