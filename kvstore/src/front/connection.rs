@@ -341,9 +341,9 @@ impl<L: Copy> Connection<L> {
         let received = match sink {
             Some((command, missing)) => read_into(&mut self.stream, command, missing.min(most)),
             None => {
-                let space = self.input.space();
-                let most = space.len().min(most);
-                let received = self.stream.read(&mut space[..most]).map(|count| (count, count == most));
+                let space = self.input.space(most);
+                let most = space.len();
+                let received = self.stream.read(space).map(|count| (count, count == most));
                 if let Ok((count, _)) = received {
                     self.input.filled(count);
                 }

@@ -184,7 +184,7 @@ impl<P: Protocol> Conversation<P> {
             command.extend_from_slice(straight);
             return rest;
         }
-        let space = self.input.space();
+        let space = self.input.space(bytes.len());
         let (read, rest) = bytes.split_at(space.len().min(bytes.len()));
         space[..read.len()].copy_from_slice(read);
         self.input.filled(read.len());

@@ -179,7 +179,7 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
             bytes = rest;
         }
         while !bytes.is_empty() {
-            let space = input.space();
+            let space = input.space(bytes.len());
             let count = space.len().min(bytes.len());
             space[..count].copy_from_slice(&bytes[..count]);
             input.filled(count);

@@ -16,7 +16,8 @@ const SHRINKING: usize = 4;
 /// large buffer. So a connection that has not received half a request owns no buffer at all.
 #[derive(Debug, Default)]
 pub(crate) struct Input {
-    /// Initialized throughout; the window is `start..end`.
+    /// The window is `start..end`. What the capacity has beyond is initialized as it is needed: half of a large buffer would
+    /// otherwise be written twice, or never used.
     data: Vec<u8>,
     start: usize,
     end: usize,
@@ -53,27 +54,34 @@ impl Input {
         }
     }
 
-    /// Room for more, behind the window. However far a client is read ahead, a byte is moved a bounded number
-    /// of times.
-    pub(crate) fn space(&mut self) -> &mut [u8] {
-        if self.data.len() - self.end < ROOM_BYTES.min(self.data.len() / 2) || self.data.is_empty() {
+    /// Room for more behind the window: `most` bytes, or fewer. However far a client is read ahead, a byte is moved a
+    /// bounded number of times.
+    pub(crate) fn space(&mut self, most: usize) -> &mut [u8] {
+        let room = self.data.capacity() - self.end;
+        if room == 0 || room < ROOM_BYTES.min(self.data.capacity() / 2) {
             self.make_room();
         }
-        &mut self.data[self.end..]
+        let until = self.data.capacity().min(self.end.saturating_add(most));
+        if self.data.len() < until {
+            self.data.resize(until, 0);
+        }
+        &mut self.data[self.end..until]
     }
 
-    /// Moves the window to the front of a buffer of at least twice its size. No more is moved than was
+    /// Makes the buffer at least twice as large as the window, and moves the window to its front. No more is moved than was
     /// consumed or received since the last time.
     fn make_room(&mut self) {
         let window = self.len();
         let fitting = (2 * window).next_power_of_two().max(SMALLEST_BUFFER_BYTES);
-        let is_roomy = self.start >= window && self.data.len() >= fitting;
-        if is_roomy && self.data.len() <= SHRINKING * fitting.max(ROOM_BYTES) {
+        let is_roomy = self.start >= window && self.data.capacity() >= fitting;
+        if self.start == 0 {
+            // A large allocation grows by moving pages, not bytes.
+            self.data.reserve_exact(fitting - self.data.len());
+        } else if is_roomy && self.data.capacity() <= SHRINKING * fitting.max(ROOM_BYTES) {
             self.data.copy_within(self.start..self.end, 0);
         } else {
             let mut data = Vec::with_capacity(if is_roomy { fitting.max(2 * ROOM_BYTES) } else { fitting });
             data.extend_from_slice(self.bytes());
-            data.resize(data.capacity(), 0);
             self.data = data;
         }
         self.start = 0;
@@ -102,7 +110,6 @@ impl Input {
         if !self.is_empty() {
             own.reserve_exact(self.len().next_power_of_two().max(SMALLEST_BUFFER_BYTES));
             own.extend_from_slice(self.bytes());
-            own.resize(own.capacity(), 0);
         }
         self.end -= self.start;
         self.start = 0;
@@ -130,7 +137,7 @@ mod tests {
 
     fn receive(input: &mut Input, bytes: &[u8]) {
         for chunk in bytes.chunks(7) {
-            let space = input.space();
+            let space = input.space(chunk.len());
             space[..chunk.len()].copy_from_slice(chunk);
             input.filled(chunk.len());
         }
@@ -158,7 +165,7 @@ mod tests {
         let sent: Vec<u8> = (0..100_000u32).map(|i| i as u8).collect();
         receive(&mut input, &sent);
         assert_eq!(input.bytes(), sent);
-        assert!(input.data.len() < 4 * sent.len());
+        assert!(input.capacity() < 4 * sent.len());
         input.consume(99_999);
         receive(&mut input, b"more");
         assert_eq!(input.bytes()[1..], *b"more");
@@ -166,5 +173,19 @@ mod tests {
         input.release();
         assert_eq!(input.capacity(), 0);
         assert_eq!(input.position(0), 100_004);
+    }
+
+    #[test]
+    fn a_large_buffer_is_written_only_as_far_as_it_is_needed() {
+        let mut input = Input::default();
+        let portion = [7; 100 << 10];
+        for n in 1..50 {
+            let space = input.space(portion.len());
+            let count = space.len();
+            space.copy_from_slice(&portion[..count]);
+            input.filled(count);
+            assert!(input.data.len() <= input.len().max(SMALLEST_BUFFER_BYTES), "after {n} portions");
+        }
+        assert!(input.len() > 4 << 20 && input.bytes().iter().all(|byte| *byte == 7));
     }
 }

@@ -186,7 +186,7 @@ impl<P: Protocol> Stage<P> {
             bytes = rest;
         }
         while !bytes.is_empty() {
-            let space = self.input.space();
+            let space = self.input.space(bytes.len());
             let count = space.len().min(bytes.len());
             space[..count].copy_from_slice(&bytes[..count]);
             self.input.filled(count);
