@@ -202,7 +202,7 @@ fn params(names: Vec<String>, common_name: &str, days: u32) -> Result<Certificat
     Ok(params)
 }
 
-/// Writes a certificate and its key, for the owner's eyes only. A reader finds the old pair or the new one, or a pair
+/// Writes a certificate, and its key for the owner's eyes only. A reader finds the old pair or the new one, or a pair
 /// that does not fit, which servers do not take.
 fn write(dir: &Path, name: &str, certificate: &str, key: &str, replace: bool) -> Result<(), Failure> {
     let all = files(dir, name);
@@ -211,11 +211,11 @@ fn write(dir: &Path, name: &str, certificate: &str, key: &str, replace: bool) ->
             "it may be in use, so it is not overwritten: choose another directory or name, or say --replace";
         return Err(Failure::new(format!("{} already exists", there.display()), hint));
     }
-    for (path, text) in all.iter().zip([certificate, key]).rev() {
+    for (path, (text, mode)) in all.iter().zip([(certificate, 0o644), (key, 0o600)]).rev() {
         let part = path.with_extension("part");
         let written = (|| -> io::Result<()> {
             let mut file =
-                OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+                OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&part)?;
             file.write_all(text.as_bytes())?;
             file.sync_all()?;
             fs::rename(&part, path)
@@ -243,7 +243,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_authority_issues_certificates_that_only_their_owner_reads() {
+    fn an_authority_issues_certificates_whose_keys_only_their_owner_reads() {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path().join("certificates");
         let hosts = ["h".to_owned(), "[::1]".to_owned()];
@@ -259,14 +259,11 @@ mod tests {
         assert_eq!(fs::read(dir.join("server-1.pem")).unwrap(), before);
         issue(&dir, "server-1", &server, 1, true).unwrap();
         assert_ne!(fs::read(dir.join("server-1.pem")).unwrap(), before);
-        for file in fs::read_dir(&dir).unwrap() {
-            let file = file.unwrap();
-            assert_eq!(
-                file.metadata().unwrap().permissions().mode() & 0o777,
-                0o600,
-                "{:?}",
-                file.file_name()
-            );
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        fs::write(dir.join("other"), "").unwrap();
+        let usual = mode(&dir.join("other"));
+        for name in ["ca", "server-1", "client"] {
+            assert_eq!(files(&dir, name).map(|path| mode(&path)), [usual & 0o644, 0o600], "{name}");
         }
         let at = |name: &str| dir.join(name);
         let files = ClientFiles {

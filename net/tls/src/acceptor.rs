@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use parking_lot::Mutex;
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{ServerConfig, ServerConnection};
 
 use crate::files::{Identity, TlsFileError, authorities, wrong};
@@ -125,9 +125,14 @@ fn read(files: &ServerFiles) -> Result<(Arc<ServerConfig>, SystemTime), TlsFileE
             builder.with_client_cert_verifier(verifier)
         }
     };
-    let config = builder.with_single_cert(identity.chain, identity.key).map_err(|error| {
+    let mut config = builder.with_single_cert(identity.chain, identity.key).map_err(|error| {
         wrong(&files.key, format!("it does not fit {}: {error}", files.certificate.display()))
     })?;
+    if files.client_ca.is_some() {
+        // Who resumes a session shows no certificate again, so its end would not be noticed.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    }
     Ok((config.into(), expires))
 }
 

@@ -13,6 +13,12 @@ use std::time::{Duration, SystemTime};
 
 use niagara_tls::{Acceptor, ClientFiles, Connector, NotTls, ServerFiles, Stream, TlsFileError};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::version::{TLS12, TLS13};
+use rustls::{
+    ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned, SupportedProtocolVersion,
+};
 use tempfile::TempDir;
 
 /// An authority, and a directory for what it issues.
@@ -121,6 +127,53 @@ fn strangers_are_refused() {
         key: Some(other.at("client.key")),
     };
     assert!(converse(open(true), &Connector::open(&files).unwrap(), "localhost", b"x").0.is_err());
+}
+
+/// How a client shakes hands that has been connected before, and remembers it.
+fn second_handshake(
+    authority: &Authority,
+    version: &'static SupportedProtocolVersion,
+    client_ca: bool,
+) -> HandshakeKind {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(authority.at("ca.pem")).unwrap()).unwrap();
+    let certificate = CertificateDer::from_pem_file(authority.at("client.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_file(authority.at("client.key")).unwrap();
+    let config = ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_client_auth_cert(vec![certificate], key)
+        .unwrap();
+    let (config, acceptor) = (config.into(), Acceptor::open(authority.server(client_ca)).unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let connect = |config: &std::sync::Arc<ClientConfig>| {
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut stream = Stream::accept(listener.accept().unwrap().0, &acceptor);
+                stream.read_exact(&mut [0]).unwrap();
+                stream.write_all(b"y").unwrap();
+                stream.end_writing().unwrap();
+            });
+            let connection = ClientConnection::new(config.clone(), "localhost".try_into().unwrap()).unwrap();
+            let mut stream = StreamOwned::new(connection, TcpStream::connect(address).unwrap());
+            stream.write_all(b"x").unwrap();
+            stream.read_to_end(&mut Vec::new()).unwrap();
+            stream.conn.handshake_kind().unwrap()
+        })
+    };
+    connect(&config);
+    connect(&config)
+}
+
+#[test]
+fn who_has_to_show_a_certificate_shows_it_each_time() {
+    let authority = with_server();
+    for version in [&TLS12, &TLS13] {
+        assert_eq!(second_handshake(&authority, version, false), HandshakeKind::Resumed);
+        assert_eq!(second_handshake(&authority, version, true), HandshakeKind::Full);
+    }
 }
 
 #[test]
