@@ -43,6 +43,10 @@ struct Options {
     #[cfg(feature = "planted-bugs")]
     #[arg(long, value_name = "NUMBER", group = "how much")]
     prove: Option<u64>,
+    /// Record in tests/data/planted-bugs which seed has found each bug: the proof tries it first.
+    #[cfg(feature = "planted-bugs")]
+    #[arg(long, requires = "prove")]
+    record: bool,
     /// Plant this bug in the seed that is simulated, or prove that this one is found.
     #[cfg(feature = "planted-bugs")]
     #[arg(long, value_name = "BUG", value_parser = proof::bug_named, conflicts_with_all = ["seeds", "minutes", "hours"])]
