@@ -43,6 +43,7 @@ use super::token::Origin;
 use crate::access::Guard;
 use crate::changes::Lookout;
 use crate::clients::{Clients, Paused};
+use crate::handover::Handover;
 use crate::http::{Clock, Site};
 use crate::protocol::{Engine, Wire};
 use crate::pubsub::{Audience, Heard};
@@ -126,6 +127,8 @@ pub(super) struct Common {
     pub(super) clients: Arc<Clients>,
     /// The time of the cluster, which the first thread keeps.
     pub(super) time: Arc<ClusterTime>,
+    /// Of all that this server leads.
+    pub(super) handover: Arc<Handover>,
     /// Who may use the server.
     pub(super) guard: Arc<Guard>,
     /// What clients that speak TLS are accepted with.
@@ -203,9 +206,11 @@ impl<E: Engine> Worker<E> {
             members_https: common.config.members_https.clone(),
             names: common.config.names(),
             lookout: Lookout::new(Arc::<Mailbox>::clone(&common.mailboxes[number]) as Arc<dyn Wake>),
+            handover: Arc::clone(&common.handover),
         };
         let failover = common.config.failover.clone();
-        let redis = RedisSite::new(engine.server(), common.config.redis, failover);
+        let redis =
+            RedisSite::new(engine.server(), common.config.redis, failover, Arc::clone(&common.handover));
         let wake: Arc<dyn Wake> = Arc::<Mailbox>::clone(&common.mailboxes[number]);
         let audience = Audience::new(Arc::clone(engine.reader().hub()), wake);
         let tracking = engine.reader().tracking();
@@ -319,8 +324,9 @@ impl<E: Engine> Worker<E> {
         let pause = self.held_up.map(|_| pausing.map_or_else(Instant::now, |pausing| pausing.until));
         let report = self.reporting.as_ref().and_then(Reporting::due);
         let evict = self.evicting.as_ref().and_then(Evicting::due);
-        let next =
-            [sweep, time, report, evict, pause, self.accept_again, self.stop_at].into_iter().flatten().min();
+        let handover = self.common.handover.due();
+        let next = [sweep, time, report, evict, handover, pause, self.accept_again, self.stop_at];
+        let next = next.into_iter().flatten().min();
         let next = next.map(|next| next.saturating_duration_since(Instant::now()));
         if self.is_full { Some(next.map_or(FULL_LOOK, |next| next.min(FULL_LOOK))) } else { next }
     }
@@ -367,6 +373,7 @@ impl<E: Engine> Worker<E> {
         {
             evicting.turn(now, &mut self.engine);
         }
+        self.common.handover.turn(now, &self.engine);
         self.engine.flush();
         self.send(&mut active, now);
         if self.stop_at.is_some() {

@@ -15,12 +15,14 @@ use super::encode::{Replies, Version};
 use super::encoding::{encode, encode_query};
 use super::entering::{self, MAX_BARRED_BYTES};
 use super::errors::{ProtocolError, TooLarge};
+use super::handing_over;
 use super::info;
 use super::latency;
 use super::local;
 use super::parse::{Arguments, Parser};
 use super::plan::{Local, Plan, Print, Read, Write};
 use super::printing;
+use super::refusals::{NO_TIME, UNKNOWN_OUTCOME, read_failure, refusal};
 use super::replication;
 use super::replying::Replying;
 use super::sentinel::{self, Watched};
@@ -381,6 +383,20 @@ impl RespConnection {
         true
     }
 
+    fn hand_over(
+        &self,
+        what: Local,
+        arguments: Arguments<'_>,
+        engine: &impl Engine,
+        replies: &mut Replies<'_>,
+    ) -> bool {
+        let own = handing_over::Own { site: &self.site, engine, now: self.now };
+        match what {
+            Local::Failover => handing_over::failover(arguments, &own, &self.entrance, replies),
+            _ => handing_over::sentinel_failover(&own, &self.entrance, replies),
+        }
+    }
+
     fn take_plan(&mut self) -> Plan {
         match std::mem::replace(&mut self.next, Next::Unknown) {
             Next::Planned(plan) => plan,
@@ -679,6 +695,9 @@ impl Protocol for RespConnection {
                     Local::Role | Local::Sentinel | Local::Wait | Local::Cluster | Local::Asking => {
                         understood = self.tell_of_servers(*what, arguments, engine, &mut replies);
                     }
+                    Local::Failover | Local::SentinelFailover => {
+                        understood = self.hand_over(*what, arguments, engine, &mut replies);
+                    }
                     Local::Select(_) | Local::Multi | Local::Discard | Local::Unwatch => {
                         replies.simple("OK");
                     }
@@ -869,41 +888,3 @@ fn is_point(read: Read) -> bool {
 /// for it.
 const MOST_ATTACHED_KEYS: usize = 16;
 const MOST_ATTACHED_BYTES: usize = 1 << 10;
-
-const NO_TIME: &str =
-    "NOCLOCK the servers have not compared their clocks yet: retry; a majority of them must be up";
-
-fn read_failure(why: Unread) -> &'static str {
-    match why {
-        Unread::Diverged => {
-            "DIVERGED this server has diverged from others: ask another server, or send READONLY to read its \
-             current state"
-        }
-        Unread::NoQuorum => {
-            "NOQUORUM no quorum has confirmed in time that this server is up to date: retry, or send READONLY to \
-             read its current state"
-        }
-        Unread::Overtaken => {
-            "NOQUORUM a write behind this read may have been executed before it, so it cannot be answered in its \
-             place: read again"
-        }
-    }
-}
-
-const UNKNOWN_OUTCOME: &str =
-    "the command may have been executed, or may be executed later; check the key before you retry";
-
-fn refusal(refused: Refused) -> String {
-    let word = match refused {
-        Refused::Overloaded => "OVERLOADED",
-        Refused::NoLeader => "NOQUORUM",
-        Refused::Diverged => "DIVERGED",
-        // Clients of Redis know this word, too, and turn to a master.
-        Refused::ReadOnly | Refused::Follower => "READONLY",
-        // Clients of Redis know this word: the server executes nothing, so the command may be sent again, and
-        // many go to another server by themselves.
-        Refused::Stopping => "LOADING",
-        _ => "ERR",
-    };
-    format!("{word} {refused}")
-}
