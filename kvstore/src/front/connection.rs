@@ -18,9 +18,7 @@ use super::listener::tell_plain;
 use super::session::{Pumped, Turn};
 use super::slot::EngineAnswer;
 use super::token::Sequence;
-use crate::protocol::{Engine, Foreign, Input, Output, Wire};
-use crate::pubsub::Message;
-use crate::tracking::Stale;
+use crate::protocol::{Engine, Foreign, Input, Output, Unasked, Wire};
 
 /// Most bytes read from one connection in a turn, so that no client delays the others; [fewer](super::portion) where there are
 /// many. Also the size of the buffer that a thread lends to the connection it serves.
@@ -213,44 +211,20 @@ impl<L: Copy> Connection<L> {
         either!(&mut self.talk, session => session.complete(sequence, answer, &mut self.output, turn));
     }
 
-    /// Prints a message that the client hears. `false`: more than `most` bytes wait although all was sent that the client
+    /// Tells the client what it has not asked for. `false`: more than `most` bytes wait although all was sent that the client
     /// takes now, so the connection is to be closed.
-    pub(super) fn hear(
-        &mut self,
-        message: &Message,
-        pattern: Option<&[u8]>,
-        most: usize,
-        now: Instant,
-    ) -> bool {
+    pub(super) fn tell(&mut self, unasked: Unasked<'_>, most: usize, now: Instant) -> bool {
         if self.has_ended() {
             return true;
         }
-        either!(&mut self.talk, session => session.hear(message, pattern, &mut self.output));
-        self.takes(most, now)
-    }
-
-    /// Tells the client, or another one in its place, what it must not use any more. `false` as for a message.
-    pub(super) fn outdate(&mut self, stale: Stale, most: usize, now: Instant) -> bool {
-        if self.has_ended() {
-            return true;
-        }
-        either!(&mut self.talk, session => session.outdate(stale, &mut self.output));
-        self.takes(most, now)
-    }
-
-    /// Tells the client what another one must not use any more. `false` as for a message.
-    pub(super) fn hear_stale(&mut self, stale: &Stale, most: usize, now: Instant) -> bool {
-        if self.has_ended() {
-            return true;
-        }
-        either!(&mut self.talk, session => session.hear_stale(stale, &mut self.output));
+        either!(&mut self.talk, session => session.tell(unasked, &mut self.output));
         self.takes(most, now)
     }
 
     /// Tells the client that the one has gone whom it has told instead.
     pub(super) fn lose_redirect(&mut self) {
         if !self.has_ended() {
-            either!(&mut self.talk, session => session.lose_redirect(&mut self.output));
+            either!(&mut self.talk, session => session.tell(Unasked::LostRedirect, &mut self.output));
         }
     }
 

@@ -26,7 +26,7 @@ use crate::clients::{Arrival, Clients};
 use crate::command::encode_keep_changes;
 use crate::handover::Handover;
 use crate::http::{Clock, HttpConnection, Site};
-use crate::protocol::{Engine, Input, Output};
+use crate::protocol::{Engine, Input, Output, Unasked};
 use crate::pubsub::{Audience, Heard, Subscriber};
 use crate::resp::{Failover, RedisSite, RespConnection};
 use crate::time::{ClusterTime, Moment};
@@ -235,7 +235,8 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
             for Heard { connection, pattern } in heard.drain(..) {
                 let conversation = self.conversations.get_mut(&(connection as u32));
                 let Conversation { session, output, .. } = conversation.expect("who subscribes is connected");
-                either!(session, session => session.hear(message, pattern.as_deref(), output));
+                let unasked = Unasked::Message { message, pattern: pattern.as_deref() };
+                either!(session, session => session.tell(unasked, output));
             }
         }
     }
@@ -244,7 +245,7 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
     fn outdate(&mut self, told: Vec<(u64, Stale)>) {
         for (number, stale) in told {
             if let Some(Conversation { session, output, .. }) = self.conversations.get_mut(&(number as u32)) {
-                either!(session, session => session.outdate(stale, output));
+                either!(session, session => session.tell(Unasked::Stale(stale), output));
             }
         }
     }
@@ -254,10 +255,10 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
         let redirected = self.trackers.borrow_mut().take_redirected();
         for Redirected { connection, to, stale } in redirected {
             if let Some(Conversation { session, output, .. }) = self.conversations.get_mut(&(to as u32)) {
-                either!(session, session => session.hear_stale(&stale, output));
+                either!(session, session => session.tell(Unasked::StaleElsewhere(&stale), output));
             } else if let Some(own) = self.conversations.get_mut(&(connection as u32)) {
                 let Conversation { session, output, .. } = own;
-                either!(session, session => session.lose_redirect(output));
+                either!(session, session => session.tell(Unasked::LostRedirect, output));
             }
         }
     }

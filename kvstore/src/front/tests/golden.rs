@@ -38,7 +38,7 @@ use crate::front::session::{Pumped, Session, Turn};
 use crate::front::slot::EngineAnswer;
 use crate::front::token::{NOBODY, Origin};
 use crate::http::{Clock, HttpConnection, Site};
-use crate::protocol::{Engine, Input, Output, Protocol};
+use crate::protocol::{Engine, Input, Output, Protocol, Unasked};
 use crate::pubsub::{Audience, Subscriber};
 use crate::resp::{self, Failover, RedisSite, RespConnection};
 use crate::tracking::{Tracker, Trackers};
@@ -202,7 +202,8 @@ impl<P: Protocol> Stage<P> {
         let mut completions = Vec::new();
         self.engine.collect(&mut completions);
         while let Some(told) = self.trackers.as_ref().and_then(|trackers| trackers.borrow_mut().hear()) {
-            told.into_iter().for_each(|(_, stale)| self.session.outdate(stale, &mut self.output));
+            told.into_iter()
+                .for_each(|(_, stale)| self.session.tell(Unasked::Stale(stale), &mut self.output));
         }
         let mut turn = Turn {
             allowance: Allowance::at(self.level, OUTPUT_LIMIT),
@@ -224,7 +225,9 @@ impl<P: Protocol> Stage<P> {
         self.pumped = self.session.pump(&mut self.input, &mut self.output, &mut turn);
         self.engine.flush();
         let told = self.trackers.as_ref().map(|trackers| trackers.borrow_mut().trim());
-        told.into_iter().flatten().for_each(|(_, stale)| self.session.outdate(stale, &mut self.output));
+        told.into_iter()
+            .flatten()
+            .for_each(|(_, stale)| self.session.tell(Unasked::Stale(stale), &mut self.output));
     }
 
     /// Runs turns until nothing more happens, as far as the engine's mood allows.
