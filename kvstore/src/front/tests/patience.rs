@@ -10,10 +10,8 @@ use super::golden::{http, redis};
 use crate::front::allowance::Allowance;
 use crate::front::budget::Level;
 use crate::front::client_session::ClientSession;
-use crate::front::connection::{
-    Connection, Fate, LINGER, Overdue, PATIENCE, PATIENCE_BYTES, READ_BYTES, Readiness, SENT_BYTES,
-    SHORT_PATIENCE,
-};
+use crate::front::connection::patience::{LINGER, Overdue, PATIENCE, PATIENCE_BYTES, SHORT_PATIENCE};
+use crate::front::connection::{Connection, Fate, READ_BYTES, Readiness, SENT_BYTES};
 use crate::front::metrics::Tally;
 use crate::front::session::{Session, Turn};
 use crate::front::token::Origin;
