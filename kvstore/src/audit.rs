@@ -21,7 +21,10 @@ pub(crate) use told::Told;
 pub(crate) const TARGET: &str = "audit";
 
 /// Commands of Redis that administer the cluster.
-const COMMANDS: [&str; 6] = ["ACL", "CONFIG", "FLUSHALL", "FLUSHDB", "SCRIPT", "SWAPDB"];
+const COMMANDS: [&str; 7] = ["ACL", "CONFIG", "FAILOVER", "FLUSHALL", "FLUSHDB", "SCRIPT", "SWAPDB"];
+
+/// A subcommand that does so, as nothing else of its command does.
+const SUBCOMMAND: &str = "SENTINEL|FAILOVER";
 
 /// No more of what a client has sent is told.
 const MOST_BYTES: usize = 512;
@@ -124,7 +127,7 @@ fn failure(reply: &Reply) -> Option<&dyn fmt::Display> {
 /// Whether a command of Redis administers the cluster, as far as its name tells.
 pub(crate) fn is_administrative(command: &str) -> bool {
     let name = command.split('|').next().unwrap_or_default();
-    COMMANDS.iter().any(|known| known.eq_ignore_ascii_case(name))
+    COMMANDS.iter().any(|known| known.eq_ignore_ascii_case(name)) || command.eq_ignore_ascii_case(SUBCOMMAND)
 }
 
 /// A user has been refused what administers the cluster.

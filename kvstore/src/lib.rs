@@ -21,6 +21,7 @@
 //! | `access` | who may use the server | users |
 //! | `clients` | the clients of the Redis port, as all threads see them | the table, users, tracking |
 //! | `protocol` | what a protocol is: from bytes to requests, from outcomes to bytes | reads, the engine's port |
+//! | `handover` | how this server hands over all that it leads | the engine's port |
 //! | [`resp`] | the Redis protocol: parse, understand, print | commands, reads, subscriptions |
 //! | [`http`] | HTTP/1.1: the same | commands, reads, changes |
 //! | `front` | connections and their threads; the order of requests | both protocols, the engine's port |
@@ -52,6 +53,7 @@ mod description;
 mod directory;
 mod front;
 mod glob;
+mod handover;
 pub mod http;
 mod machine_memory;
 mod memory;

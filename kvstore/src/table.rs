@@ -75,6 +75,7 @@ pub(crate) enum Local {
     Command,
     Discard,
     Exec,
+    Failover,
     Hello,
     Info,
     Latency,
@@ -267,6 +268,7 @@ impl Spec {
             Does::Local(Local::Auth | Local::Hello | Local::Quit | Local::Reset) => {
                 &["noscript", "loading", "stale", "no_auth"]
             }
+            Does::Local(Local::Failover) => &["admin", "noscript", "stale"],
             Does::Local(_) => &["noscript", "loading", "stale"],
         }
     }

@@ -1,4 +1,5 @@
-//! What servers tell clients of Sentinel and Cluster, before and after one of them is killed.
+//! What servers tell clients of Sentinel and Cluster, before and after one of them is killed, and FAILOVER, by which one hands
+//! over what it leads.
 
 use std::net::SocketAddr;
 use std::thread;
@@ -98,6 +99,15 @@ fn every_server_tells_which_ones_are_up() {
     known.iter_mut().for_each(|nodes| nodes.sort());
     assert!(known[0] == known[1] && known[1] == known[2], "ids are the same everywhere: {known:?}");
 
+    let redis = &mut cluster.redis(1);
+    let refused = ask(redis, "CLUSTER FAILOVER TAKEOVER");
+    assert!(
+        matches!(&refused, Value::Error(why) if why.starts_with("ERR no server takes over")),
+        "{refused:?}"
+    );
+    let none = ask(redis, "FAILOVER ABORT");
+    assert!(matches!(&none, Value::Error(why) if why == "ERR No failover in progress."), "{none:?}");
+
     cluster.kill(1);
     for server in [2, 3] {
         await_that("the dead server to be left out", || is_told(&cluster, server, &[2, 3]));
@@ -160,4 +170,80 @@ fn a_server_that_stops_tells_whoever_watches_its_sentinel() {
         let [from, to] = [at[1], at[0]].map(|address| format!("{} {}", address.ip(), address.port()));
         assert_eq!(parts, ["message", "+switch-master", &format!("mymaster {from} {to}")]);
     });
+}
+
+/// The leaders of the groups, as a server knows them.
+fn leaders(cluster: &Cluster, server: u64) -> Vec<u64> {
+    cluster.status(server).local.iter().map(|group| group.leader).collect()
+}
+
+/// How far a server is in handing over what it leads.
+fn stage(redis: &mut Resp) -> String {
+    let told = text(&ask(redis, "INFO replication"));
+    let line = told.lines().find_map(|line| line.strip_prefix("master_failover_state:"));
+    line.expect("it is told").to_owned()
+}
+
+fn write(redis: &mut Resp, key: &str) {
+    assert_eq!(ask(redis, &format!("INCR {key}")), Value::Integer(1), "{key}");
+    assert_eq!(ask(redis, &format!("GET {key}")), Value::Bulk(b"1".into()), "{key}");
+}
+
+#[test]
+fn a_failover_hands_over_all_that_a_server_leads_until_it_is_aborted() {
+    let plan = ClusterPlan::new(3, 3).durability(Durability::Os);
+    let mut cluster = plan.start();
+    let at: Vec<SocketAddr> = cluster.endpoints().iter().map(|endpoint| endpoint.redis).collect();
+    let redis = &mut cluster.redis(1);
+    let ok = |reply: Value| assert_eq!(text(&reply), "OK");
+    let begin = |cluster: &Cluster| {
+        await_that("each server to lead a group", || leaders(cluster, 1) == [1, 2, 3]);
+    };
+    begin(&cluster);
+    write(redis, "before");
+
+    ok(ask(redis, "FAILOVER"));
+    await_that("server 1 to lead nothing", || {
+        leaders(&cluster, 1).iter().all(|leader| ![0, 1].contains(leader))
+    });
+    await_that("server 1 to say so", || stage(redis) == "no-failover");
+    assert!(
+        matches!(ask(redis, "FAILOVER"), Value::Error(why) if why.starts_with("ERR FAILOVER is complete"))
+    );
+    write(redis, "between");
+    assert_eq!(text(&array(ask(redis, "ROLE"))[0]), "master", "it takes everything, as before");
+    let told = cluster.http(1).request("GET", "/leaders", &[], b"").unwrap();
+    assert!(told.text().contains("\"draining\":true"), "{}", told.text());
+    ok(ask(redis, "FAILOVER ABORT"));
+    begin(&cluster);
+    assert!(
+        matches!(ask(redis, "FAILOVER ABORT"), Value::Error(why) if why == "ERR No failover in progress.")
+    );
+
+    // To one server; a client of another thread may end it.
+    ok(ask(redis, &format!("FAILOVER TO {} {}", at[2].ip(), at[2].port())));
+    await_that("server 3 to take over", || leaders(&cluster, 1) == [3, 2, 3]);
+    write(redis, "to-one");
+    await_that("server 1 to lead nothing any more", || stage(&mut cluster.redis(1)) == "no-failover");
+    ok(ask(&mut cluster.redis(1), "FAILOVER ABORT"));
+    begin(&cluster);
+
+    // A sentinel tells of itself.
+    ok(ask(redis, "SENTINEL FAILOVER mymaster"));
+    await_that("server 1 to lead nothing", || {
+        leaders(&cluster, 2).iter().all(|leader| ![0, 1].contains(leader))
+    });
+    ok(ask(redis, "FAILOVER ABORT"));
+    begin(&cluster);
+
+    // Who is down takes nothing over.
+    cluster.kill(3);
+    await_that("two servers to lead all", || {
+        leaders(&cluster, 1).iter().all(|leader| [1, 2].contains(leader))
+    });
+    let down = format!("FAILOVER TO {} {}", at[2].ip(), at[2].port());
+    assert!(
+        matches!(ask(redis, &down), Value::Error(why) if why == "ERR FAILOVER target replica is not online.")
+    );
+    cluster.stop_all();
 }

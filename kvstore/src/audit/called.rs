@@ -49,7 +49,7 @@ pub(crate) fn called(name: &[u8], behind: &[&[u8]], database: Database) -> Optio
     let from = |at: usize| behind.iter().skip(at).copied();
     match &*name {
         "FLUSHDB" => Some(format!("FLUSHDB {}", database.number())),
-        "SWAPDB" => Some(words("SWAPDB", from(0))),
+        "FAILOVER" | "SWAPDB" => Some(words(&name, from(0))),
         "CONFIG" if is(0, "SET") => Some(words("CONFIG SET", from(1).step_by(2))),
         "ACL" if is(0, "SETUSER") => Some(words("ACL SETUSER", from(1))),
         "ACL" if is(0, "DELUSER") => Some(words("ACL DELUSER", from(1))),

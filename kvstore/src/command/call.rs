@@ -1,6 +1,9 @@
 //! Commands that consist of words, as a client of the Redis protocol sends them, and blocks of commands.
 
-use super::fields::{put_count, put_list, put_sized, take_array, take_count, take_op, take_sized, take_u8};
+use super::fields::{
+    KEY_TOO_LONG, VALUE_TOO_LONG, put_count, put_list, put_sized, take_array, take_count, take_key, take_op,
+    take_sized, take_u8,
+};
 use super::{
     BLOCK, CALL, Command, Keys, MAX_KEY_BYTES, MAX_VALUE_BYTES, MalformedCommand, decode, take_database,
 };
@@ -159,12 +162,12 @@ pub(super) fn decode_call<'a>(rest: &mut &'a [u8]) -> Result<Command<'a>, Malfor
     let words = Keys { rest, left: count };
     for _ in 0..count {
         if take_sized(rest)?.len() > MAX_VALUE_BYTES {
-            return Err(super::VALUE_TOO_LONG);
+            return Err(VALUE_TOO_LONG);
         }
     }
     let call = Call { op, words };
     if call.keys().any(|key| key.len() > MAX_KEY_BYTES) {
-        return Err(super::KEY_TOO_LONG);
+        return Err(KEY_TOO_LONG);
     }
     Ok(Command::Call(call))
 }
@@ -221,7 +224,7 @@ fn take_few(rest: &mut &[u8]) -> Result<usize, MalformedCommand> {
 }
 
 fn take_watch<'a>(rest: &mut &'a [u8]) -> Result<Watch<'a>, MalformedCommand> {
-    let key = super::take_key(rest)?;
+    let key = take_key(rest)?;
     let (mut kind, mut database) = (take_u8(rest)?, None);
     if kind == ELSEWHERE {
         database = Some(take_database(rest)?);

@@ -2,7 +2,9 @@
 
 use super::call::take_commands;
 use super::condition::{put_condition, take_condition};
-use super::fields::{put_count, put_list, put_sized, take_count, take_sized, take_u8};
+use super::fields::{
+    VALUE_TOO_LONG, put_count, put_list, put_sized, take_count, take_key, take_sized, take_u8,
+};
 use super::{CHOICE, Command, Condition, Keys, MAX_VALUE_BYTES, MalformedCommand, decode};
 
 /// Most tests and commands of a choice, all together, that front ends send. A log may hold more.
@@ -155,7 +157,7 @@ pub(super) fn decode_choice<'a>(rest: &mut &'a [u8]) -> Result<Command<'a>, Malf
 }
 
 fn take_test<'a>(rest: &mut &'a [u8]) -> Result<(&'a [u8], Test<'a>), MalformedCommand> {
-    let key = super::take_key(rest)?;
+    let key = take_key(rest)?;
     let test = match take_u8(rest)? {
         CONDITION => Test::Condition(take_condition(rest)?),
         VALUE => Test::Value(take_value(rest)?),
@@ -169,5 +171,5 @@ fn take_test<'a>(rest: &mut &'a [u8]) -> Result<(&'a [u8], Test<'a>), MalformedC
 
 fn take_value<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], MalformedCommand> {
     let value = take_sized(rest)?;
-    if value.len() <= MAX_VALUE_BYTES { Ok(value) } else { Err(super::VALUE_TOO_LONG) }
+    if value.len() <= MAX_VALUE_BYTES { Ok(value) } else { Err(VALUE_TOO_LONG) }
 }

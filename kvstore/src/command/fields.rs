@@ -1,12 +1,16 @@
 //! The fields of commands.
 
-use super::MalformedCommand;
-use crate::Life;
+use super::{MAX_KEY_BYTES, MAX_VALUE_BYTES, MalformedCommand};
 use crate::table::Op;
 use crate::varint::{NotAVarint, put_varint, take_varint};
+use crate::{Description, Life};
 
 const CUT_SHORT: MalformedCommand = MalformedCommand("it ends too early");
 const TOO_LARGE: MalformedCommand = MalformedCommand("a length is too large");
+const BAD_DESCRIPTION: MalformedCommand =
+    MalformedCommand("a value's description is too long or not printable");
+pub(super) const KEY_TOO_LONG: MalformedCommand = MalformedCommand("a key is longer than 65536 bytes");
+pub(super) const VALUE_TOO_LONG: MalformedCommand = MalformedCommand("a value is longer than 16 MiB");
 /// A count or length has at most 32 bits.
 const COUNT_BYTES_MAX: u32 = 5;
 
@@ -74,4 +78,19 @@ pub(crate) fn take_sized<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], MalformedC
 pub(super) fn take_life(rest: &mut &[u8]) -> Result<Life, MalformedCommand> {
     let number = u64::from_le_bytes(take_array(rest)?);
     Life::new(number).ok_or(MalformedCommand("a life has the number 0"))
+}
+
+pub(super) fn take_description<'a>(rest: &mut &'a [u8]) -> Result<Description<'a>, MalformedCommand> {
+    let description = Description { content_type: take_sized(rest)?, content_encoding: take_sized(rest)? };
+    if description.is_valid() { Ok(description) } else { Err(BAD_DESCRIPTION) }
+}
+
+pub(super) fn take_key<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], MalformedCommand> {
+    let key = take_sized(rest)?;
+    if key.len() <= MAX_KEY_BYTES { Ok(key) } else { Err(KEY_TOO_LONG) }
+}
+
+pub(super) fn take_last_value<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], MalformedCommand> {
+    let value = std::mem::take(rest);
+    if value.len() <= MAX_VALUE_BYTES { Ok(value) } else { Err(VALUE_TOO_LONG) }
 }

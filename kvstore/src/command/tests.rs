@@ -1,6 +1,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::fields::VALUE_TOO_LONG;
 use super::*;
 use crate::{MAX_CONTENT_TYPE_BYTES, Tag, Version};
 

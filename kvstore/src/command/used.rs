@@ -1,7 +1,7 @@
 //! Reports of reads: which keys were read on a server lately.
 
-use super::fields::{put_count, take_count};
-use super::{Command, MalformedCommand, USED, put_sized, take_database, take_key};
+use super::fields::{put_count, put_sized, take_count, take_key};
+use super::{Command, MalformedCommand, USED, take_database};
 use crate::Database;
 
 /// The keys of a report, checked.

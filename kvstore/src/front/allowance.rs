@@ -1,6 +1,7 @@
 //! How much is held for clients that ask for more than they take.
 
 use super::budget::Level;
+use super::pace::Pace;
 use crate::protocol::{Input, Output};
 
 /// While this many bytes of replies wait for the client, its requests are read ahead but not executed: a
@@ -20,20 +21,29 @@ pub(super) struct Allowance {
     pub(super) output: usize,
     /// How much of the memory for all clients is taken.
     pub(super) level: Level,
+    /// The thread has read enough from those who hold much, for the moment.
+    pub(super) paused: bool,
 }
 
 impl Allowance {
     /// What a client is allowed at this level, if one may have `output_limit` bytes of replies that wait.
     pub(super) fn at(level: Level, output_limit: usize) -> Allowance {
         match level {
-            Level::Plenty => Allowance { ahead: READ_AHEAD_BYTES, output: output_limit, level },
+            Level::Plenty => {
+                Allowance { ahead: READ_AHEAD_BYTES, output: output_limit, level, paused: false }
+            }
             _ => Allowance { level, ..Allowance::SCANT },
         }
     }
 
+    /// The same for a client that may be read slowly, at a thread with this pace.
+    pub(super) fn paced(self, is_paced: bool, pace: &Pace) -> Allowance {
+        Allowance { paused: is_paced && pace.left() == 0, ..self }
+    }
+
     /// What a client is allowed once all of them together have reached their limit.
     pub(super) const SCANT: Allowance =
-        Allowance { ahead: 0, output: PLENTY_OF_OUTPUT_BYTES, level: Level::Scant };
+        Allowance { ahead: 0, output: PLENTY_OF_OUTPUT_BYTES, level: Level::Scant, paused: false };
 
     /// Whether a request may be executed while so much waits.
     pub(super) fn may_execute(self, input: &Input, output: &Output) -> bool {
@@ -48,6 +58,6 @@ impl Allowance {
 
     /// Whether a client's bytes may be read.
     pub(super) fn may_read(self) -> bool {
-        self.level < Level::Full
+        self.level < Level::Full && !self.paused
     }
 }

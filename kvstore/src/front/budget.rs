@@ -51,6 +51,11 @@ impl Budget {
         if is_modest { level.min(Level::Scant) } else { level }
     }
 
+    /// Whether the clients of an address that hold so much are read [slowly](super::pace): more than is always theirs.
+    pub(super) fn is_paced(&self, held: usize, addresses: usize) -> bool {
+        held >= self.share(addresses)
+    }
+
     /// What an address may always hold. All of them together may hold as much as is [reserved](Self::hard_limit) for them.
     pub(super) fn share(&self, addresses: usize) -> usize {
         (self.limit - self.hard_limit()) / addresses.max(1)
@@ -126,6 +131,7 @@ mod tests {
         ] {
             budget.settle(budget.held(), held);
             assert_eq!((budget.level_of(24, 5), budget.level_of(25, 5)), (modest, other), "{held}");
+            assert_eq!((budget.is_paced(24, 5), budget.is_paced(25, 5)), (false, true), "{held}");
         }
         assert!((1..100).all(|addresses| addresses * budget.share(addresses) <= 1000 - 875));
     }

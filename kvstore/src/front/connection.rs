@@ -1,26 +1,26 @@
-//! One client's connection: a socket and a session, and the bytes between them.
+//! One client's connection: a socket and a session, and the bytes between them. What comes is in `receiving`, what goes in
+//! `sending`, and how long the client may take in `patience`.
 
-use std::error::Error;
-use std::io::{self, IoSlice, Read, Write};
-use std::net::{IpAddr, Shutdown};
+pub(super) mod patience;
+mod receiving;
+mod sending;
+
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
-use niagara_tls::{NotTls, Stream};
+use niagara_tls::Stream;
 
+use self::patience::Waits;
 use super::addresses::Share;
-use super::allowance::Allowance;
 use super::budget::Budget;
 use super::client_session::{ClientSession, either};
 use super::limits::Place;
-use super::listener::tell_plain;
 use super::session::{Pumped, Turn};
 use super::slot::EngineAnswer;
 use super::token::Sequence;
-use crate::protocol::{Engine, Foreign, Input, Output, Wire};
-use crate::pubsub::Message;
-use crate::tracking::Stale;
+use crate::protocol::{Engine, Input, Output, Unasked, Wire};
 
 /// Most bytes read from one connection in a turn, so that no client delays the others; [fewer](super::portion) where there are
 /// many. Also the size of the buffer that a thread lends to the connection it serves.
@@ -28,25 +28,6 @@ pub(super) const READ_BYTES: usize = 128 << 10;
 
 /// Most bytes sent to one connection in a turn, for the same reason: a socket may take megabytes at once.
 pub(super) const SENT_BYTES: usize = 128 << 10;
-
-/// Most buffers that one `writev` gathers.
-const GATHERED: usize = 64;
-
-/// A client in the middle of a request, or one that does not take its replies, must move this many bytes
-/// within [`PATIENCE`]. A slow link can; a client that wants to hold memory and a connection for nothing is
-/// closed.
-pub(super) const PATIENCE_BYTES: usize = 16 << 10;
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
-
-/// The same while requests are refused, since there is no memory for them.
-pub(super) const SHORT_PATIENCE: Duration = Duration::from_secs(5);
-
-/// How long a client may take to agree on keys.
-pub(super) const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
-
-/// How long a connection that the server has ended waits for the client to end it, too. Closing a socket with
-/// unread bytes would discard the last reply if the client has not read it yet (RFC 9112, section 9.6).
-pub(super) const LINGER: Duration = Duration::from_secs(2);
 
 /// What happens to a connection after a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +81,8 @@ pub(super) struct Connection<L> {
     waits: Option<Waits>,
     /// The thread has listed this connection for this turn.
     pub(super) listed: bool,
+    /// It waits for the next span of the thread's [`Pace`](super::pace::Pace).
+    pub(super) waits_for_pace: bool,
     /// Its place among all connections, and whose it is.
     place: Place,
     address: IpAddr,
@@ -109,34 +92,6 @@ pub(super) struct Connection<L> {
     moved: Instant,
     /// What the budget has counted of [`held`](Connection::held).
     counted: usize,
-}
-
-/// What waits for a client that does not take its replies, in bytes.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Untaken {
-    pub(super) replies: usize,
-    /// Requests that are not finished.
-    pub(super) requests: usize,
-}
-
-/// What a client has not done in its time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Overdue {
-    /// Everything is said, but it has not closed its end.
-    Over,
-    /// It has not taken its replies.
-    SlowReader,
-    /// It has not finished its request.
-    SlowWriter,
-    /// It has not agreed on keys.
-    Handshake,
-}
-
-/// How much the client has moved, and since when, while it is the client's turn.
-#[derive(Clone, Copy)]
-struct Waits {
-    since: Instant,
-    moved: usize,
 }
 
 impl<L: Copy> Connection<L> {
@@ -156,6 +111,7 @@ impl<L: Copy> Connection<L> {
             lingers: None,
             waits: None,
             listed: false,
+            waits_for_pace: false,
             place: Place::Client,
             address: IpAddr::from([127, 0, 0, 1]),
             share: None,
@@ -213,44 +169,20 @@ impl<L: Copy> Connection<L> {
         either!(&mut self.talk, session => session.complete(sequence, answer, &mut self.output, turn));
     }
 
-    /// Prints a message that the client hears. `false`: more than `most` bytes wait although all was sent that the client
+    /// Tells the client what it has not asked for. `false`: more than `most` bytes wait although all was sent that the client
     /// takes now, so the connection is to be closed.
-    pub(super) fn hear(
-        &mut self,
-        message: &Message,
-        pattern: Option<&[u8]>,
-        most: usize,
-        now: Instant,
-    ) -> bool {
+    pub(super) fn tell(&mut self, unasked: Unasked<'_>, most: usize, now: Instant) -> bool {
         if self.has_ended() {
             return true;
         }
-        either!(&mut self.talk, session => session.hear(message, pattern, &mut self.output));
-        self.takes(most, now)
-    }
-
-    /// Tells the client, or another one in its place, what it must not use any more. `false` as for a message.
-    pub(super) fn outdate(&mut self, stale: Stale, most: usize, now: Instant) -> bool {
-        if self.has_ended() {
-            return true;
-        }
-        either!(&mut self.talk, session => session.outdate(stale, &mut self.output));
-        self.takes(most, now)
-    }
-
-    /// Tells the client what another one must not use any more. `false` as for a message.
-    pub(super) fn hear_stale(&mut self, stale: &Stale, most: usize, now: Instant) -> bool {
-        if self.has_ended() {
-            return true;
-        }
-        either!(&mut self.talk, session => session.hear_stale(stale, &mut self.output));
+        either!(&mut self.talk, session => session.tell(unasked, &mut self.output));
         self.takes(most, now)
     }
 
     /// Tells the client that the one has gone whom it has told instead.
     pub(super) fn lose_redirect(&mut self) {
         if !self.has_ended() {
-            either!(&mut self.talk, session => session.lose_redirect(&mut self.output));
+            either!(&mut self.talk, session => session.tell(Unasked::LostRedirect, &mut self.output));
         }
     }
 
@@ -289,228 +221,37 @@ impl<L: Copy> Connection<L> {
         self.broken = true;
     }
 
-    /// Whether there may be bytes of its client that have not been read.
-    pub(super) fn may_have_unread(&self) -> bool {
-        self.readable && !self.ended
-    }
-
-    /// Reads up to so many bytes, and starts what can be started. `buffer` is the thread's own, lent for this call.
+    /// Reads up to so many bytes, and starts what can be started. Returns how many it has read. `buffer` is the thread's own,
+    /// lent for this call.
     pub(super) fn serve<E: Engine<Lane = L>>(
         &mut self,
         turn: &mut Turn<'_, E>,
         buffer: &mut Vec<u8>,
         most: usize,
-    ) {
+    ) -> usize {
         if self.broken {
-            return;
+            return 0;
         }
         if self.lingers.is_some() {
             self.drain(buffer);
-            return;
+            return 0;
         }
+        let mut read = 0;
         let lent = self.input.lend(buffer);
         self.pump(turn);
         if self.may_receive(turn.allowance) {
-            self.receive(most, turn.now);
+            read = self.receive(most, turn.now);
             self.pump(turn);
         }
         if lent {
             self.input.give_back(buffer);
         }
+        read
     }
 
     fn pump<E: Engine<Lane = L>>(&mut self, turn: &mut Turn<'_, E>) {
         self.pumped =
             either!(&mut self.talk, session => session.pump(&mut self.input, &mut self.output, turn));
-    }
-
-    /// Whether a read can bring something that may be held.
-    fn may_receive(&self, allowance: Allowance) -> bool {
-        let wanted = match self.pumped {
-            Pumped::NeedsInput => true,
-            Pumped::NeedsOutput => self.input.len() < allowance.ahead,
-            Pumped::NeedsCompletion | Pumped::HeldUp | Pumped::Over => false,
-        };
-        let may_read = allowance.may_read() || self.place == Place::Pages;
-        wanted && may_read && self.readable && !self.ended
-    }
-
-    /// One read, into the input or directly into the command that waits for the bytes.
-    fn receive(&mut self, most: usize, now: Instant) {
-        let sink = either!(&mut self.talk, session => session.sink()).filter(|_| self.input.is_empty());
-        let received = match sink {
-            Some((command, missing)) => read_into(&mut self.stream, command, missing.min(most)),
-            None => {
-                let space = self.input.space(most);
-                let most = space.len();
-                let received = self.stream.read(space).map(|count| (count, count == most));
-                if let Ok((count, _)) = received {
-                    self.input.filled(count);
-                }
-                received
-            }
-        };
-        match received {
-            Ok((count, filled)) => {
-                // A short read has emptied the socket, unless the stream ended there, or is encrypted.
-                self.readable = filled || self.half_closed || self.stream.is_encrypted();
-                self.ended = count == 0;
-                self.moved(count, now);
-                self.introduce();
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => {
-                self.broken = true;
-                if error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<NotTls>) {
-                    Foreign::Plain.report(self.wire(), self.stream.socket().peer_addr().ok());
-                    tell_plain(self.wire(), self.stream.socket_mut());
-                }
-            }
-        }
-    }
-
-    /// Tells the session whose certificate the client has shown, once: by the first bytes that it says, it has.
-    fn introduce(&mut self) {
-        if std::mem::replace(&mut self.introduced, true) {
-            return;
-        }
-        if let Some(name) = self.stream.shown().and_then(|shown| shown.common_name()) {
-            either!(&mut self.talk, session => session.introduce(&name));
-        }
-    }
-
-    /// Reads and drops what a client still sends after it was told of the end.
-    fn drain(&mut self, buffer: &mut [u8]) {
-        if self.readable {
-            match self.stream.socket_mut().read(buffer) {
-                Ok(0) => self.broken = true,
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => self.broken = true,
-            }
-        }
-    }
-
-    /// Sends what waits, up to so many bytes, and decides what happens to the connection.
-    pub(super) fn send(&mut self, most: usize, allowance: Allowance, now: Instant) -> Fate {
-        // Whoever has a reply may rely on others knowing of it.
-        either!(&self.talk, session => session.publish());
-        self.write(most, now);
-        let fate = self.fate(allowance, now);
-        let requests = self.held() - self.output.len();
-        either!(&self.talk, session => session.publish_bytes(requests, self.output.len()));
-        fate
-    }
-
-    fn write(&mut self, most: usize, now: Instant) {
-        self.send_encrypted();
-        let mut left = most;
-        while self.writable && !self.output.is_empty() && !self.broken && left > 0 {
-            let mut slices = [IoSlice::new(&[]); GATHERED];
-            let count = self.output.gather(&mut slices, left);
-            let gathered: usize = slices[..count].iter().map(|slice| slice.len()).sum();
-            match self.stream.write_vectored(&slices[..count]) {
-                Ok(sent) => {
-                    self.output.advance(sent);
-                    left -= sent;
-                    // What is encrypted is taken in pieces, and waits here for a socket that takes no more.
-                    self.writable =
-                        if self.stream.is_encrypted() { !self.stream.has_unsent() } else { sent == gathered };
-                    self.moved(sent, now);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable = false,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => self.broken = true,
-            }
-        }
-    }
-
-    /// Sends what was encrypted before.
-    fn send_encrypted(&mut self) {
-        if self.writable && self.stream.has_unsent() && !self.broken {
-            match self.stream.send_unsent() {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable = false,
-                Err(_) => self.broken = true,
-            }
-        }
-    }
-
-    fn fate(&mut self, allowance: Allowance, now: Instant) -> Fate {
-        if self.broken {
-            return Fate::Close;
-        }
-        if !self.output.is_empty() || self.stream.has_unsent() {
-            self.wait(now);
-            // Sending continues when the client takes more, and that may require reading to the end of its
-            // requests.
-            return if self.writable || self.may_receive(allowance) { Fate::Again } else { Fate::Wait };
-        }
-        match self.pumped {
-            Pumped::Over => {
-                self.report_foreign();
-                self.end(now)
-            }
-            Pumped::NeedsOutput => Fate::Again,
-            Pumped::NeedsCompletion | Pumped::HeldUp => {
-                self.waits = None;
-                Fate::Wait
-            }
-            Pumped::NeedsInput if self.ended => {
-                if self.is_quiet() {
-                    Fate::Close
-                } else {
-                    Fate::Wait
-                }
-            }
-            Pumped::NeedsInput => {
-                if either!(&self.talk, session => session.is_amid_request(&self.input)) {
-                    self.wait(now);
-                } else {
-                    self.waits = None;
-                    self.input.release();
-                }
-                if self.may_receive(allowance) { Fate::Again } else { Fate::Wait }
-            }
-        }
-    }
-
-    fn report_foreign(&mut self) {
-        if let Some(foreign) = either!(&mut self.talk, session => session.take_foreign()) {
-            foreign.report(self.wire(), self.stream.socket().peer_addr().ok());
-        }
-    }
-
-    /// The last reply is sent: waits for the client to close first.
-    fn end(&mut self, now: Instant) -> Fate {
-        if self.lingers.is_none() {
-            if self.ended {
-                return Fate::Close;
-            }
-            match self.stream.end_writing() {
-                Ok(()) if self.stream.socket().shutdown(Shutdown::Write).is_ok() => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable = false,
-                _ => return Fate::Close,
-            }
-            self.lingers = Some(now);
-        }
-        if self.readable { Fate::Again } else { Fate::Wait }
-    }
-
-    fn wait(&mut self, now: Instant) {
-        self.waits.get_or_insert(Waits { since: now, moved: 0 });
-    }
-
-    fn moved(&mut self, bytes: usize, now: Instant) {
-        self.moved = now;
-        if let Some(waits) = &mut self.waits {
-            waits.moved += bytes;
-            if waits.moved >= PATIENCE_BYTES {
-                *waits = Waits { since: now, moved: 0 };
-            }
-        }
     }
 
     /// Whether this server waits for nothing on behalf of the client.
@@ -557,26 +298,6 @@ impl<L: Copy> Connection<L> {
     pub(super) fn counted(&self) -> usize {
         self.counted
     }
-
-    /// How much waits for the client.
-    pub(super) fn untaken(&self) -> Untaken {
-        Untaken { replies: self.output.len(), requests: self.held() - self.output.len() }
-    }
-
-    /// Whether the client's time is up, and what it has failed to do. `patience` is for its part in a request.
-    pub(super) fn overdue(&self, now: Instant, patience: Duration) -> Option<Overdue> {
-        let passed = |since: Instant, time: Duration| now.saturating_duration_since(since) >= time;
-        if self.lingers.is_some_and(|since| passed(since, LINGER)) {
-            Some(Overdue::Over)
-        } else if self.waits.is_some_and(|waits| passed(waits.since, patience)) {
-            let has_replies = !self.output.is_empty() || self.stream.has_unsent();
-            Some(if has_replies { Overdue::SlowReader } else { Overdue::SlowWriter })
-        } else {
-            // Nothing moves before the handshake is over.
-            let is_late = self.stream.is_handshaking() && passed(self.moved, HANDSHAKE_PATIENCE);
-            is_late.then_some(Overdue::Handshake)
-        }
-    }
 }
 
 #[cfg(test)]
@@ -584,20 +305,5 @@ impl<L: Copy> Connection<L> {
     /// Memory that the connection holds for bytes.
     pub(super) fn buffered(&self) -> usize {
         self.input.capacity() + self.output.capacity()
-    }
-}
-
-/// Reads up to `most` bytes to the end of `buffer`. Returns how many, and whether there may be more.
-fn read_into(stream: &mut Stream<TcpStream>, buffer: &mut Vec<u8>, most: usize) -> io::Result<(usize, bool)> {
-    let before = buffer.len();
-    buffer.reserve(most);
-    let result = stream.take(most as u64).read_to_end(buffer);
-    let count = buffer.len() - before;
-    match result {
-        // What came before the error counts. The next read reports any other error again.
-        Err(error) if count > 0 => Ok((count, error.kind() != io::ErrorKind::WouldBlock)),
-        Err(error) => Err(error),
-        // The next read finds the end of the stream again if it came after some bytes.
-        Ok(_) => Ok((count, true)),
     }
 }

@@ -23,6 +23,7 @@ use super::worker::{Common, Mailbox, Worker};
 use crate::Kv;
 use crate::access::{Guard, GuardCollector};
 use crate::clients::Clients;
+use crate::handover::Handover;
 use crate::protocol::{Engine, Wire};
 use crate::time::ClusterTime;
 
@@ -137,6 +138,7 @@ impl FrontEnds {
             budget,
             next_id: 1.into(),
             time: Arc::new(ClusterTime::new(Instant::now())),
+            handover: Arc::new(Handover::default()),
             guard,
             acceptor,
         });

@@ -78,7 +78,7 @@ impl Beginning {
     /// # Panics
     /// If the session misbehaves, for example ends with something in flight.
     pub fn redis<'a>(&self, pieces: impl IntoIterator<Item = Piece<'a>>) -> Received {
-        let site = RedisSite::new(0, address(7002), Failover::default());
+        let site = RedisSite::new(0, address(7002), Failover::default(), Arc::default());
         // Messages would come when the engine answers: what is sent to a client would depend on the pieces.
         let audience = Rc::new(RefCell::new(Audience::new(Arc::default(), Arc::new(Nobody))));
         let subscriber = Subscriber::new(audience, ORIGIN.number());
@@ -108,6 +108,7 @@ impl Beginning {
             members_https: Vec::new(),
             names: Names::new(NAMES, &[]),
             lookout: Lookout::new(Arc::new(Nobody)),
+            handover: Arc::default(),
         };
         self.converse(HttpConnection::new(Rc::new(site), Entrance::open(&Arc::default())), pieces)
     }

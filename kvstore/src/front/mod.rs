@@ -11,6 +11,8 @@
 //! | `sim_front_end` | a worker without sockets, for a simulator | sessions |
 //! | `allowance` | how much is held for clients that ask for more than they take | |
 //! | `budget` | the memory for unfinished requests and replies of all clients | |
+//! | `portion` | how much one connection moves in a turn | |
+//! | `pace` | how fast those are read who hold more than their share | time |
 //! | `excess` | whom to close when it is used up | |
 //! | `addresses` | how many connections each address has, and how much they hold | |
 //! | `limits` | how many clients, and how long they may be idle | |
@@ -38,6 +40,7 @@ mod gauges;
 mod limits;
 mod listener;
 mod metrics;
+mod pace;
 mod portion;
 mod reporting;
 mod session;

@@ -37,10 +37,8 @@ use super::slot::{Doing, Slot, Sought};
 use super::token::{NOBODY, Origin, Sequence};
 use crate::command::encode_nothing;
 use crate::protocol::{
-    Ask, Circumstances, Engine, Foreign, Input, Outcome, Output, Protocol, Served, Streamed, View,
+    Ask, Circumstances, Engine, Foreign, Input, Outcome, Output, Protocol, Served, Streamed, Unasked, View,
 };
-use crate::pubsub::Message;
-use crate::tracking::Stale;
 
 /// Most writes and attached reads of one connection without an outcome. 1024 fill an entry with 64-byte commands, and limit what
 /// a client can make the server remember.
@@ -435,24 +433,9 @@ impl<P: Protocol, L: Copy> Session<P, L> {
         self.protocol.is_amid_request(input)
     }
 
-    /// See [`Protocol::hear`].
-    pub(crate) fn hear(&mut self, message: &Message, pattern: Option<&[u8]>, output: &mut Output) {
-        self.protocol.hear(message, pattern, output);
-    }
-
-    /// See [`Protocol::outdate`].
-    pub(crate) fn outdate(&mut self, stale: Stale, output: &mut Output) {
-        self.protocol.outdate(stale, output);
-    }
-
-    /// See [`Protocol::hear_stale`].
-    pub(crate) fn hear_stale(&mut self, stale: &Stale, output: &mut Output) {
-        self.protocol.hear_stale(stale, output);
-    }
-
-    /// See [`Protocol::lose_redirect`].
-    pub(crate) fn lose_redirect(&mut self, output: &mut Output) {
-        self.protocol.lose_redirect(output);
+    /// See [`Protocol::tell`].
+    pub(crate) fn tell(&mut self, unasked: Unasked<'_>, output: &mut Output) {
+        self.protocol.tell(unasked, output);
     }
 
     /// See [`Protocol::listens`].

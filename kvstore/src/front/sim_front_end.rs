@@ -24,8 +24,9 @@ use crate::access::{Entrance, Names};
 use crate::changes::Lookout;
 use crate::clients::{Arrival, Clients};
 use crate::command::encode_keep_changes;
+use crate::handover::Handover;
 use crate::http::{Clock, HttpConnection, Site};
-use crate::protocol::{Engine, Input, Output};
+use crate::protocol::{Engine, Input, Output, Unasked};
 use crate::pubsub::{Audience, Heard, Subscriber};
 use crate::resp::{Failover, RedisSite, RespConnection};
 use crate::time::{ClusterTime, Moment};
@@ -96,6 +97,7 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
     /// state without one. It is the server's only one, and so it keeps the time.
     pub fn new(client: &Client<S>, life: Life, now: Instant) -> SimFrontEnd<S> {
         let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        let handover = Arc::<Handover>::default();
         let site = Site {
             // It stands still, since nobody here uses the dates of replies.
             clock: Clock::new(UNIX_EPOCH),
@@ -107,6 +109,7 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
             members_https: Vec::new(),
             names: Names::new(NAMES, &[]),
             lookout: Lookout::new(Arc::new(NeverAsleep)),
+            handover: Arc::clone(&handover),
         };
         let port = client.port(Arc::new(NeverAsleep));
         let audience = Audience::new(Arc::clone(port.reader().hub()), Arc::new(NeverAsleep));
@@ -125,7 +128,7 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
             site: Rc::new(site),
             audience: Rc::new(RefCell::new(audience)),
             trackers: Rc::new(RefCell::new(trackers)),
-            redis: Rc::new(RedisSite::new(0, nowhere, Failover::default())),
+            redis: Rc::new(RedisSite::new(0, nowhere, Failover::default(), handover)),
             clients: Arc::new(Clients::new([], MOST_CLIENTS, now)),
             began: now,
             conversations: BTreeMap::new(),
@@ -192,9 +195,12 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
         self.wall = unix_ms;
     }
 
-    /// When a turn is due to keep the time, to report reads or to evict keys, unless one is needed before.
+    /// When a turn is due to keep the time, to report reads, to evict keys or to hand leaderships over, unless one is needed
+    /// before.
     pub fn time_due(&self) -> Option<Instant> {
-        [self.timekeeping.due(), self.reporting.due(), self.evicting.due()].into_iter().flatten().min()
+        let handover = self.site.handover.due();
+        let all = [self.timekeeping.due(), self.reporting.due(), self.evicting.due(), handover];
+        all.into_iter().flatten().min()
     }
 
     /// When the timekeeper last proposed a command, which it does whether or not clients ask for anything, or reads were last
@@ -229,7 +235,8 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
             for Heard { connection, pattern } in heard.drain(..) {
                 let conversation = self.conversations.get_mut(&(connection as u32));
                 let Conversation { session, output, .. } = conversation.expect("who subscribes is connected");
-                either!(session, session => session.hear(message, pattern.as_deref(), output));
+                let unasked = Unasked::Message { message, pattern: pattern.as_deref() };
+                either!(session, session => session.tell(unasked, output));
             }
         }
     }
@@ -238,7 +245,7 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
     fn outdate(&mut self, told: Vec<(u64, Stale)>) {
         for (number, stale) in told {
             if let Some(Conversation { session, output, .. }) = self.conversations.get_mut(&(number as u32)) {
-                either!(session, session => session.outdate(stale, output));
+                either!(session, session => session.tell(Unasked::Stale(stale), output));
             }
         }
     }
@@ -248,10 +255,10 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
         let redirected = self.trackers.borrow_mut().take_redirected();
         for Redirected { connection, to, stale } in redirected {
             if let Some(Conversation { session, output, .. }) = self.conversations.get_mut(&(to as u32)) {
-                either!(session, session => session.hear_stale(&stale, output));
+                either!(session, session => session.tell(Unasked::StaleElsewhere(&stale), output));
             } else if let Some(own) = self.conversations.get_mut(&(connection as u32)) {
                 let Conversation { session, output, .. } = own;
-                either!(session, session => session.lose_redirect(output));
+                either!(session, session => session.tell(Unasked::LostRedirect, output));
             }
         }
     }
@@ -273,6 +280,7 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
         timekeeping.turn(Moment { steady: now, wall: self.wall }, port);
         self.reporting.turn(now, port);
         self.evicting.turn(now, port);
+        self.site.handover.turn(now, &*port);
         if must_speak {
             command.clear();
             encode_keep_changes(command);

@@ -5,6 +5,7 @@ mod audit;
 mod clients;
 mod deadline;
 mod evicting;
+mod failover;
 mod fake;
 mod golden;
 mod limits;

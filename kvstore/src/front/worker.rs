@@ -33,6 +33,7 @@ use super::evicting::Evicting;
 use super::limits::Place;
 use super::listener::Listener;
 use super::metrics::{FrontMetrics, Tally};
+use super::pace::Pace;
 use super::portion;
 use super::reporting::Reporting;
 use super::session::Turn;
@@ -43,6 +44,7 @@ use super::token::Origin;
 use crate::access::Guard;
 use crate::changes::Lookout;
 use crate::clients::{Clients, Paused};
+use crate::handover::Handover;
 use crate::http::{Clock, Site};
 use crate::protocol::{Engine, Wire};
 use crate::pubsub::{Audience, Heard};
@@ -126,6 +128,8 @@ pub(super) struct Common {
     pub(super) clients: Arc<Clients>,
     /// The time of the cluster, which the first thread keeps.
     pub(super) time: Arc<ClusterTime>,
+    /// Of all that this server leads.
+    pub(super) handover: Arc<Handover>,
     /// Who may use the server.
     pub(super) guard: Arc<Guard>,
     /// What clients that speak TLS are accepted with.
@@ -137,6 +141,11 @@ impl Common {
     fn allowance(&self, held_by_address: usize) -> Allowance {
         let level = self.budget.level_of(held_by_address, self.addresses.count());
         Allowance::at(level, self.config.client_output)
+    }
+
+    /// Whether clients of an address that hold so much are read slowly.
+    fn is_paced(&self, held_by_address: usize) -> bool {
+        self.budget.is_paced(held_by_address, self.addresses.count())
     }
 }
 
@@ -179,6 +188,7 @@ pub(super) struct Worker<E: Engine> {
     next_sweep: Instant,
     /// Nothing is read, since memory is used up.
     is_full: bool,
+    pace: Pace,
     /// What the pause was that holds some connections up; `None`: it holds up none.
     held_up: Option<Paused>,
     accept_again: Option<Instant>,
@@ -203,9 +213,11 @@ impl<E: Engine> Worker<E> {
             members_https: common.config.members_https.clone(),
             names: common.config.names(),
             lookout: Lookout::new(Arc::<Mailbox>::clone(&common.mailboxes[number]) as Arc<dyn Wake>),
+            handover: Arc::clone(&common.handover),
         };
         let failover = common.config.failover.clone();
-        let redis = RedisSite::new(engine.server(), common.config.redis, failover);
+        let redis =
+            RedisSite::new(engine.server(), common.config.redis, failover, Arc::clone(&common.handover));
         let wake: Arc<dyn Wake> = Arc::<Mailbox>::clone(&common.mailboxes[number]);
         let audience = Audience::new(Arc::clone(engine.reader().hub()), wake);
         let tracking = engine.reader().tracking();
@@ -243,6 +255,7 @@ impl<E: Engine> Worker<E> {
             next: 0,
             next_sweep: Instant::now(),
             is_full: false,
+            pace: Pace::default(),
             held_up: None,
             accept_again: None,
             stop_at: None,
@@ -319,8 +332,10 @@ impl<E: Engine> Worker<E> {
         let pause = self.held_up.map(|_| pausing.map_or_else(Instant::now, |pausing| pausing.until));
         let report = self.reporting.as_ref().and_then(Reporting::due);
         let evict = self.evicting.as_ref().and_then(Evicting::due);
-        let next =
-            [sweep, time, report, evict, pause, self.accept_again, self.stop_at].into_iter().flatten().min();
+        let handover = self.common.handover.due();
+        let pace = self.pace.due();
+        let next = [sweep, time, report, evict, handover, pause, pace, self.accept_again, self.stop_at];
+        let next = next.into_iter().flatten().min();
         let next = next.map(|next| next.saturating_duration_since(Instant::now()));
         if self.is_full { Some(next.map_or(FULL_LOOK, |next| next.min(FULL_LOOK))) } else { next }
     }
@@ -348,6 +363,7 @@ impl<E: Engine> Worker<E> {
         self.say_farewell(now);
         self.watch();
         self.notice_room();
+        self.resume_paced(now);
         self.end_killed();
         self.notice_pause(now);
         let mut active = self.work(now);
@@ -367,6 +383,7 @@ impl<E: Engine> Worker<E> {
         {
             evicting.turn(now, &mut self.engine);
         }
+        self.common.handover.turn(now, &self.engine);
         self.engine.flush();
         self.send(&mut active, now);
         if self.stop_at.is_some() {
@@ -406,6 +423,19 @@ impl<E: Engine> Worker<E> {
         }
     }
 
+    /// Lists those that have waited for another span in which clients are read that hold much, before all others.
+    fn resume_paced(&mut self, now: Instant) {
+        let waiting = self.pace.advance(now);
+        let others = if waiting.is_empty() { return } else { std::mem::take(&mut self.active) };
+        for index in waiting {
+            if let Some(connection) = self.table.get_mut(index) {
+                connection.waits_for_pace = false;
+                list(&mut self.active, index, connection);
+            }
+        }
+        self.active.extend(others);
+    }
+
     /// Lists all connections once a pause has ended that has held some of them up.
     fn notice_pause(&mut self, now: Instant) {
         let Some(held_up) = self.held_up else { return };
@@ -424,7 +454,9 @@ impl<E: Engine> Worker<E> {
         self.engine.collect(&mut completions);
         // What has happened before these is heard before these are printed.
         self.hear_changes(now);
-        let Worker { number, engine, tally, command, table, active, streaming, common, held_up, .. } = self;
+        let Worker {
+            number, engine, tally, command, table, active, streaming, common, held_up, pace, ..
+        } = self;
         let time = common.time.at(now);
         let allowance = common.allowance(0);
         let mut turn = Turn { allowance, engine, now, time, tally, command };
@@ -441,8 +473,15 @@ impl<E: Engine> Worker<E> {
         if self.stop_at.is_none() {
             for &index in &active {
                 let connection = table.get_mut(index).expect("connections are closed at the end of a turn");
-                turn.allowance = common.allowance(connection.held_by_address());
-                connection.serve(&mut turn, &mut self.buffer, most);
+                let held = connection.held_by_address();
+                let paced = common.is_paced(held);
+                turn.allowance = common.allowance(held).paced(paced, pace);
+                // To read nothing would look like the end of the stream.
+                let most = if paced { most.min(pace.left()).max(1) } else { most };
+                let read = connection.serve(&mut turn, &mut self.buffer, most);
+                if paced {
+                    pace.take(read);
+                }
                 connection.settle(&common.budget);
                 common.heaviest[*number].fetch_max(connection.counted(), Ordering::Relaxed);
                 if connection.is_held_up() {
@@ -467,11 +506,18 @@ impl<E: Engine> Worker<E> {
         active.retain(|&index| {
             let connection = self.table.get_mut(index).expect("connections are closed at the end of a turn");
             connection.listed = false;
-            let allowance = self.common.allowance(connection.held_by_address());
+            let held = connection.held_by_address();
+            let allowance = self.common.allowance(held).paced(self.common.is_paced(held), &self.pace);
             let fate = connection.send(most, allowance, now);
             connection.settle(&self.common.budget);
             match fate {
-                Fate::Wait => false,
+                Fate::Wait => {
+                    let waits = allowance.paused && connection.may_have_unread();
+                    if waits && !std::mem::replace(&mut connection.waits_for_pace, true) {
+                        self.pace.wait(index);
+                    }
+                    false
+                }
                 Fate::Again => {
                     connection.listed = true;
                     true

@@ -110,7 +110,7 @@ pub(super) fn page<E: Engine>(
             end_with_json(head, &page);
         }
         Page::OpenApi => head.end_with("application/json", openapi::document()),
-        Page::Leaders => end_with_json(head, &engine.leaders()),
+        Page::Leaders => end_with_json(head, &site.handover.leaders(engine)),
         Page::Groups => end_with_json(head, &GroupsPage::of(engine.epoch())),
         Page::Level => end_with_json(head, &engine.level()),
         Page::Members => end_with_json(head, &MembersPage::of(engine)),
@@ -143,17 +143,17 @@ pub(super) fn change_leaders<E: Engine>(
             LeadersChange::Move { group, to } => engine.move_leadership(group, to),
             LeadersChange::Leave { group } => engine.leave(group),
             LeadersChange::Drain {} => {
-                engine.drain(true);
+                site.handover.drain(engine);
                 Ok(())
             }
             LeadersChange::Balance {} => {
-                engine.drain(false);
+                site.handover.end(engine);
                 Ok(())
             }
         };
         audited(act, started).map_err(|why| Fault::not_moved(&why))
     });
-    answer_change(site, started, || engine.leaders(), framing, output)
+    answer_change(site, started, || site.handover.leaders(engine), framing, output)
 }
 
 /// Asks for another number of groups, and prints the epoch as it is. Later requests show when the next one has begun.

@@ -1,6 +1,7 @@
 //! What all HTTP connections of a thread share.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use niagara_engine::ServerId;
 
@@ -8,6 +9,7 @@ use super::date::Clock;
 use crate::Life;
 use crate::access::Names;
 use crate::changes::Lookout;
+use crate::handover::Handover;
 
 /// Shared by all connections of a thread.
 #[derive(Debug)]
@@ -28,4 +30,6 @@ pub(crate) struct Site {
     pub(crate) names: Names,
     /// The thread's part in telling watchers of changes.
     pub(crate) lookout: Lookout,
+    /// Of all that this server leads.
+    pub(crate) handover: Arc<Handover>,
 }

@@ -9,6 +9,10 @@ const ROOM_BYTES: usize = 64 << 10;
 /// A buffer that is this many times larger than needed is replaced by a fitting one.
 const SHRINKING: usize = 4;
 
+/// A buffer gets room for so many times what has come, if the client has announced as much. That is addresses, not memory,
+/// until the client sends it.
+const ANNOUNCED: usize = 16;
+
 /// A window of one client's byte stream. Parsers look at [`bytes`](Input::bytes) and consume from the front,
 /// without copying.
 ///
@@ -23,6 +27,8 @@ pub(crate) struct Input {
     end: usize,
     /// How much of the stream was consumed before the window.
     offset: u64,
+    /// How long the window will be at least, as far as is known.
+    expected: usize,
 }
 
 impl Input {
@@ -48,17 +54,33 @@ impl Input {
         assert!(bytes <= self.len(), "only received bytes can be consumed");
         self.start += bytes;
         self.offset += bytes as u64;
+        self.expected = 0;
         if self.is_empty() {
             self.start = 0;
             self.end = 0;
         }
     }
 
+    /// The client has announced that the window will be so long, at least: a buffer that has room for that need not grow again.
+    pub(crate) fn expect(&mut self, bytes: usize) {
+        self.expected = bytes;
+    }
+
+    /// How large a buffer has to be, if nothing is said of more: at least so large, and for what the client has announced.
+    fn fitting(&self, least: usize) -> usize {
+        let announced = self.expected.min(ANNOUNCED * self.len());
+        // The allocator rounds up what is large.
+        let least = if least < ROOM_BYTES { least.next_power_of_two() } else { least };
+        least.max(SMALLEST_BUFFER_BYTES).max(announced)
+    }
+
     /// Room for more behind the window: `most` bytes, or fewer. However far a client is read ahead, a byte is moved a
     /// bounded number of times.
     pub(crate) fn space(&mut self, most: usize) -> &mut [u8] {
         let room = self.data.capacity() - self.end;
-        if room == 0 || room < ROOM_BYTES.min(self.data.capacity() / 2) {
+        let missing = self.expected.saturating_sub(self.len());
+        let enough = if missing > 0 { missing.min(ROOM_BYTES) } else { ROOM_BYTES };
+        if room == 0 || room < enough.min(self.data.capacity() / 2) {
             self.make_room();
         }
         let until = self.data.capacity().min(self.end.saturating_add(most));
@@ -72,7 +94,7 @@ impl Input {
     /// consumed or received since the last time.
     fn make_room(&mut self) {
         let window = self.len();
-        let fitting = (2 * window).next_power_of_two().max(SMALLEST_BUFFER_BYTES);
+        let fitting = self.fitting(2 * window);
         let is_roomy = self.start >= window && self.data.capacity() >= fitting;
         if self.start == 0 {
             // A large allocation grows by moving pages, not bytes.
@@ -108,7 +130,7 @@ impl Input {
     pub(crate) fn give_back(&mut self, buffer: &mut Vec<u8>) {
         let mut own = Vec::new();
         if !self.is_empty() {
-            own.reserve_exact(self.len().next_power_of_two().max(SMALLEST_BUFFER_BYTES));
+            own.reserve_exact(self.fitting(self.len()));
             own.extend_from_slice(self.bytes());
         }
         self.end -= self.start;
@@ -134,6 +156,8 @@ impl Input {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const PORTION: usize = 128 << 10;
 
     fn receive(input: &mut Input, bytes: &[u8]) {
         for chunk in bytes.chunks(7) {
@@ -187,5 +211,23 @@ mod tests {
             assert!(input.data.len() <= input.len().max(SMALLEST_BUFFER_BYTES), "after {n} portions");
         }
         assert!(input.len() > 4 << 20 && input.bytes().iter().all(|byte| *byte == 7));
+    }
+
+    #[test]
+    fn what_is_announced_is_moved_once() {
+        let mut input = Input::default();
+        let mut buffer = vec![7; PORTION];
+        assert!(input.lend(&mut buffer));
+        let count = input.space(usize::MAX).len();
+        input.filled(count);
+        input.expect(ANNOUNCED * PORTION);
+        input.give_back(&mut buffer);
+        let first = input.bytes().as_ptr();
+        while input.len() < ANNOUNCED * PORTION {
+            let count = input.space(10_000).len();
+            input.filled(count);
+        }
+        assert_eq!(input.bytes().as_ptr(), first);
+        assert!(input.capacity() < 2 * input.len(), "what has not come counts little");
     }
 }

@@ -137,6 +137,19 @@ pub(crate) struct View<'r> {
     pub(crate) diverged: bool,
 }
 
+/// What a client is told that it has not asked for.
+#[derive(Debug)]
+pub(crate) enum Unasked<'n> {
+    /// A message that it hears, by a pattern or by its channel.
+    Message { message: &'n Message, pattern: Option<&'n [u8]> },
+    /// What it keeps and must not use any more. It is told as soon as what it has sent before is answered.
+    Stale(Stale),
+    /// What another client must not use any more, who has this one told instead.
+    StaleElsewhere(&'n Stale),
+    /// The one has gone whom it has told instead.
+    LostRedirect,
+}
+
 /// How one protocol reads requests and writes replies. All of it is parsing and printing; ordering is the
 /// session's business.
 pub(crate) trait Protocol {
@@ -212,17 +225,8 @@ pub(crate) trait Protocol {
         false
     }
 
-    /// Prints a message that the connection hears, by a pattern or by its channel.
-    fn hear(&mut self, _message: &Message, _pattern: Option<&[u8]>, _output: &mut Output) {}
-
-    /// The client must not use something any more that it keeps. It is told as soon as what it has sent before is answered.
-    fn outdate(&mut self, _stale: Stale, _output: &mut Output) {}
-
-    /// Prints what another client must not use any more, who has this one told instead.
-    fn hear_stale(&mut self, _stale: &Stale, _output: &mut Output) {}
-
-    /// The client is told itself that the one has gone whom it has told instead.
-    fn lose_redirect(&mut self, _output: &mut Output) {}
+    /// Tells the client what it has not asked for.
+    fn tell(&mut self, _unasked: Unasked<'_>, _output: &mut Output) {}
 
     /// Whether the connection may hear messages without asking for anything.
     fn listens(&self) -> bool {

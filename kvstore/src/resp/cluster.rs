@@ -18,6 +18,10 @@ pub(super) const DISABLED: &str = "ERR This instance has cluster support disable
 pub(super) const DOWN: &str =
     "CLUSTERDOWN this server does not serve, and is connected to no other: ask another one";
 
+/// In Redis, a replica takes over from its master.
+const NOBODY_TAKES_OVER: &str =
+    "ERR no server takes over from another one: send FAILOVER to the one that is to hand over what it leads";
+
 const LAST_SLOT: i64 = SLOTS as i64 - 1;
 
 /// Whether this asks which servers have the slots.
@@ -49,6 +53,9 @@ pub(super) fn cluster(
         replies.bulk(topology.shard.as_bytes());
     } else if is(what, "KEYSLOT") {
         replies.count(key_slot(arguments.get(2)).into());
+    } else if is(what, "FAILOVER") {
+        replies.error(NOBODY_TAKES_OVER);
+        return false;
     } else {
         // REPLICAS, or by its old name SLAVES.
         return replicas(arguments.get(2), topology, replies);

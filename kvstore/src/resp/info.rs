@@ -12,6 +12,7 @@ use super::site::RedisSite;
 use super::topology::Topology;
 use super::words::is;
 use crate::clients::Counts;
+use crate::handover::Stage;
 use crate::memory::{Memory, shown};
 use crate::protocol::Engine;
 use crate::tracking::Tracked;
@@ -24,6 +25,8 @@ struct Told<'t> {
     site: &'t RedisSite,
     topology: &'t Topology,
     counts: Counts,
+    /// How far it is in handing over what it leads.
+    stage: Stage,
 }
 
 type Section = (&'static str, fn(&Told<'_>, &mut String) -> std::fmt::Result);
@@ -34,7 +37,7 @@ const SECTIONS: [Section; 8] = [
     ("clients", clients),
     ("memory", memory),
     ("stats", stats),
-    ("replication", |told, out| replication::describe(told.topology, told.status, out)),
+    ("replication", |told, out| replication::describe(told.topology, told.status, told.stage, out)),
     ("cluster", cluster),
     ("niagara", niagara),
     ("keyspace", keyspace),
@@ -50,7 +53,8 @@ pub(super) fn info(
     let asked = arguments.from(1);
     let has_all = asked.len() == 0
         || asked.iter().any(|name| ["default", "all", "everything"].iter().any(|all| is(name, all)));
-    let told = Told { status, reader: engine.reader(), site, topology, counts };
+    let stage = site.handover.stage(&site.handover.leaders(engine));
+    let told = Told { status, reader: engine.reader(), site, topology, counts, stage };
     let mut text = String::new();
     for (name, describe) in SECTIONS {
         if has_all || asked.iter().any(|asked| is(asked, name)) {

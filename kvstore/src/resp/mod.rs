@@ -4,7 +4,7 @@
 //! `encoding` makes commands and queries of it, `printing` and `encode` print replies, and `connection` combines them
 //! for the session. `entering` has passwords and rights, `acl` the users, `client` has what CLIENT tells and does, `transaction` collects the commands between MULTI and EXEC, `containers` has the subcommands,
 //! `described` what COMMAND tells of the table, `failover` and `topology` which servers clients are told about, and `sentinel`,
-//! `cluster` and `replication` how, `subscribing` has subscriptions and their messages, `tracking` tells clients what they must not use any more, `replying` knows which replies are wanted, `slow_log` and `latency` show the requests that have taken long, and `skip` skips a request that
+//! `cluster` and `replication` how, `handing_over` has FAILOVER, `refusals` what clients are told whose requests are not served, `subscribing` has subscriptions and their messages, `tracking` tells clients what they must not use any more, `replying` knows which replies are wanted, `slow_log` and `latency` show the requests that have taken long, and `skip` skips a request that
 //! is too large.
 
 mod about;
@@ -20,6 +20,7 @@ mod encoding;
 mod entering;
 mod errors;
 mod failover;
+mod handing_over;
 mod info;
 mod key_slot;
 mod latency;
@@ -29,6 +30,7 @@ mod number_line;
 mod parse;
 mod plan;
 mod printing;
+mod refusals;
 mod replication;
 mod replying;
 mod sentinel;

@@ -56,7 +56,9 @@ pub(crate) struct Parser {
     /// How much of the input has been parsed.
     at: usize,
     /// How much of the input has been searched for the end of a line.
-    searched: usize,
+    searched: u32,
+    /// How long the input has to be before it makes sense to parse on, if its beginning says so.
+    announced: u32,
     /// The words of a line, without quotes and escapes.
     words: Vec<u8>,
     inline: bool,
@@ -114,6 +116,11 @@ impl Parser {
 
     pub(crate) fn arguments<'a>(&'a self, input: &'a [u8]) -> Arguments<'a> {
         Arguments { bytes: if self.inline { &self.words } else { input }, ranges: &self.ranges }
+    }
+
+    /// How long an incomplete request is at least.
+    pub(crate) fn announced(&self) -> usize {
+        self.announced as usize
     }
 
     /// The length of the complete request.
@@ -185,6 +192,7 @@ impl Parser {
         let Some(line_end) = input.get(end..end + 2) else {
             // The short line with the length is read again when more has arrived.
             self.at = line;
+            self.announced = (end + 2) as u32;
             return Ok(false);
         };
         if line_end != b"\r\n" {
@@ -228,9 +236,13 @@ impl Parser {
         if let Some(foreign) = Foreign::anywhere(input) {
             return Err(foreign.into());
         }
-        let Some(end) = memchr(b'\n', &input[self.searched..]).map(|end| self.searched + end) else {
-            self.searched = input.len();
-            return if input.len() <= MAX_INLINE_BYTES { Ok(false) } else { Err(ProtocolError::LongInline) };
+        let searched = self.searched as usize;
+        let Some(end) = memchr(b'\n', &input[searched..]).map(|end| searched + end) else {
+            if input.len() > MAX_INLINE_BYTES {
+                return Err(ProtocolError::LongInline);
+            }
+            self.searched = input.len() as u32;
+            return Ok(false);
         };
         if end > MAX_INLINE_BYTES {
             return Err(ProtocolError::LongInline);

@@ -144,6 +144,10 @@ pub(super) enum Local {
     Role,
     Wait,
     Sentinel,
+    /// This server hands over all that it leads.
+    Failover,
+    /// The same, as the only master that it tells of.
+    SentinelFailover,
     SlowLog,
     Latency,
     Cluster,
@@ -304,9 +308,11 @@ fn understand_local(name: &'static str, local: table::Local, arguments: Argument
                 Ok(()) if local == Of::PubSub => Local::PubSub,
                 Ok(()) if local == Of::SlowLog => Local::SlowLog,
                 Ok(()) if local == Of::Latency => Local::Latency,
+                Ok(()) if is(arguments.get(1), "FAILOVER") => Local::SentinelFailover,
                 Ok(()) => Local::Sentinel,
             }
         }
+        Of::Failover => Local::Failover,
         Of::Info => Local::Info,
         Of::Role => Local::Role,
         Of::Wait => Local::Wait,

@@ -12,9 +12,15 @@ use super::printing::data;
 use super::topology::Topology;
 use crate::Data;
 use crate::decimal::decimal;
+use crate::handover::Stage;
 
 /// The part of INFO.
-pub(super) fn describe(topology: &Topology, status: &Status, out: &mut String) -> std::fmt::Result {
+pub(super) fn describe(
+    topology: &Topology,
+    status: &Status,
+    stage: Stage,
+    out: &mut String,
+) -> std::fmt::Result {
     let (master, applied) = (&topology.master.address, status.applied);
     let role = if topology.is_master() { "master" } else { "slave" };
     write!(out, "# Replication\r\nrole:{role}\r\n")?;
@@ -30,6 +36,7 @@ pub(super) fn describe(topology: &Topology, status: &Status, out: &mut String) -
         let (host, port) = (&node.address.host, node.address.port);
         write!(out, "slave{number}:ip={host},port={port},state=online,offset={applied},lag=0\r\n")?;
     }
+    write!(out, "master_failover_state:{}\r\n", stage.name())?;
     write!(out, "master_replid:{}\r\nmaster_repl_offset:{applied}\r\n", topology.shard)
 }
 

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use niagara_engine::{ServerId, Status};
 
@@ -9,6 +10,7 @@ use super::about::About;
 use super::failover::{Failover, RedisAddress};
 use super::topology::{Standing, Topology};
 use crate::directory;
+use crate::handover::Handover;
 use crate::protocol::Engine;
 
 /// Shared by all Redis connections of a thread.
@@ -19,13 +21,20 @@ pub(crate) struct RedisSite {
     /// The address of this server that is to be told.
     own: Option<RedisAddress>,
     pub(super) failover: Failover,
+    /// Of all that this server leads.
+    pub(super) handover: Arc<Handover>,
 }
 
 impl RedisSite {
     /// What the connections to this server share, which listens at `address`.
-    pub(crate) fn new(server: ServerId, address: SocketAddr, failover: Failover) -> RedisSite {
+    pub(crate) fn new(
+        server: ServerId,
+        address: SocketAddr,
+        failover: Failover,
+        handover: Arc<Handover>,
+    ) -> RedisSite {
         let own = failover.members.iter().find(|(member, _)| *member == server);
-        RedisSite { address, own: own.map(|(_, address)| address.clone()), failover }
+        RedisSite { address, own: own.map(|(_, address)| address.clone()), failover, handover }
     }
 
     /// An error in the words that clients expect: those of a cluster know by CLUSTERDOWN that another node may answer.
@@ -61,8 +70,11 @@ impl RedisSite {
         let serves =
             engine.has_quorum() && !engine.is_retiring() && !engine.is_diverged() && !engine.follows();
         let standing = Standing { cluster: &status.cluster, server: status.server, address, serves };
-        let members =
-            directory::members(&engine.epoch(), &self.failover.members, |note| note.redis?.parse().ok());
-        Topology::new(&standing, &members, &engine.connected())
+        Topology::new(&standing, &self.members(engine), &engine.connected())
+    }
+
+    /// The cluster's servers that clients can reach, whether or not they are up.
+    pub(super) fn members(&self, engine: &impl Engine) -> Vec<(ServerId, RedisAddress)> {
+        directory::members(&engine.epoch(), &self.failover.members, |note| note.redis?.parse().ok())
     }
 }

@@ -135,7 +135,7 @@ impl Categories {
                 "FLUSHALL" | "FLUSHDB" | "RESTORE" | "SWAPDB" => KEYSPACE | WRITE | DANGEROUS,
                 "INFO" => DANGEROUS,
                 "KEYS" => KEYSPACE | READ | DANGEROUS,
-                "ROLE" => ADMIN | DANGEROUS,
+                "FAILOVER" | "ROLE" => ADMIN | DANGEROUS,
                 _ => of_group(spec.group, spec.does),
             },
         )
@@ -146,7 +146,7 @@ impl Categories {
         let is_harmless = match command {
             "ACL" => matches!(subcommand, "CAT" | "GENPASS" | "WHOAMI" | "HELP"),
             "CLIENT" => !matches!(subcommand, "KILL" | "LIST" | "NO-EVICT" | "PAUSE" | "UNBLOCK" | "UNPAUSE"),
-            "CLUSTER" => !matches!(subcommand, "REPLICAS" | "SLAVES"),
+            "CLUSTER" => !matches!(subcommand, "FAILOVER" | "REPLICAS" | "SLAVES"),
             "CONFIG" | "LATENCY" | "SENTINEL" | "SLOWLOG" => subcommand == "HELP",
             _ => true,
         };
@@ -204,6 +204,7 @@ mod tests {
             ("PUBLISH", "pubsub fast"),
             ("AUTH", "fast connection"),
             ("ROLE", "admin fast dangerous"),
+            ("FAILOVER", "admin slow dangerous"),
             ("FLUSHALL", "keyspace write slow dangerous"),
             ("TIME", "fast"),
             ("ACL", "slow"),
@@ -219,6 +220,8 @@ mod tests {
         assert_eq!(of("CLIENT", "INFO"), "slow connection");
         assert_eq!(of("ACL", "SETUSER"), "admin slow dangerous");
         assert_eq!(of("ACL", "WHOAMI"), "slow");
+        assert_eq!(of("CLUSTER", "FAILOVER"), "admin slow dangerous");
+        assert_eq!(of("SENTINEL", "FAILOVER"), "admin slow dangerous");
         assert_eq!(of("SLOWLOG", "GET"), "admin slow dangerous");
         assert_eq!(of("MEMORY", "USAGE"), "read slow");
         assert_eq!(of("MEMORY", "STATS"), "slow");

@@ -22,7 +22,7 @@ const KEY: Keys = Keys::FIRST;
 
 /// All commands, the most frequent first.
 #[rustfmt::skip]
-pub(crate) static COMMANDS: [Spec; 100] = [
+pub(crate) static COMMANDS: [Spec; 101] = [
     spec("GET", 2, KEY, Group::String, Read(Op::Get), ("1.0.0", "key", "Returns the value of a key.")),
     spec("SET", -3, KEY, Group::String, TimedWrite(Op::Set), ("1.0.0", "key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]", "Sets the value of a key, and when it expires.")),
     spec("INCR", 2, KEY, Group::String, Compact(Op::Incr), ("1.0.0", "key", "Adds one to the integer value of a key.")),
@@ -117,6 +117,7 @@ pub(crate) static COMMANDS: [Spec; 100] = [
     spec("LATENCY", -2, NO, Group::Server, By(Local::Latency), ("2.8.13", "subcommand [argument ..]", "Shows how long the requests of the slow log have taken, on this server.")),
     spec("SLOWLOG", -2, NO, Group::Server, By(Local::SlowLog), ("2.2.12", "subcommand [argument ..]", "Shows the requests that have taken long lately, on this server.")),
     spec("ROLE", 1, NO, Group::Server, By(Local::Role), ("2.8.12", "", "Tells the server's role, and who its replicas are.")),
+    spec("FAILOVER", -1, NO, Group::Server, By(Local::Failover), ("6.2.0", "[TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds]", "Lets this server hand over all that it leads, or ends that.")),
     spec("WAIT", 3, NO, Group::Generic, By(Local::Wait), ("3.0.0", "numreplicas timeout", "Tells how many other servers hold this connection's writes for sure.")),
     spec("SENTINEL", -2, NO, Group::Sentinel, By(Local::Sentinel), ("2.8.4", "subcommand [argument ..]", "Tells which servers are up, as a sentinel does.")),
     spec("CLUSTER", -2, NO, Group::Cluster, By(Local::Cluster), ("3.0.0", "subcommand [argument ..]", "Tells which servers are up, as a node of a cluster does.")),

@@ -54,6 +54,7 @@ const CLIENT: Container = &[
 ];
 
 const CLUSTER: Container = &[
+    (("FAILOVER", 0, 1), "[FORCE|TAKEOVER]: refused: FAILOVER goes to the server that is to hand over"),
     (("INFO", 0, 0), "whether this server serves, and how many are up"),
     (("KEYSLOT", 1, 1), "<key>: the slot of a key"),
     (("MYID", 0, 0), "the id of this server"),
@@ -95,6 +96,7 @@ const PUBSUB: Container = &[
 
 const SENTINEL: Container = &[
     (("CKQUORUM", 1, 1), "<master>: whether a majority of the servers is up"),
+    (("FAILOVER", 1, 1), "<master>: lets this server hand over all that it leads, as FAILOVER does"),
     (
         ("GET-MASTER-ADDR-BY-NAME", 1, 1),
         "<master>: this server's address, or another's if this one does not serve",

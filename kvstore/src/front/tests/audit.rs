@@ -22,7 +22,7 @@ fn entrance(directory: &Arc<Directory>) -> Entrance {
     Entrance::new(Arc::new(Guard::new(&config)), Arc::clone(directory), Some(HERE), false)
 }
 
-fn redis() -> Stage<impl Protocol> {
+pub(super) fn redis() -> Stage<impl Protocol> {
     Stage::of(|directory| redis_through(entrance(directory)))
 }
 
@@ -35,7 +35,7 @@ fn ask<P: Protocol>(stage: &mut Stage<P>, request: &[u8]) -> (Vec<String>, Strin
     (lines, String::from_utf8(stage.output.take()).unwrap())
 }
 
-fn command<P: Protocol>(stage: &mut Stage<P>, words: &str) -> (Vec<String>, String) {
+pub(super) fn command<P: Protocol>(stage: &mut Stage<P>, words: &str) -> (Vec<String>, String) {
     ask(stage, &command_of(words))
 }
 

@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use niagara_engine::{
-    Completion, Consistency, Detached, DetachedRead, Durability, EpochView, GlobalPosition, LevelView,
-    MemberLevel, MemberView, MembersChange, NotAttached, NotChanged, Refused, StateMachine, Status, Unknown,
+    Completion, Consistency, Detached, DetachedRead, Durability, EpochView, FollowerStanding, GlobalPosition,
+    GroupLeader, Leaders, LevelView, MemberLevel, MemberView, MembersChange, NotAttached, NotChanged,
+    NotMoved, Refused, StateMachine, Status, Unfit, Unknown,
 };
 use parking_lot::Mutex;
 
@@ -22,6 +23,7 @@ use crate::{Kv, KvReader, Life, Note, Reply, query};
 pub(super) struct FakeServer {
     log: Arc<Mutex<(Kv, u64)>>,
     reader: KvReader,
+    pub(super) leading: Arc<Mutex<Leading>>,
     /// Commands taken so far, by all engines.
     pub(super) taken: Arc<AtomicUsize>,
 }
@@ -53,7 +55,7 @@ enum InLane {
 }
 
 pub(super) struct FakeEngine {
-    server: FakeServer,
+    pub(super) server: FakeServer,
     mood: Arc<Mutex<Mood>>,
     next_lane: std::cell::Cell<u8>,
     /// A snapshot was requested; none is ever taken.
@@ -68,6 +70,51 @@ pub(super) struct FakeEngine {
     pub(super) runs: bool,
 }
 
+/// Who leads, as far as an engine knows.
+#[derive(Default)]
+pub(super) struct Leading {
+    pub(super) leaders: Leaders,
+    /// The other servers.
+    pub(super) connected: Vec<u64>,
+    /// What was asked for, in words.
+    pub(super) asked: Vec<String>,
+}
+
+impl Leading {
+    /// Server 1 of three, where these lead the groups.
+    pub(super) fn of_three(leaders: &[u64]) -> Leading {
+        let mut leading = Leading { connected: vec![2, 3], ..Leading::default() };
+        leading.leaders.server = 1;
+        leading.led_by(leaders);
+        leading
+    }
+
+    /// These lead the groups from now on, and whoever does not could.
+    pub(super) fn led_by(&mut self, leaders: &[u64]) {
+        let group = |(number, leader): (u16, &u64)| {
+            let mut group = GroupLeader::default();
+            (group.group, group.leader) = (number, *leader);
+            group.followers = if *leader == 1 { [2, 3].map(standing).to_vec() } else { Vec::new() };
+            group
+        };
+        self.leaders.groups = (1..).zip(leaders).map(group).collect();
+    }
+
+    /// A server could not take over.
+    pub(super) fn lags(&mut self, server: u64) {
+        let standings = self.leaders.groups.iter_mut().flat_map(|group| &mut group.followers);
+        standings.filter(|standing| standing.server == server).for_each(|standing| {
+            standing.unfit = Some("it is behind".into());
+        });
+    }
+}
+
+fn standing(server: u64) -> FollowerStanding {
+    let mut standing = FollowerStanding::default();
+    standing.server = server;
+    standing
+}
+
 impl FakeServer {
     pub(super) fn reader(&self) -> &KvReader {
         &self.reader
@@ -75,7 +122,9 @@ impl FakeServer {
 
     pub(super) fn new() -> FakeServer {
         let kv = Kv::new();
-        FakeServer { reader: kv.reader(), log: Arc::new(Mutex::new((kv, 0))), taken: Arc::default() }
+        let reader = kv.reader();
+        let log = Arc::new(Mutex::new((kv, 0)));
+        FakeServer { reader, log, leading: Arc::default(), taken: Arc::default() }
     }
 
     /// Continues from the snapshot of an empty state, at a later position.
@@ -317,9 +366,52 @@ impl Engine for FakeEngine {
         *self.mood.lock() == Mood::Refuse(Refused::Follower)
     }
 
+    fn connected(&self) -> Vec<u64> {
+        self.server.leading.lock().connected.clone()
+    }
+
+    fn leaders(&self) -> Leaders {
+        self.server.leading.lock().leaders.clone()
+    }
+
+    fn drain(&self, begins: bool) {
+        let leading = &mut *self.server.leading.lock();
+        leading.leaders.draining = begins;
+        leading.asked.push(if begins { "drain" } else { "balance" }.into());
+    }
+
+    fn is_retiring(&self) -> bool {
+        self.server.leading.lock().leaders.retiring
+    }
+
+    fn leave(&self, group: u16) -> Result<(), NotMoved> {
+        self.server.leading.lock().asked.push(format!("leave group {group}"));
+        Ok(())
+    }
+
+    fn move_leadership(&self, group: u16, to: u64) -> Result<(), NotMoved> {
+        let leading = &mut *self.server.leading.lock();
+        let groups = leading.leaders.groups.len() as u16;
+        let led = leading.leaders.groups.iter().find(|led| led.group == group);
+        let led = led.ok_or(NotMoved::NoSuchGroup { group, groups })?;
+        if led.followers.iter().any(|standing| standing.server == to && standing.unfit.is_some()) {
+            return Err(NotMoved::Unfit { to, why: Unfit::Unreachable });
+        }
+        leading.asked.push(format!("move group {group} to {to}"));
+        Ok(())
+    }
+
     /// A follower knows where one member is.
     fn epoch(&self) -> EpochView {
         let mut epoch = EpochView::default();
+        let is_of_three = self.server() == 1;
+        for server in (1..=3).filter(|_| is_of_three) {
+            let note = Note { redis: Some(format!("10.0.0.{server}:7002")), ..Note::default() }.to_text();
+            let mut member = MemberView::default();
+            (member.server, member.note) = (server, note);
+            epoch.members.push(server);
+            epoch.contacts.push(member);
+        }
         if self.follows() {
             let note = Note { http: Some("10.0.0.2:7001".into()), ..Note::default() }.to_text();
             epoch.members = vec![2];

@@ -7,7 +7,9 @@
 //! >> ...       raw bytes, with escapes. Lines of requests in a row are sent in one piece.
 //! ! ...        what the engine does from now on: serve, hold, unknown, no-quorum, overloaded, no-leader, stopping;
 //!              short, plenty: how much memory there is for requests and replies;
-//!              or: elsewhere key value (another client sets a key), user name rules.. (it sets a user), no-user name
+//!              or: elsewhere key value (another client sets a key), user name rules.. (it sets a user), no-user name;
+//!              of-three leader.. (the server is 1 of three, and these lead the groups), led-by leader.., lags server,
+//!              down server
 //! = ...        trace: what the engine was given, one line for each lane and turn
 //! < ...        trace: a line of the reply
 //! ```
@@ -25,7 +27,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use niagara_engine::{Refused, Wake};
 use parking_lot::Mutex;
 
-use super::fake::{FakeEngine, FakeServer, Mood};
+use super::fake::{FakeEngine, FakeServer, Leading, Mood};
 use crate::access::{Entrance, Guard, Names};
 use crate::changes::Lookout;
 use crate::clients::{Arrival, Clients};
@@ -36,7 +38,7 @@ use crate::front::session::{Pumped, Session, Turn};
 use crate::front::slot::EngineAnswer;
 use crate::front::token::{NOBODY, Origin};
 use crate::http::{Clock, HttpConnection, Site};
-use crate::protocol::{Engine, Input, Output, Protocol};
+use crate::protocol::{Engine, Input, Output, Protocol, Unasked};
 use crate::pubsub::{Audience, Subscriber};
 use crate::resp::{self, Failover, RedisSite, RespConnection};
 use crate::tracking::{Tracker, Trackers};
@@ -93,7 +95,7 @@ pub(super) fn redis_through(entrance: Entrance) -> RespConnection {
 }
 
 fn redis_with(entrance: Entrance, tracker: Tracker) -> RespConnection {
-    let site = RedisSite::new(0, address(7002), Failover::default());
+    let site = RedisSite::new(0, address(7002), Failover::default(), Arc::default());
     let audience = Audience::new(Arc::default(), Arc::new(Nobody));
     let subscriber = Subscriber::new(Rc::new(RefCell::new(audience)), ORIGIN.number());
     let (peer, local) = (Some(address(40_000)), Some(address(7002)));
@@ -116,6 +118,7 @@ pub(super) fn http_through(entrance: Entrance) -> HttpConnection {
         members_https: Vec::new(),
         names: Names::new(["golden", "h"], &["https://app.example.org".to_owned()]),
         lookout: Lookout::new(Arc::new(Nobody)),
+        handover: Arc::default(),
     };
     HttpConnection::new(Rc::new(site), entrance)
 }
@@ -199,7 +202,8 @@ impl<P: Protocol> Stage<P> {
         let mut completions = Vec::new();
         self.engine.collect(&mut completions);
         while let Some(told) = self.trackers.as_ref().and_then(|trackers| trackers.borrow_mut().hear()) {
-            told.into_iter().for_each(|(_, stale)| self.session.outdate(stale, &mut self.output));
+            told.into_iter()
+                .for_each(|(_, stale)| self.session.tell(Unasked::Stale(stale), &mut self.output));
         }
         let mut turn = Turn {
             allowance: Allowance::at(self.level, OUTPUT_LIMIT),
@@ -221,7 +225,9 @@ impl<P: Protocol> Stage<P> {
         self.pumped = self.session.pump(&mut self.input, &mut self.output, &mut turn);
         self.engine.flush();
         let told = self.trackers.as_ref().map(|trackers| trackers.borrow_mut().trim());
-        told.into_iter().flatten().for_each(|(_, stale)| self.session.outdate(stale, &mut self.output));
+        told.into_iter()
+            .flatten()
+            .for_each(|(_, stale)| self.session.tell(Unasked::Stale(stale), &mut self.output));
     }
 
     /// Runs turns until nothing more happens, as far as the engine's mood allows.
@@ -239,6 +245,15 @@ impl<P: Protocol> Stage<P> {
         if let ["short" | "plenty"] = words[..] {
             self.level = if words[0] == "short" { Level::Short } else { Level::Plenty };
             return;
+        }
+        let numbers = || words[1..].iter().map(|number| number.parse().expect("an id")).collect::<Vec<u64>>();
+        let mut leading = self.engine.server.leading.lock();
+        match words[0] {
+            "of-three" => return *leading = Leading::of_three(&numbers()),
+            "led-by" => return leading.led_by(&numbers()),
+            "lags" => return leading.lags(numbers()[0]),
+            "down" => return leading.connected.retain(|server| *server != numbers()[0]),
+            _ => drop(leading),
         }
         *self.mood.lock() = match words[..] {
             ["serve"] => Mood::Serve,
@@ -288,7 +303,8 @@ impl<P: Protocol> Stage<P> {
                 continue;
             }
             self.settle();
-            for line in self.engine.trace.iter_mut().flatten() {
+            let asked = std::mem::take(&mut self.engine.server.leading.lock().asked);
+            for line in self.engine.trace.iter().flatten().chain(&asked) {
                 told.push_str(&format!("= {line}\n"));
             }
             self.engine.trace = Some(Vec::new());

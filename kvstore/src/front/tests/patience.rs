@@ -10,10 +10,8 @@ use super::golden::{http, redis};
 use crate::front::allowance::Allowance;
 use crate::front::budget::Level;
 use crate::front::client_session::ClientSession;
-use crate::front::connection::{
-    Connection, Fate, LINGER, Overdue, PATIENCE, PATIENCE_BYTES, READ_BYTES, Readiness, SENT_BYTES,
-    SHORT_PATIENCE,
-};
+use crate::front::connection::patience::{LINGER, Overdue, PATIENCE, PATIENCE_BYTES, SHORT_PATIENCE};
+use crate::front::connection::{Connection, Fate, READ_BYTES, Readiness, SENT_BYTES};
 use crate::front::metrics::Tally;
 use crate::front::session::{Session, Turn};
 use crate::front::token::Origin;
@@ -92,7 +90,8 @@ impl Pair {
     }
 }
 
-const ALLOWANCE: Allowance = Allowance { ahead: 1 << 20, output: 4 << 20, level: Level::Plenty };
+const ALLOWANCE: Allowance =
+    Allowance { ahead: 1 << 20, output: 4 << 20, level: Level::Plenty, paused: false };
 const MOMENT: Duration = Duration::from_millis(1);
 
 #[test]

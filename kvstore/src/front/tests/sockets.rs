@@ -550,6 +550,40 @@ fn memory_for_requests_has_a_limit_and_who_holds_the_most_is_closed() {
     server.until(|_| budget.held() == 0);
 }
 
+/// Those who hold more than their share are read slowly, but all that they send.
+#[test]
+fn requests_of_an_address_that_holds_much_come_to_their_end() {
+    const MIB: usize = 1 << 20;
+    let server =
+        Server::start_with(FrontEndConfig { threads: 2, all_clients: 96 * MIB, ..FrontEndConfig::default() });
+    let redis = server.front_ends.redis_addr();
+    let budget = Arc::clone(&server.front_ends.common.budget);
+    let mut begun: Vec<Client> = (0..6)
+        .map(|n: usize| {
+            let mut client = from("127.0.0.9", redis);
+            client.send(format!("*3\r\n$3\r\nSET\r\n$1\r\n{n}\r\n${}\r\n", 8 * MIB));
+            client
+        })
+        .collect();
+    // All of them at once, so that each has to wait for the others.
+    let part = vec![b'v'; 8 * MIB];
+    std::thread::scope(|scope| {
+        for client in &begun {
+            let mut socket = client.0.get_ref();
+            let part = &part;
+            scope.spawn(move || socket.write_all(part).unwrap());
+        }
+    });
+    server.until(|_| budget.held() >= begun.len() * part.len());
+    assert!(budget.is_paced(budget.held(), 1));
+    for client in &mut begun {
+        client.send("\r\n");
+        assert_eq!(client.line(), "+OK");
+    }
+    assert_eq!(begun[0].ask("STRLEN 5"), format!(":{}", part.len()));
+    server.until(|_| budget.held() == 0);
+}
+
 /// However much the clients of one address hold, those of others who hold little are served, and stay.
 #[test]
 fn an_address_that_holds_much_takes_nothing_from_those_that_hold_little() {

@@ -8,10 +8,9 @@ use mio::net::TcpStream;
 use super::{Worker, list};
 use crate::front::allowance::PLENTY_OF_OUTPUT_BYTES;
 use crate::front::budget::Level;
-use crate::front::connection::Connection;
 use crate::front::metrics::Deaf;
 use crate::front::token::Origin;
-use crate::protocol::Engine;
+use crate::protocol::{Engine, Unasked};
 use crate::pubsub::Message;
 
 /// The subscribers that a thread disconnects in a turn, since they take too little.
@@ -56,10 +55,8 @@ impl<E: Engine> Worker<E> {
         for message in messages {
             self.audience.borrow().hear(message, &mut heard);
             for by in heard.drain(..) {
-                let hear = |connection: &mut Connection<E::Lane>, most| {
-                    connection.hear(message, by.pattern.as_deref(), most, now)
-                };
-                if self.tell_unasked(by.connection, &mut slow, hear) {
+                let unasked = Unasked::Message { message, pattern: by.pattern.as_deref() };
+                if self.tell_unasked(by.connection, unasked, &mut slow, now) {
                     self.tally.heard();
                 }
             }
@@ -68,18 +65,18 @@ impl<E: Engine> Worker<E> {
         self.report_slow(&slow);
     }
 
-    /// Tells the connection of this number what its client has not asked for, and lists it. `tell` is given how many bytes may
-    /// wait for the client, and returns `false` if that is exceeded. `false`: the connection has gone.
+    /// Tells the connection of this number what its client has not asked for, and lists it. `false`: the connection has gone.
     pub(super) fn tell_unasked(
         &mut self,
         number: u64,
+        unasked: Unasked<'_>,
         slow: &mut Slow,
-        tell: impl FnOnce(&mut Connection<E::Lane>, usize) -> bool,
+        now: Instant,
     ) -> bool {
         let most = self.subscriber_output();
         let (origin, _) = Origin::of(number);
         let Some(connection) = self.table.get_exact(origin) else { return false };
-        if !tell(connection, most) {
+        if !connection.tell(unasked, most, now) {
             slow.add(connection.socket());
         }
         connection.settle(&self.common.budget);

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::messages::Slow;
 use super::{Worker, list};
 use crate::front::token::Origin;
-use crate::protocol::Engine;
+use crate::protocol::{Engine, Unasked};
 use crate::tracking::{Redirected, Stale};
 
 impl<E: Engine> Worker<E> {
@@ -48,14 +48,14 @@ impl<E: Engine> Worker<E> {
     fn outdate(&mut self, told: Vec<(u64, Stale)>, now: Instant) {
         let mut slow = Slow::default();
         for (number, stale) in told {
-            self.tell_unasked(number, &mut slow, |connection, most| connection.outdate(stale, most, now));
+            self.tell_unasked(number, Unasked::Stale(stale), &mut slow, now);
         }
         self.report_slow(&slow);
     }
 
     /// Tells a connection of this thread what another one must not use any more.
     fn pass(&mut self, number: u64, stale: &Stale, slow: &mut Slow, now: Instant) {
-        self.tell_unasked(number, slow, |connection, most| connection.hear_stale(stale, most, now));
+        self.tell_unasked(number, Unasked::StaleElsewhere(stale), slow, now);
     }
 
     fn lose_redirect(&mut self, number: u64) {
