@@ -30,14 +30,16 @@ fn build() -> PathBuf {
     let folder = test.parent().expect("a file stands in a directory");
     let beside = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
     let profile = match beside.file_name().and_then(|name| name.to_str()) {
-        Some("debug") => "dev",
+        Some("debug") => "test",
         Some(name) => name,
         None => {
             panic!("{} is not in a target directory of cargo; name the binary by NIAGARA_BIN", test.display())
         }
     };
+    // What `cargo test --workspace` has built is found fresh: the binary's own tests need it, too. To build its package alone
+    // would give dependencies other features, and so build most of them again.
     let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--package", "niagara", "--profile", profile])
+        .args(["test", "--no-run", "--quiet", "--workspace", "--test", "cli", "--profile", profile])
         .arg("--target-dir")
         .arg(beside.parent().expect("a profile's directory stands in the target directory"))
         .current_dir(env!("CARGO_MANIFEST_DIR"))

@@ -92,6 +92,10 @@ const FAILED_WITH_FOLLOWERS: &[(u64, &str)] = &[
         965_734_228_492,
         "a leader that is drained while it is cut off steps down an election timeout later: the checker's mistake",
     ),
+    (
+        992_784_652_242,
+        "a leader heard from two servers of three, one after the other, and never from both at once: the checker's mistake",
+    ),
 ];
 
 /// Simulates a plan that no seed stands for.

@@ -10,8 +10,8 @@ const ROOM_BYTES: usize = 64 << 10;
 const SHRINKING: usize = 4;
 
 /// A buffer gets room for so many times what has come, if the client has announced as much. That is addresses, not memory,
-/// until the client sends it.
-const ANNOUNCED: usize = 16;
+/// until the client sends it; but some systems promise no more addresses than they have memory.
+const ANNOUNCED: usize = 4;
 
 /// A window of one client's byte stream. Parsers look at [`bytes`](Input::bytes) and consume from the front,
 /// without copying.

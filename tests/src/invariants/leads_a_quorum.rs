@@ -5,15 +5,27 @@ use super::{Broken, hold};
 /// A leader that has not heard from a quorum for two election timeouts steps down (Raft thesis, section 6.2);
 /// for three, if it hands over meanwhile: that gives the other server an election timeout, and only then does raft-rs look whether
 /// there is a quorum. It cannot hand over again, since nobody counts as active any more.
+///
+/// raft-rs looks once an election timeout who has been heard from since the last look, whether or not at the same time. So a
+/// server counts as reached for that long.
+///
 /// And a leader never hands over to a server whose log ends far below what is committed, since commands would
 /// wait meanwhile.
 #[derive(Debug, Default)]
 pub struct LeadsAQuorum {
     /// By server and group.
-    alone: BTreeMap<(u64, usize), Alone>,
+    leading: BTreeMap<(u64, usize), Leading>,
 }
 
-/// A leader without a quorum.
+/// What is known of a leader.
+#[derive(Debug, Default)]
+struct Leading {
+    /// When each other server was last within reach, in microseconds.
+    reached: BTreeMap<u64, u64>,
+    alone: Option<Alone>,
+}
+
+/// A leader that has not reached a quorum for an election timeout.
 #[derive(Debug)]
 struct Alone {
     /// In microseconds.
@@ -21,42 +33,62 @@ struct Alone {
     has_handed_over: bool,
 }
 
+/// A leader at a tick.
+#[derive(Clone, Debug)]
+pub struct Led {
+    /// The other servers of its group, and whether it reaches each.
+    pub peers: Vec<(u64, bool)>,
+    /// It hands its leadership over.
+    pub hands_over: bool,
+}
+
 /// How long a leader may be without a quorum, in microseconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    /// Anyway,
-    pub bound: u64,
-    /// and further if it hands over.
-    pub for_a_hand_over: u64,
+    /// An election timeout at its clock.
+    pub election: u64,
+    /// How late a message may come that makes it believe it has a quorum.
+    pub late: u64,
 }
 
 impl LeadsAQuorum {
-    /// A replica has had a tick, and leads without a quorum, handing over or not, or does not (`None`). Times are in
-    /// microseconds: now, and when its server last resumed after a pause.
+    /// A replica has had a tick, and leads or does not (`None`). Times are in microseconds: now, and when its server last resumed
+    /// after a pause.
     pub fn ticked(
         &mut self,
         (server, group): (u64, usize),
         (now, resumed): (u64, u64),
-        alone_and_hands_over: Option<bool>,
-        Patience { bound, for_a_hand_over }: Patience,
+        led: Option<Led>,
+        Patience { election, late }: Patience,
     ) -> Result<(), Broken> {
-        let Some(hands_over) = alone_and_hands_over else {
-            self.alone.remove(&(server, group));
+        let Some(Led { peers, hands_over }) = led else {
+            self.leading.remove(&(server, group));
             return Ok(());
         };
-        let alone = self.alone.entry((server, group)).or_insert(Alone { since: now, has_handed_over: false });
-        alone.since = resumed.max(alone.since);
+        let Leading { reached, alone } = self.leading.entry((server, group)).or_default();
+        let reaches_lately = |(peer, is_reached): &&(u64, bool)| {
+            // Who leads was elected a moment ago, or has been seen before.
+            let last = reached.entry(*peer).or_insert(now);
+            *last = if *is_reached { now } else { resumed.max(*last) };
+            now.saturating_sub(*last) <= election
+        };
+        let lately = peers.iter().filter(reaches_lately).count();
+        if (lately + 1) * 2 > peers.len() + 1 {
+            *alone = None;
+            return Ok(());
+        }
+        let alone = alone.get_or_insert(Alone { since: now, has_handed_over: false });
         alone.has_handed_over |= hands_over;
-        let (waited, more) = (now - alone.since, if alone.has_handed_over { for_a_hand_over } else { 0 });
-        hold(waited <= bound + more, "leads_a_quorum", || {
-            let waited = waited / 1000;
+        let most = late + if alone.has_handed_over { 2 * election } else { election };
+        hold(now - alone.since <= most, "leads_a_quorum", || {
+            let waited = (now - alone.since + election) / 1000;
             format!("server {server} leads group {} and has been without a quorum for {waited} ms", group + 1)
         })
     }
 
     /// A server has started.
     pub fn restarted(&mut self, server: u64) {
-        self.alone.retain(|(other, _), _| *other != server);
+        self.leading.retain(|(other, _), _| *other != server);
     }
 }
 

@@ -96,7 +96,7 @@ pub use global_prefix::GlobalPrefix;
 pub use idle_is_quiet::{Activity, check_idle_is_quiet};
 pub use idle_read_is_answered::check_idle_read_is_answered;
 pub use leader_completeness::LeaderCompleteness;
-pub use leads_a_quorum::{LeadsAQuorum, Patience, check_transferee};
+pub use leads_a_quorum::{LeadsAQuorum, Led, Patience, check_transferee};
 pub use log_matching::{LogMatching, Record};
 pub use lost_right_is_lost::{LostRightIsLost, RightsByTheLog};
 pub use majority_serves::check_majority_serves;

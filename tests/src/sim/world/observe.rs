@@ -7,7 +7,7 @@ use super::script::BEGINS;
 use super::{MS, World};
 use crate::invariants::{
     AckedIsApplied, AppliedOnce, Broken, ByteLimits, BytesAreBounded, ElectionSafety, FifoPerConnection,
-    GlobalPrefix, LeaderCompleteness, LeadsAQuorum, LogMatching, OneChain, PadsAreBounded, Patience,
+    GlobalPrefix, LeaderCompleteness, LeadsAQuorum, Led, LogMatching, OneChain, PadsAreBounded, Patience,
     PositionBijection, ReadIsFresh, ReadShowsItsState, RightsByTheLog, check_compaction_floor,
     check_drained_leads_nothing, check_restored_state, check_transferee,
 };
@@ -18,9 +18,8 @@ use crate::sim::plan::Plan;
 /// Two attempts to hand over, of three heartbeats at the slowest clock each, and some moments in which the operating system
 /// gives the core to somebody else.
 const TIME_TO_HAND_OVER: Micros = 2 * 150 * MS + 100 * MS;
-/// Two election timeouts at the slowest clock, and some moments in which the operating system gives the core
-/// to somebody else.
-const TWO_ELECTIONS: Micros = 2 * 250 * MS + 150 * MS;
+/// An election timeout at the slowest clock, and some moments in which the operating system gives the core to somebody else.
+const ELECTION: Micros = 250 * MS + 75 * MS;
 
 /// All invariants that are checked event by event.
 pub(crate) struct Invariants {
@@ -161,19 +160,16 @@ impl World {
                 && self.network.is_open(id, *other, group)
         };
         let standing = running.machine.standing(group);
-        let is_alone = standing.leads && {
-            let peers = running.machine.peers(group);
-            let reached = peers.iter().filter(|peer| reaches(peer)).count();
-            (reached + 1) * 2 <= peers.len() + 1
-        };
-        let copies = if self.plan.weather.doubled > 0 { MOST_LATE } else { 0 };
-        let two_elections = TWO_ELECTIONS * server.slowness;
-        let patience = Patience { bound: two_elections + copies, for_a_hand_over: two_elections / 2 };
+        let led = standing.leads.then(|| Led {
+            peers: running.machine.peers(group).iter().map(|peer| (*peer, reaches(peer))).collect(),
+            hands_over: standing.transferee != 0,
+        });
+        let late = if self.plan.weather.doubled > 0 { MOST_LATE } else { 0 };
+        let patience = Patience { election: ELECTION * server.slowness, late };
         // A paused server had no time to step down, and neither had a thread without a turn.
         let first = running.beside(group).start;
         let stood_still = server.group_hangs_until(first).max(server.paused_until.unwrap_or(0));
-        let alone = is_alone.then_some(standing.transferee != 0);
-        self.invariants.leads_a_quorum.ticked((id, group), (self.now, stood_still), alone, patience)
+        self.invariants.leads_a_quorum.ticked((id, group), (self.now, stood_still), led, patience)
     }
 
     /// Checks a server that does nothing worse than drain, after a tick.
