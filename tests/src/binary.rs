@@ -36,9 +36,16 @@ fn build() -> PathBuf {
             panic!("{} is not in a target directory of cargo; name the binary by NIAGARA_BIN", test.display())
         }
     };
+    let mut cargo = Command::new(env!("CARGO"));
+    // What cargo tells this test of its package is nothing to the build scripts, of which one looks for it: whatever depends on
+    // that would be built again.
+    let of_this_package = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in env::vars_os().filter(|(name, _)| name.to_str().is_some_and(of_this_package)) {
+        cargo.env_remove(name);
+    }
     // What `cargo test --workspace` has built is found fresh: the binary's own tests need it, too. To build its package alone
     // would give dependencies other features, and so build most of them again.
-    let built = Command::new(env!("CARGO"))
+    let built = cargo
         .args(["test", "--no-run", "--quiet", "--workspace", "--test", "cli", "--profile", profile])
         .arg("--target-dir")
         .arg(beside.parent().expect("a profile's directory stands in the target directory"))
