@@ -88,6 +88,7 @@ const FAILED_WITH_FOLLOWERS: &[(u64, &str)] = &[
         735,
         "a follower with room for one entry at a time was still catching up when the script had waited for long",
     ),
+    (996_000_001_591, "the same, with 1,700 entries behind it"),
     (
         965_734_228_492,
         "a leader that is drained while it is cut off steps down an election timeout later: the checker's mistake",

@@ -34,8 +34,9 @@ const SETTLE: Micros = 2500 * MS;
 const IDLE: Micros = 600 * MS;
 /// Time for one server to catch up with the others after a single cut.
 const CATCH_UP: Micros = 1200 * MS;
-/// How often a server that advances is given as much time again. A follower with room for one entry at a time takes long.
-const MOST_LOOKS: u32 = 40;
+/// How often a server that advances is given as much time again. A follower with room for one entry at a time takes 80 ms for
+/// each, and there may be two thousand.
+const MOST_LOOKS: u32 = 140;
 /// Time for a command about time to be executed by all, and how often it is given.
 const TIMEKEEPING: Micros = 100 * MS;
 const MOST_TIMEKEEPING: u32 = 50;
