@@ -1,7 +1,6 @@
 //! How much is held for clients that ask for more than they take.
 
 use super::budget::Level;
-use super::pace::Pace;
 use crate::protocol::{Input, Output};
 
 /// While this many bytes of replies wait for the client, its requests are read ahead but not executed: a
@@ -21,29 +20,22 @@ pub(super) struct Allowance {
     pub(super) output: usize,
     /// How much of the memory for all clients is taken.
     pub(super) level: Level,
-    /// The thread has read enough from those who hold much, for the moment.
-    pub(super) paused: bool,
+    /// Most bytes that are read now of those who hold much, together; `None` for others.
+    pub(super) left: Option<usize>,
 }
 
 impl Allowance {
     /// What a client is allowed at this level, if one may have `output_limit` bytes of replies that wait.
     pub(super) fn at(level: Level, output_limit: usize) -> Allowance {
         match level {
-            Level::Plenty => {
-                Allowance { ahead: READ_AHEAD_BYTES, output: output_limit, level, paused: false }
-            }
+            Level::Plenty => Allowance { ahead: READ_AHEAD_BYTES, output: output_limit, level, left: None },
             _ => Allowance { level, ..Allowance::SCANT },
         }
     }
 
-    /// The same for a client that may be read slowly, at a thread with this pace.
-    pub(super) fn paced(self, is_paced: bool, pace: &Pace) -> Allowance {
-        Allowance { paused: is_paced && pace.left() == 0, ..self }
-    }
-
     /// What a client is allowed once all of them together have reached their limit.
     pub(super) const SCANT: Allowance =
-        Allowance { ahead: 0, output: PLENTY_OF_OUTPUT_BYTES, level: Level::Scant, paused: false };
+        Allowance { ahead: 0, output: PLENTY_OF_OUTPUT_BYTES, level: Level::Scant, left: None };
 
     /// Whether a request may be executed while so much waits.
     pub(super) fn may_execute(self, input: &Input, output: &Output) -> bool {
@@ -56,8 +48,13 @@ impl Allowance {
         self.level >= Level::Short
     }
 
+    /// Whether the client is not read for the moment, since it holds much and the thread has read enough of such.
+    pub(super) fn is_paused(self) -> bool {
+        self.left == Some(0)
+    }
+
     /// Whether a client's bytes may be read.
     pub(super) fn may_read(self) -> bool {
-        self.level < Level::Full && !self.paused
+        self.level < Level::Full && !self.is_paused()
     }
 }

@@ -47,7 +47,7 @@ impl Budget {
     /// holds little is served as long as there is any memory: what others hold is theirs to give back.
     pub(super) fn level_of(&self, held: usize, addresses: usize) -> Level {
         let level = self.level();
-        let is_modest = held < self.share(addresses) && self.held() < self.limit;
+        let is_modest = !self.is_paced(held, addresses) && self.held() < self.limit;
         if is_modest { level.min(Level::Scant) } else { level }
     }
 

@@ -143,9 +143,10 @@ impl Common {
         Allowance::at(level, self.config.client_output)
     }
 
-    /// Whether clients of an address that hold so much are read slowly.
-    fn is_paced(&self, held_by_address: usize) -> bool {
-        self.budget.is_paced(held_by_address, self.addresses.count())
+    /// The same at a thread with this pace.
+    fn allowance_at(&self, pace: &Pace, held_by_address: usize) -> Allowance {
+        let is_paced = self.budget.is_paced(held_by_address, self.addresses.count());
+        Allowance { left: is_paced.then(|| pace.left()), ..self.allowance(held_by_address) }
     }
 }
 
@@ -473,13 +474,11 @@ impl<E: Engine> Worker<E> {
         if self.stop_at.is_none() {
             for &index in &active {
                 let connection = table.get_mut(index).expect("connections are closed at the end of a turn");
-                let held = connection.held_by_address();
-                let paced = common.is_paced(held);
-                turn.allowance = common.allowance(held).paced(paced, pace);
+                turn.allowance = common.allowance_at(pace, connection.held_by_address());
                 // To read nothing would look like the end of the stream.
-                let most = if paced { most.min(pace.left()).max(1) } else { most };
+                let most = turn.allowance.left.map_or(most, |left| most.min(left).max(1));
                 let read = connection.serve(&mut turn, &mut self.buffer, most);
-                if paced {
+                if turn.allowance.left.is_some() {
                     pace.take(read);
                 }
                 connection.settle(&common.budget);
@@ -506,13 +505,12 @@ impl<E: Engine> Worker<E> {
         active.retain(|&index| {
             let connection = self.table.get_mut(index).expect("connections are closed at the end of a turn");
             connection.listed = false;
-            let held = connection.held_by_address();
-            let allowance = self.common.allowance(held).paced(self.common.is_paced(held), &self.pace);
+            let allowance = self.common.allowance_at(&self.pace, connection.held_by_address());
             let fate = connection.send(most, allowance, now);
             connection.settle(&self.common.budget);
             match fate {
                 Fate::Wait => {
-                    let waits = allowance.paused && connection.may_have_unread();
+                    let waits = allowance.is_paused() && connection.may_have_unread();
                     if waits && !std::mem::replace(&mut connection.waits_for_pace, true) {
                         self.pace.wait(index);
                     }

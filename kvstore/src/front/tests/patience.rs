@@ -90,8 +90,7 @@ impl Pair {
     }
 }
 
-const ALLOWANCE: Allowance =
-    Allowance { ahead: 1 << 20, output: 4 << 20, level: Level::Plenty, paused: false };
+const ALLOWANCE: Allowance = Allowance { ahead: 1 << 20, output: 4 << 20, level: Level::Plenty, left: None };
 const MOMENT: Duration = Duration::from_millis(1);
 
 #[test]

@@ -15,6 +15,7 @@ use crate::resp::described;
 use crate::resp::encode::{Replies, Version};
 use crate::resp::entering;
 use crate::resp::errors::ProtocolError;
+use crate::resp::handing_over;
 use crate::resp::latency;
 use crate::resp::local;
 use crate::resp::parse::Arguments;
@@ -132,8 +133,11 @@ impl RespConnection {
             Local::Role | Local::Sentinel | Local::Wait | Local::Cluster | Local::Asking => {
                 return self.tell_of_servers(what, arguments, engine, replies);
             }
-            Local::Failover | Local::SentinelFailover => {
-                return self.hand_over(what, arguments, engine, replies);
+            Local::Failover => {
+                return handing_over::failover(arguments, &self.own(engine), &self.entrance, replies);
+            }
+            Local::SentinelFailover => {
+                return handing_over::sentinel_failover(&self.own(engine), &self.entrance, replies);
             }
             Local::ResetStatistics | Local::Select(_) | Local::Multi | Local::Discard | Local::Unwatch => {
                 replies.simple("OK");

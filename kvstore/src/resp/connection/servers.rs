@@ -4,7 +4,7 @@ use super::RespConnection;
 use crate::protocol::{Engine, Protocol};
 use crate::resp::cluster;
 use crate::resp::encode::Replies;
-use crate::resp::handing_over;
+use crate::resp::handing_over::Own;
 use crate::resp::info;
 use crate::resp::parse::Arguments;
 use crate::resp::plan::Local;
@@ -48,19 +48,9 @@ impl RespConnection {
         true
     }
 
-    /// Lets this server hand over what it leads.
-    pub(super) fn hand_over(
-        &self,
-        what: Local,
-        arguments: Arguments<'_>,
-        engine: &impl Engine,
-        replies: &mut Replies<'_>,
-    ) -> bool {
-        let own = handing_over::Own { site: &self.site, engine, now: self.now };
-        match what {
-            Local::Failover => handing_over::failover(arguments, &own, &self.entrance, replies),
-            _ => handing_over::sentinel_failover(&own, &self.entrance, replies),
-        }
+    /// This server, which may have to hand over what it leads.
+    pub(super) fn own<'s, E>(&'s self, engine: &'s E) -> Own<'s, E> {
+        Own { site: &self.site, engine, now: self.now }
     }
 
     /// `INFO`
