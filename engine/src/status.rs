@@ -125,6 +125,10 @@ pub struct GroupStatus {
     pub leader: u64,
     /// Raft term of this replica.
     pub term: u64,
+    /// Raft index of the first entry that the local log keeps; 0 from a server that does not say. A server whose own log ends
+    /// before it needs a snapshot.
+    #[serde(default)]
+    pub first: u64,
     /// Raft index of the last entry in the local log.
     pub last: u64,
     /// Raft index of the last entry known to be committed.

@@ -338,6 +338,7 @@ impl<S: StateMachine> Shared<S> {
             role: ROLES[usize::from(group.role.load(SeqCst))],
             leader: group.leader.load(SeqCst),
             term: group.term.load(SeqCst),
+            first: group.first.load(SeqCst),
             last: group.last.load(SeqCst),
             commit: group.commit.load(SeqCst),
             handed: group.waits.merged(),

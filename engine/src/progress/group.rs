@@ -26,6 +26,8 @@ pub(crate) const ROLES: [Role; 4] = [Role::Follower, Role::PreCandidate, Role::C
 pub(crate) struct GroupProgress {
     /// Raft index of the last committed entry. The group's thread writes this and the fields up to `waits`.
     pub commit: AtomicU64,
+    /// Raft index of the first entry that the log keeps.
+    pub first: AtomicU64,
     pub last: AtomicU64,
     pub term: AtomicU64,
     pub leader: AtomicU64,

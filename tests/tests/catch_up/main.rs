@@ -7,6 +7,7 @@ mod frozen_disk;
 mod full_disk;
 mod transfer;
 
+use niagara_engine::{GroupStatus, Status};
 use niagara_tests::filling::{fill, key};
 use niagara_tests::metrics::Metrics;
 use niagara_tests::{Client, Cluster, ClusterPlan, History, wait};
@@ -16,16 +17,22 @@ fn plan(groups: u16, snapshot_entries: u64) -> ClusterPlan {
     ClusterPlan::new(3, groups).engine("snapshot_entries", snapshot_entries).engine("snapshot_mib", 1)
 }
 
-/// Sets so many keys through a server, over and over, until the first server's logs begin above what another one has
-/// executed: it has made three snapshots since, so that even the older of those that it keeps is beyond.
+/// Sets so many keys through a server, over and over, until each of these has taken three snapshots more and its logs begin
+/// above all that they held before. Snapshots alone do not say so: a leader keeps its log for a while for a follower that
+/// it was about to offer one.
 fn write_past_compaction(cluster: &Cluster, servers: &[u64], value: &[u8]) {
-    let before: Vec<u64> = servers.iter().map(|server| cluster.status(*server).snapshot.taken).collect();
+    let held: Vec<Status> = servers.iter().map(|server| cluster.status(*server)).collect();
     let mut redis = cluster.redis(servers[0]);
-    wait::until("three more snapshots on each server", || {
+    wait::until("the logs to begin above what they held", || {
         // Small batches make many entries.
         fill(&mut redis, 0..KEYS, 8, |_| value.to_vec(), |_| ()).expect("a majority of servers serves");
-        let taken = |(server, before): (&u64, &u64)| cluster.status(*server).snapshot.taken >= before + 3;
-        servers.iter().zip(&before).all(taken).then_some(())
+        let are_beyond = |held: &Status| {
+            let now = cluster.status(held.server);
+            let begins_later = |(now, held): (&GroupStatus, &GroupStatus)| now.first > held.last;
+            now.snapshot.taken >= held.snapshot.taken + 3
+                && now.local.iter().zip(&held.local).all(begins_later)
+        };
+        held.iter().all(are_beyond).then_some(())
     });
 }
 

@@ -18,9 +18,6 @@ fn a_server_that_was_away_past_compaction_catches_up_by_a_snapshot() {
     let applied = cluster.status(3).applied;
     cluster.kill(3);
     write_past_compaction(&cluster, &[1, 2], b"new");
-    for server in [1, 2] {
-        assert!(cluster.status(server).snapshot.position > applied, "the logs do not reach back so far");
-    }
 
     cluster.restart(3);
     assert!(cluster.await_agreement() > applied, "it has come up to the others");

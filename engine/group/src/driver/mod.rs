@@ -246,6 +246,11 @@ impl Driver {
         self.level
     }
 
+    /// Raft index of the first entry that the local log keeps.
+    pub fn first_index(&self) -> u64 {
+        self.raft.store().log.first_index()
+    }
+
     /// Raft index of the last entry in the local log.
     pub fn last_index(&self) -> u64 {
         self.raft.raft.raft_log.last_index()

@@ -61,7 +61,7 @@ impl FedLogs {
             let EntryId { index, .. } = floor.entry;
             if store.last_index() < index {
                 store.reset(floor.entry);
-                self.publish(at, floor.entry);
+                self.publish(at, store, floor.entry);
             }
         }
     }
@@ -113,14 +113,15 @@ impl FedLogs {
         }
         let id = entry.id();
         store.append(&[entry]);
-        self.publish(at, id);
+        self.publish(at, store, id);
         Ok(true)
     }
 
     /// All that is here is committed, and as durable as it gets.
-    fn publish(&self, at: usize, EntryId { index, term }: EntryId) {
+    fn publish(&self, at: usize, store: &LogStore, EntryId { index, term }: EntryId) {
         let group = &self.progress.groups[at];
         group.term.store(term, SeqCst);
+        group.first.store(store.first_index(), SeqCst);
         group.last.store(index, SeqCst);
         group.persisted.store(index, SeqCst);
         group.commit.store(index, SeqCst);
