@@ -66,7 +66,19 @@ pub(crate) struct DueRead<'a, R> {
     pub sink: &'a Arc<dyn Sink<R>>,
 }
 
+/// The most bytes to reserve at the start of a turn, so that one large turn does not make every later one large.
+const ROOM_BYTES: usize = 64 << 10;
+
 impl StagedReads {
+    /// Nothing yet, with room for about as much as the last turn had.
+    fn with_room_of(last: &StagedReads) -> StagedReads {
+        let reads = last.reads.len().min(ROOM_BYTES / size_of::<StagedRead>());
+        StagedReads {
+            reads: Vec::with_capacity(reads),
+            queries: Vec::with_capacity(last.queries.len().min(ROOM_BYTES)),
+        }
+    }
+
     /// Stages a read behind the command of this index.
     pub fn push(&mut self, after: u32, token: u64, query: &[u8]) {
         self.queries.extend_from_slice(query);
@@ -138,7 +150,8 @@ impl<R> AttachedReads<R> {
     /// Adds the reads of a turn whose first command has the number `first`.
     pub fn add(&mut self, first: u64, staged: &mut StagedReads, deadline: Instant, sink: Arc<dyn Sink<R>>) {
         self.bytes += staged.bytes();
-        let StagedReads { reads, queries } = mem::take(staged);
+        let room = StagedReads::with_room_of(staged);
+        let StagedReads { reads, queries } = mem::replace(staged, room);
         self.runs.push_back(Arc::new(ReadRun { first, sink, reads, queries: queries.into(), deadline }));
     }
 

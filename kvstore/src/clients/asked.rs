@@ -1,5 +1,7 @@
 //! The beginning of a request, kept while it is executed.
 
+use std::collections::VecDeque;
+
 use memchr::memchr;
 
 use crate::decimal::decimal;
@@ -93,6 +95,60 @@ fn first_secret(words: &[Word<'_>]) -> usize {
     }
 }
 
+/// What one client has asked for: the last request, and those that the engine executes.
+#[derive(Default)]
+pub(crate) struct Requests {
+    last: Asked,
+    /// The beginnings of those in flight, oldest first, in one piece of memory.
+    in_flight: VecDeque<u8>,
+}
+
+/// How much of a request in flight is kept, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kept(u8);
+
+/// Room that is kept while nothing is in flight.
+const SPARE_BYTES: usize = 4 << 10;
+
+impl std::fmt::Debug for Requests {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Requests").field("last", &self.last).finish_non_exhaustive()
+    }
+}
+
+impl Requests {
+    /// Keeps the beginning of a request, the last one from now on.
+    pub(crate) fn keep(&mut self, request: &[u8]) {
+        self.last.keep(request);
+    }
+
+    pub(crate) fn last(&self) -> &Asked {
+        &self.last
+    }
+
+    /// The engine executes the last one.
+    pub(crate) fn begin(&mut self) -> Kept {
+        let Asked { bytes, kept } = &self.last;
+        self.in_flight.extend(&bytes[..usize::from(*kept)]);
+        Kept(*kept)
+    }
+
+    /// The engine has executed the oldest of those in flight. `look` is given it, if there is somebody to look.
+    pub(crate) fn end(&mut self, Kept(kept): Kept, look: Option<impl FnOnce(&Asked)>) {
+        let oldest = self.in_flight.drain(..usize::from(kept));
+        if let Some(look) = look {
+            let mut asked = Asked { kept, ..Asked::default() };
+            asked.bytes.iter_mut().zip(oldest).for_each(|(byte, kept)| *byte = kept);
+            look(&asked);
+        } else {
+            drop(oldest);
+        }
+        if self.in_flight.is_empty() && self.in_flight.capacity() > SPARE_BYTES {
+            self.in_flight = VecDeque::new();
+        }
+    }
+}
+
 /// The words of a request.
 struct Words<'a> {
     kept: Vec<Word<'a>>,
@@ -159,6 +215,29 @@ mod tests {
         assert_eq!(shown(&long), told);
         assert_eq!(shown(b""), "");
         assert_eq!(shown(b"*2\r\n$3\r\nGE"), "GE... (1 more bytes) | ... (1 more arguments)");
+    }
+
+    #[test]
+    fn requests_in_flight_leave_in_their_order() {
+        let mut requests = Requests::default();
+        let mut kept = VecDeque::new();
+        let request = |n: usize| array(&[b"SET", n.to_string().as_bytes(), &vec![b'v'; n % 200]]);
+        for n in 0..1000 {
+            requests.keep(&request(n));
+            kept.push_back((n, requests.begin()));
+            // Some leave now and then, and all of them once.
+            for _ in 0..if n == 500 { kept.len() } else { n % 3 } {
+                let Some((n, kept)) = kept.pop_front() else { break };
+                let (mut seen, whole) = (None, n % 7 != 0);
+                requests.end(kept, whole.then_some(|asked: &Asked| seen = Some(asked.shown())));
+                let mut asked = Asked::default();
+                asked.keep(&request(n));
+                assert_eq!(seen, whole.then(|| asked.shown()), "request {n}");
+            }
+            assert!(n != 500 || requests.in_flight.capacity() <= SPARE_BYTES, "room is given back");
+        }
+        kept.into_iter().for_each(|(_, kept)| requests.end(kept, None::<fn(&Asked)>));
+        assert!(requests.in_flight.is_empty());
     }
 
     #[test]

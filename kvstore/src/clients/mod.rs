@@ -30,7 +30,7 @@ use std::time::{Duration, Instant, SystemTime};
 use niagara_engine::Wake;
 use parking_lot::Mutex;
 
-pub(crate) use asked::Asked;
+pub(crate) use asked::{Asked, Kept, Requests};
 pub(crate) use filter::Filter;
 pub(crate) use kind::Kind;
 pub(crate) use pause::{Paused, Pausing};
@@ -206,6 +206,12 @@ impl Member {
         }
     }
 
+    /// The same for the oldest of its requests in flight, which ends. `took`: nothing, if it was not executed.
+    pub(crate) fn note_oldest(&self, requests: &mut Requests, kept: Kept, took: Option<Duration>) {
+        let slow = took.filter(|took| self.clients.slow_log.wants(*took));
+        requests.end(kept, slow.map(|took| move |asked: &Asked| self.note(asked, took)));
+    }
+
     /// Disconnects the clients that are meant, other than this one. Returns how many those are, and whether this one is
     /// meant, too.
     pub(crate) fn end(&self, filter: &Filter) -> (usize, bool) {
@@ -241,6 +247,8 @@ const PUBLISHED: Ordering = Ordering::SeqCst;
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::AtomicUsize;
+
+    use bytes::Bytes;
 
     use super::*;
 
@@ -292,7 +300,7 @@ mod tests {
         let (clients, _) = room();
         let members: Vec<Member> = (1..=3).map(|id| admit(&clients, id)).collect();
         members[1].seat().show(|shown| {
-            shown.user = b"alice".to_vec();
+            shown.user = Bytes::from_static(b"alice");
             shown.subscriptions = [1, 0, 0];
         });
         let all = Filter::default;

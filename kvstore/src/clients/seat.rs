@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::asked::Asked;
@@ -27,10 +28,10 @@ pub(crate) struct Seat {
 /// What a client's connection tells of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Shown {
-    pub(crate) name: Vec<u8>,
-    pub(crate) user: Vec<u8>,
-    pub(crate) library: Vec<u8>,
-    pub(crate) library_version: Vec<u8>,
+    pub(crate) name: Bytes,
+    pub(crate) user: Bytes,
+    pub(crate) library: Bytes,
+    pub(crate) library_version: Bytes,
     pub(crate) database: u8,
     /// To channels, patterns and channels of shards.
     pub(crate) subscriptions: [usize; 3],
@@ -70,10 +71,10 @@ pub(crate) struct Tracking {
 impl Seat {
     pub(super) fn new(arrival: Arrival, now: Instant) -> Seat {
         let shown = Shown {
-            name: Vec::new(),
-            user: b"default".to_vec(),
-            library: Vec::new(),
-            library_version: Vec::new(),
+            name: Bytes::new(),
+            user: Bytes::from_static(b"default"),
+            library: Bytes::new(),
+            library_version: Bytes::new(),
             database: 0,
             subscriptions: [0; 3],
             queued: -1,

@@ -13,6 +13,7 @@ mod openapi;
 mod order;
 mod patience;
 mod reporting;
+mod shares;
 mod sockets;
 mod subscribers;
 mod tls;

@@ -15,6 +15,9 @@ const SHARED_BYTES: usize = 4 << 10;
 const SHARED_BYTES_IN_LONG_REPLIES: usize = 256;
 const LONG_REPLY_BYTES: usize = 1 << 20;
 
+/// Room that the first of some replies makes for the others: those of a short pipeline.
+const FIRST_ROOM_BYTES: usize = 256;
+
 /// Encoded replies in order, gathered into one `writev`.
 #[derive(Debug, Default)]
 pub(crate) struct Output {
@@ -28,6 +31,9 @@ pub(crate) struct Output {
 impl Output {
     /// Where short texts are appended.
     pub(crate) fn text(&mut self) -> &mut Vec<u8> {
+        if self.tail.capacity() == 0 {
+            self.tail.reserve(FIRST_ROOM_BYTES);
+        }
         &mut self.tail
     }
 
@@ -36,7 +42,7 @@ impl Output {
         let value = value.into();
         let long = self.len() >= LONG_REPLY_BYTES;
         if value.len() < if long { SHARED_BYTES_IN_LONG_REPLIES } else { SHARED_BYTES } {
-            self.tail.extend_from_slice(&value);
+            self.text().extend_from_slice(&value);
         } else {
             self.seal();
             self.push(value.to_bytes());

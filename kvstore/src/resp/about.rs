@@ -1,5 +1,7 @@
 //! What a connection knows of its client.
 
+use bytes::Bytes;
+
 use crate::clients::{Member, Seat};
 
 pub(super) const BAD_NAME: &str = "ERR Client names cannot contain spaces, newlines or special characters.";
@@ -9,7 +11,7 @@ pub(super) const BAD_NAME: &str = "ERR Client names cannot contain spaces, newli
 pub(crate) struct About {
     /// Its place among the other clients.
     pub(super) member: Member,
-    pub(super) name: Vec<u8>,
+    pub(super) name: Bytes,
     pub(super) library: Library,
     /// It has said that its reads are not to count as uses of a key.
     pub(super) touches_nothing: bool,
@@ -18,13 +20,13 @@ pub(crate) struct About {
 /// What a client's library says of itself.
 #[derive(Debug, Default)]
 pub(crate) struct Library {
-    pub(super) name: Vec<u8>,
-    pub(super) version: Vec<u8>,
+    pub(super) name: Bytes,
+    pub(super) version: Bytes,
 }
 
 impl About {
     pub(super) fn new(member: Member) -> About {
-        About { member, name: Vec::new(), library: Library::default(), touches_nothing: false }
+        About { member, name: Bytes::new(), library: Library::default(), touches_nothing: false }
     }
 
     pub(super) fn seat(&self) -> &Seat {
@@ -33,7 +35,7 @@ impl About {
 
     /// Forgets what the client has said of itself, as RESET does.
     pub(super) fn reset(&mut self) {
-        self.name.clear();
+        self.name = Bytes::new();
         self.touches_nothing = false;
         self.seat().spare(false);
     }
@@ -42,7 +44,7 @@ impl About {
     pub(super) fn rename(&mut self, name: &[u8]) -> bool {
         let printable = is_printable(name);
         if printable {
-            self.name = name.to_vec();
+            self.name = Bytes::copy_from_slice(name);
         }
         printable
     }

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use bytes::Bytes;
+
 use super::about::{About, BAD_NAME, is_printable};
 use super::encode::Replies;
 use super::parse::Arguments;
@@ -36,7 +38,7 @@ pub(super) fn client(arguments: Arguments<'_>, mut own: Own<'_>, replies: &mut R
         replies.count(about.seat().arrival().id);
         Ok(())
     } else if asks("GETNAME") {
-        match about.name.as_slice() {
+        match &about.name[..] {
             [] => replies.null(),
             name => replies.bulk(name),
         }
@@ -231,7 +233,7 @@ fn set_info(arguments: Arguments<'_>, about: &mut About) -> Result<(), String> {
     if !is_printable(text) {
         return Err(format!("ERR {name} cannot contain spaces, newlines or special characters."));
     }
-    *kept = text.to_vec();
+    *kept = Bytes::copy_from_slice(text);
     Ok(())
 }
 

@@ -31,7 +31,7 @@ use super::site::RedisSite;
 use super::tracking;
 use super::transaction::Conversation;
 use crate::access::Entrance;
-use crate::clients::{Asked, Member};
+use crate::clients::{Member, Requests};
 use crate::protocol::{
     Ask, Circumstances, Engine, Foreign, Input, Outcome, Output, Protocol, Served, Shown, Unasked, View, Wire,
 };
@@ -49,9 +49,8 @@ pub(crate) struct RespConnection {
     parser: Parser,
     next: Next,
     conversation: Conversation,
-    /// The last request.
-    asked: Box<Asked>,
-    /// When it was understood.
+    requests: Box<Requests>,
+    /// When the last request was understood.
     active: Instant,
     /// When the turn has begun.
     now: Instant,
@@ -81,7 +80,7 @@ impl RespConnection {
         RespConnection {
             now: member.seat().since(),
             active: member.seat().since(),
-            asked: Box::default(),
+            requests: Box::default(),
             is_held_up: false,
             about: Box::new(About::new(member)),
             site,
@@ -168,13 +167,14 @@ impl Protocol for RespConnection {
         let About { name, library, touches_nothing, .. } = &*self.about;
         self.about.seat().show(|shown| {
             for (kept, text) in [
-                (&mut shown.name, &name[..]),
-                (&mut shown.user, self.entrance.user().name()),
+                (&mut shown.name, name),
+                (&mut shown.user, self.entrance.user().shared_name()),
                 (&mut shown.library, &library.name),
                 (&mut shown.library_version, &library.version),
             ] {
-                if kept != text {
-                    *kept = text.to_vec();
+                // It is published all the time, and changes hardly ever.
+                if !std::ptr::eq(&**kept, &**text) {
+                    *kept = text.clone();
                 }
             }
             shown.database = self.conversation.database().number();
@@ -187,7 +187,7 @@ impl Protocol for RespConnection {
             shown.touches_nothing = *touches_nothing;
             shown.tracking = tracking::published(&self.tracker);
             shown.version = if self.version == Version::Two { 2 } else { 3 };
-            shown.asked = *self.asked;
+            shown.asked = *self.requests.last();
             shown.active = self.active;
         });
     }

@@ -155,7 +155,7 @@ impl Tracker {
     }
 
     /// A command goes to the log, which may run others that read. Returns what `answered` is to be told.
-    pub(crate) fn send(&mut self, may_read: bool, command: &[u8]) -> Option<Awaited> {
+    pub(crate) fn send(&mut self, may_read: bool, command: &[u8]) -> Option<Box<Awaited>> {
         let reads = may_read && self.remembers();
         let own = self.own.as_mut()?;
         own.sent += 1;
@@ -164,17 +164,18 @@ impl Tracker {
         }
         own.awaited += 1;
         let mut trackers = self.trackers.borrow_mut();
-        Some(Awaited { digest: trackers.exchange.digest(command), losses: trackers.recent.begin(), reads })
+        let (digest, losses) = (trackers.exchange.digest(command), trackers.recent.begin());
+        Some(Box::new(Awaited { digest, losses, reads }))
     }
 
     /// The reply of a request to the log is printed; it was executed at this position, if at all. `due` is to be told then.
-    pub(crate) fn answered(&mut self, awaited: Option<Awaited>, position: Option<u64>) {
+    pub(crate) fn answered(&mut self, awaited: Option<Box<Awaited>>, position: Option<u64>) {
         let connection = self.connection;
         let Some(own) = &mut self.own else { return };
         if let Some(awaited) = awaited {
             let mut trackers = self.trackers.borrow_mut();
             if let Some(position) = position {
-                own.take_done(&mut trackers, connection, (position, awaited));
+                own.take_done(&mut trackers, connection, (position, *awaited));
             }
             trackers.recent.end(1);
             own.awaited -= 1;

@@ -1,5 +1,7 @@
 //! One user, and the rules that change it.
 
+use bytes::Bytes;
+
 use super::password::Password;
 use super::rights::{Denial, Denied, Rights};
 use super::rule::RuleError;
@@ -8,7 +10,7 @@ use super::wanted::Wanted;
 /// A user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct User {
-    name: Box<[u8]>,
+    name: Bytes,
     pub(crate) enabled: bool,
     /// Any password is right.
     pub(crate) nopass: bool,
@@ -30,7 +32,7 @@ impl User {
     /// A user who may do nothing yet.
     pub(crate) fn new(name: &[u8]) -> User {
         User {
-            name: name.into(),
+            name: Bytes::copy_from_slice(name),
             enabled: false,
             nopass: false,
             skips_sanitizing: false,
@@ -46,6 +48,11 @@ impl User {
     }
 
     pub(crate) fn name(&self) -> &[u8] {
+        &self.name
+    }
+
+    /// The same, for those who keep it.
+    pub(crate) fn shared_name(&self) -> &Bytes {
         &self.name
     }
 

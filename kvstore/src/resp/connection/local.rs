@@ -49,7 +49,7 @@ impl RespConnection {
         self.version = replies.version;
         self.consume(input);
         let took = began.map_or(Duration::ZERO, |began| began.elapsed());
-        self.about.member.note(&self.asked, took);
+        self.about.member.note(self.requests.last(), took);
         if understood { Served::Answered } else { Served::Malformed }
     }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::RespConnection;
 use super::requests::Next;
-use crate::clients::Asked;
+use crate::clients::Kept;
 use crate::protocol::{Input, Output, Shown, Unread, View};
 use crate::resp::acl;
 use crate::resp::encode::Replies;
@@ -21,7 +21,7 @@ use crate::users::Context;
 /// What is remembered of an attached read.
 #[derive(Debug)]
 pub(crate) struct Look {
-    asked: Asked,
+    asked: Kept,
     has_reply: bool,
 }
 
@@ -70,7 +70,7 @@ impl RespConnection {
         }
         self.consume(input);
         let took = view.waited + began.map_or(Duration::ZERO, |began| began.elapsed());
-        self.about.member.note(&self.asked, took);
+        self.about.member.note(self.requests.last(), took);
     }
 
     /// Shows what a read finds.
@@ -121,7 +121,7 @@ impl RespConnection {
         encode_query(read, self.parser.arguments(input.bytes()), for_whom, query);
         self.tracker.send_read();
         self.consume(input);
-        Look { asked: *self.asked, has_reply: !self.replying.is_silent_once() }
+        Look { asked: self.requests.begin(), has_reply: !self.replying.is_silent_once() }
     }
 
     /// Answers such a read.
@@ -132,7 +132,7 @@ impl RespConnection {
         took: Duration,
         output: &mut Output,
     ) {
-        self.about.member.note(&asked, took);
+        self.about.member.note_oldest(&mut self.requests, asked, Some(took));
         if let Shown::Answer { reply, .. } = &shown {
             self.note_denials(reply);
         }

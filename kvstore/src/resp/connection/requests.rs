@@ -96,14 +96,18 @@ impl RespConnection {
             self.next = Next::Broken(Foreign::Http.into());
         } else {
             self.active = self.now;
-            self.asked.keep(&input.bytes()[..self.parser.length()]);
+            self.requests.keep(&input.bytes()[..self.parser.length()]);
             if self.entrance.refresh().is_err() {
                 self.next = Next::Broken(ProtocolError::UserRemoved);
                 return;
             }
-            let barred = self.entrance.barred().and_then(|barred| entering::plan(barred, arguments));
-            let denied = if barred.is_none() { entering::denied(&self.entrance, arguments) } else { None };
-            if let Some(denied) = denied {
+            if let Some(barred) = self.entrance.barred()
+                && let Some(plan) = entering::plan(barred, arguments)
+            {
+                self.next = Next::Planned(plan);
+                return;
+            }
+            if let Some(denied) = entering::denied(&self.entrance, arguments) {
                 let within = self.conversation.refused();
                 self.note_denied(&denied, if within { Context::Transaction } else { Context::Alone });
                 let mut text = entering::no_permission(&denied);
@@ -114,17 +118,17 @@ impl RespConnection {
                 self.next = Next::Planned(Plan::Refuse(text.into()));
                 return;
             }
-            if barred.is_none() && self.conversation.may_not_queue(arguments, reader) {
+            if self.conversation.may_not_queue(arguments, reader) {
                 self.next = Next::Planned(Plan::Refuse(out_of_memory().into()));
                 return;
             }
-            let restricted = || {
-                let refused = if self.is_restricted() { subscribing::refuse_other(arguments) } else { None };
-                refused.map(|why| Plan::Refuse(why.into()))
-            };
-            let refused = barred.or_else(restricted);
-            self.next =
-                Next::Planned(refused.unwrap_or_else(|| self.conversation.plan(arguments, reader.scripts())));
+            if self.is_restricted()
+                && let Some(why) = subscribing::refuse_other(arguments)
+            {
+                self.next = Next::Planned(Plan::Refuse(why.into()));
+                return;
+            }
+            self.next = Next::Planned(self.conversation.plan(arguments, reader.scripts()));
         }
     }
 

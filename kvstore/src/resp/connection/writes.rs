@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::RespConnection;
 use crate::audit::{self, Told};
-use crate::clients::Asked;
+use crate::clients::Kept;
 use crate::protocol::{Input, Outcome, Output};
 use crate::resp::acts;
 use crate::resp::encode::Replies;
@@ -29,13 +29,13 @@ enum Shape {
 /// What must be remembered of a write.
 #[derive(Debug)]
 pub(crate) struct Written {
-    asked: Asked,
+    asked: Kept,
     /// `None`: it has no reply.
     shape: Option<Shape>,
     /// What the audit tells of it.
     told: Option<Box<Told>>,
     /// If what it does is awaited, since the client tracks.
-    tracked: Option<Awaited>,
+    tracked: Option<Box<Awaited>>,
 }
 
 impl RespConnection {
@@ -74,7 +74,7 @@ impl RespConnection {
         let tracked = self.tracker.send(may_read, command);
         self.consume(input);
         let shape = (!self.replying.is_silent_once()).then_some(shape);
-        Written { asked: *self.asked, shape, told, tracked }
+        Written { asked: self.requests.begin(), shape, told, tracked }
     }
 
     /// Answers a write.
@@ -85,9 +85,8 @@ impl RespConnection {
         took: Duration,
         output: &mut Output,
     ) {
-        if !matches!(outcome, Outcome::Refused(_)) {
-            self.about.member.note(&asked, took);
-        }
+        let took = (!matches!(outcome, Outcome::Refused(_))).then_some(took);
+        self.about.member.note_oldest(&mut self.requests, asked, took);
         if let Some(told) = told {
             match &outcome {
                 Outcome::Applied { position, reply } => told.replied(*position, reply),
