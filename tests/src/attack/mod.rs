@@ -55,7 +55,18 @@ const MORE_CONNECTIONS: usize = 1024;
 const LARGE: &str = "large";
 const LARGE_BYTES: usize = 1 << 20;
 
+/// What this program opens besides the connections of strangers, at most.
+const OTHER_FILES: usize = 512;
+
 impl AttackPlan {
+    /// How many files this program will have open.
+    pub fn open_files(&self) -> u64 {
+        let passing = self.rubbish_per_second as usize;
+        let connections = self.idle + self.slow_writers + self.deaf_readers + passing;
+        // Elsewhere is here: both ends of each connection.
+        (OTHER_FILES + if self.elsewhere { 2 * connections } else { connections }) as u64
+    }
+
     /// Does it.
     ///
     /// # Panics

@@ -42,7 +42,7 @@ struct Arguments {
     rate: f64,
     /// The strangers attack ports of this program instead of the servers'. What the customer sees then is the part of the
     /// machine, which has few processors for all of them, and not that of the servers. Both ends of each connection are open files
-    /// of this program then, which --idle 4000 leaves room for where the limit is 20,000.
+    /// of this program then, which --idle 8000 leaves room for where the limit is 20,000.
     #[arg(long)]
     elsewhere: bool,
 }
@@ -70,6 +70,13 @@ fn main() -> ExitCode {
         rate,
         elsewhere,
     };
+    let needed = plan.open_files();
+    if let Some(most) = limit.maximum.filter(|most| *most < needed) {
+        output::note(format_args!(
+            "this takes {needed} open files, and the system allows {most}: raise the limit (ulimit -n), or lower --idle"
+        ));
+        return ExitCode::FAILURE;
+    }
     let report = plan.run(|step| output::note(format_args!("{step}")));
     say!("{report}");
     let faults = report.faults();
