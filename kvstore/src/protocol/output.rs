@@ -106,7 +106,12 @@ impl Output {
     /// Takes everything that waits, as one piece: for callers without a socket.
     pub(crate) fn take(&mut self) -> Vec<u8> {
         self.seal();
-        let bytes = self.chunks.iter().flatten().copied().skip(self.sent).collect();
+        let mut bytes = Vec::with_capacity(self.chunk_bytes);
+        let mut skip = self.sent;
+        for chunk in &self.chunks {
+            bytes.extend_from_slice(&chunk[skip..]);
+            skip = 0;
+        }
         self.advance(self.chunk_bytes);
         bytes
     }

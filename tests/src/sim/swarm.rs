@@ -5,7 +5,7 @@
 //! second is never far behind, and a value that is often deleted never reaches its limit by increments. So
 //! most simulations draw from a random half of all kinds.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug, Write as _};
 
 use super::fault::{Fault, Planned};
 use super::request::Request;
@@ -49,10 +49,24 @@ impl Swarm {
 
     /// A kind's name decides, so that a new kind changes nothing for the others.
     fn has(self, one: &impl Debug) -> bool {
-        let shown = format!("{one:?}");
-        let name = shown.split([' ', '(']).next().unwrap_or_default();
-        let name = u64::from(crc32fast::hash(name.as_bytes()));
-        self.half.is_none_or(|half| Chance::new(half ^ name).one_in(2))
+        self.half.is_none_or(|half| {
+            let mut name = Name::default();
+            // Ends with an error at the end of the name: what follows may be long.
+            let _ = write!(name, "{one:?}");
+            Chance::new(half ^ u64::from(name.0.finalize())).one_in(2)
+        })
+    }
+}
+
+/// The sum of the name of a variant, as its `Debug` form begins.
+#[derive(Default)]
+struct Name(crc32fast::Hasher);
+
+impl fmt::Write for Name {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = text.find([' ', '(']);
+        self.0.update(&text.as_bytes()[..end.unwrap_or(text.len())]);
+        if end.is_some() { Err(fmt::Error) } else { Ok(()) }
     }
 }
 
