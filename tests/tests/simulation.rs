@@ -97,6 +97,15 @@ const FAILED_WITH_FOLLOWERS: &[(u64, &str)] = &[
         992_784_652_242,
         "a leader heard from two servers of three, one after the other, and never from both at once: the checker's mistake",
     ),
+    (
+        4_353_457_261,
+        "candidates with the longer log campaigned again whenever they refused a pre-vote, and gave up the votes on their \
+         way: 34 terms in a fifth of a second",
+    ),
+    (
+        1_301_301_004_163,
+        "the same: who won at last was deposed by another candidate, and the rest waited for an election timeout",
+    ),
 ];
 
 /// Simulates a plan that no seed stands for.

@@ -9,8 +9,10 @@
 //!
 //! The survivors campaign one after the other, so that they do not split the votes: first the wanted leader,
 //! then the others in an order that differs from group to group. If one of them has the longer log, it
-//! campaigns as soon as it is asked for a vote that it cannot give. If the votes are split nevertheless, they begin
-//! again in the next term.
+//! campaigns as soon as it is asked for a vote that it cannot give, but once in a term: to campaign again would give
+//! up the votes that are on their way. If the votes are split nevertheless, they begin
+//! again in the next term, with twice as much time between them: votes may take longer to come than a candidate
+//! leaves them.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +22,7 @@ use super::config::DriverConfig;
 
 /// Election timeouts after which an early election is left to the ordinary ones.
 const LASTS: u64 = 2;
-/// Ticks between two candidates. One may pass at once.
+/// Ticks between two candidates at first. One may pass at once.
 const STAGGER: u64 = 2;
 /// Ticks for which a question for a pre-vote is kept that comes before the news that the leader has ended.
 const EARLY: u64 = 1;
@@ -48,6 +50,10 @@ struct Vacancy {
     since: u64,
     /// When this replica campaigns next, in ticks.
     campaigns_at: u64,
+    /// Whether it has campaigned in this term, or stands in it.
+    has_campaigned: bool,
+    /// Ticks between two candidates if somebody stands in another term.
+    stagger: u64,
 }
 
 impl Failover {
@@ -85,7 +91,8 @@ impl Failover {
     /// The leader of this term has ended.
     pub fn begins(&mut self, term: u64, now: u64) {
         let campaigns_at = now + STAGGER * self.rank() as u64;
-        self.vacancy = Some(Vacancy { term, since: now, campaigns_at });
+        self.vacancy =
+            Some(Vacancy { term, since: now, campaigns_at, has_campaigned: false, stagger: STAGGER });
     }
 
     /// How many of the survivors campaign before this one.
@@ -98,16 +105,18 @@ impl Failover {
         first.chain(others).position(|voter| *voter == self.server).unwrap_or(0)
     }
 
-    /// Whether a replica of this term, that knows this leader, is to campaign. Call [`campaigns`](Self::campaigns)
-    /// if it does.
-    pub fn is_due(&mut self, now: u64, (term, leader): (u64, u64)) -> bool {
+    /// Whether a replica of this term, that knows this leader or stands for election itself, is to campaign. Call
+    /// [`campaigns`](Self::campaigns) if it does.
+    pub fn is_due(&mut self, now: u64, (term, leader): (u64, u64), stands: bool) -> bool {
         self.vacancy.take_if(|vacancy| now - vacancy.since >= self.lasts);
-        if let Some(Vacancy { since, .. }) = self.vacancy.take_if(|vacancy| vacancy.term != term) {
+        if let Some(Vacancy { since, stagger, .. }) = self.vacancy.take_if(|vacancy| vacancy.term != term) {
             // Somebody stands in a later term. If nobody wins there, since the votes are split, or since whoever
             // has won is deposed by a candidate that had not heard of it, the survivors campaign again one after
-            // the other, rather than when their election timeouts have passed.
-            let campaigns_at = now + STAGGER * (1 + self.rank() as u64);
-            self.vacancy = Some(Vacancy { term, since, campaigns_at });
+            // the other, rather than when their election timeouts have passed. To campaign gives up the votes that
+            // are still to come, so the next term leaves them more time.
+            let campaigns_at = now + stagger * (1 + self.rank() as u64);
+            let stagger = 2 * stagger;
+            self.vacancy = Some(Vacancy { term, since, campaigns_at, has_campaigned: stands, stagger });
         }
         leader == 0 && self.vacancy.as_ref().is_some_and(|vacancy| vacancy.campaigns_at <= now)
     }
@@ -116,13 +125,13 @@ impl Failover {
     /// may be bound by promises that end soon.
     pub fn campaigns(&mut self, now: u64) {
         if let Some(vacancy) = &mut self.vacancy {
-            vacancy.campaigns_at = now + 1;
+            (vacancy.campaigns_at, vacancy.has_campaigned) = (now + 1, true);
         }
     }
 
-    /// The replica has refused a pre-vote since its own log is longer: it campaigns at once.
+    /// The replica has refused a pre-vote since its own log is longer: it campaigns at once, unless it has in this term.
     pub fn has_longer_log(&mut self, now: u64) {
-        if let Some(vacancy) = &mut self.vacancy {
+        if let Some(vacancy) = self.vacancy.as_mut().filter(|vacancy| !vacancy.has_campaigned) {
             vacancy.campaigns_at = vacancy.campaigns_at.min(now);
         }
     }
@@ -173,7 +182,7 @@ mod tests {
     fn one_campaigns_at_once_and_again_until_there_is_a_leader_or_it_takes_too_long() {
         let due = |failover: &mut Failover, standing, until| -> Vec<u64> {
             let due = (7..until).filter(|now| {
-                let due = failover.is_due(*now, standing);
+                let due = failover.is_due(*now, standing, false);
                 if due {
                     failover.campaigns(*now);
                 }
@@ -195,10 +204,10 @@ mod tests {
             "somebody stands for election, and may not win"
         );
         let mut deposed = begun();
-        assert!(!deposed.is_due(8, (5, 2)), "it leads");
+        assert!(!deposed.is_due(8, (5, 2), true), "it leads");
         assert_eq!(
             due(&mut deposed, (6, 0), 100),
-            (9..27).collect::<Vec<_>>(),
+            (11..27).collect::<Vec<_>>(),
             "a late candidate has deposed it"
         );
         let mut second = failover(3, 0, 1);
@@ -206,9 +215,30 @@ mod tests {
         second.begins(4, 7);
         assert_eq!(due(&mut second, (4, 0), 11), [9, 10]);
         second.begins(4, 11);
-        assert!(!second.is_due(11, (4, 0)));
+        assert!(!second.is_due(11, (4, 0), false));
         second.has_longer_log(11);
-        assert!(second.is_due(11, (4, 0)));
+        assert!(second.is_due(11, (4, 0), false));
+        second.campaigns(11);
+        second.has_longer_log(11);
+        assert!(!second.is_due(11, (4, 0), false), "the answers to its questions are on their way");
+        second.has_longer_log(12);
+        assert!(!second.is_due(12, (5, 0), true), "it stands in that term");
+    }
+
+    #[test]
+    fn votes_get_more_time_in_each_term() {
+        let mut failover = failover(2, 0, 1);
+        failover.ended(1);
+        failover.begins(4, 100);
+        let mut now = 100;
+        for (term, wait) in [(4, 0), (5, 2), (6, 4), (7, 8)] {
+            let begin = now;
+            while !failover.is_due(now, (term, 0), false) {
+                now += 1;
+            }
+            assert_eq!(now - begin, wait, "in term {term}");
+            failover.campaigns(now);
+        }
     }
 
     #[test]

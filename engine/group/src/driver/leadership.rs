@@ -84,7 +84,8 @@ impl Driver {
     /// Campaigns if a leader has ended and it is this replica's turn.
     pub(super) fn campaign_early(&mut self, view: &View) {
         let standing = (self.term(), self.leader());
-        if self.failover.is_due(self.ticks, standing) && self.may_lead(view) {
+        let stands = self.role() == StateRole::Candidate;
+        if self.failover.is_due(self.ticks, standing, stands) && self.may_lead(view) {
             self.failover.campaigns(self.ticks);
             if planted::is(Bug::EndedLeaderDeposed) {
                 return self.raft.raft.campaign(raft::CAMPAIGN_ELECTION);
