@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::ops::Range;
 
 use niagara_log::Durability;
@@ -48,11 +48,19 @@ fn listen() -> io::Result<TcpListener> {
     // Somewhere else each time, so that processes which start together do not try the same ports.
     let start = RandomState::new().hash_one(0) % u64::from(PORTS.end - PORTS.start);
     let (before, behind) = (PORTS.start..PORTS.start + start as u16, PORTS.start + start as u16..PORTS.end);
-    let mut listening = behind.chain(before).map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)));
+    let mut listening = behind.chain(before).map(listen_at);
     let is_free = |attempt: &io::Result<_>| {
         !attempt.as_ref().is_err_and(|error: &io::Error| error.kind() == io::ErrorKind::AddrInUse)
     };
     listening.find(is_free).unwrap_or_else(|| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
+}
+
+/// Listens at a port that nobody has claimed. Whoever chooses ports for servers that start later claims them by a datagram socket
+/// of the same number.
+fn listen_at(port: u16) -> io::Result<TcpListener> {
+    let address = (Ipv4Addr::LOCALHOST, port);
+    UdpSocket::bind(address)?;
+    TcpListener::bind(address)
 }
 
 fn member(server: u64, listeners: &[TcpListener]) -> io::Result<Member> {
