@@ -95,6 +95,16 @@ impl Driver {
         }
     }
 
+    /// Forgets a leader that asks for votes of a later term: it has stepped down, and leads this one no more. raft-rs
+    /// would ignore it until an election timeout has passed since it was last heard as the leader.
+    pub(super) fn forget_leader_that_stands(&mut self, message: &Message) {
+        let asks = matches!(message.msg_type, MessageType::MsgRequestPreVote | MessageType::MsgRequestVote);
+        let is_later = message.term > self.term() && self.role() == StateRole::Follower;
+        if asks && is_later && message.from == self.leader() && self.contradicted.is_none() {
+            self.raft.raft.leader_id = INVALID_ID;
+        }
+    }
+
     /// Keeps a question for a pre-vote that raft-rs would ignore. Returns whether it did.
     pub(super) fn keeps(&mut self, message: &Message) -> bool {
         let raft = &self.raft.raft;

@@ -81,7 +81,11 @@ impl Driver {
         if message.msg_type == MessageType::MsgTimeoutNow && self.drains {
             return;
         }
-        if self.asks_to_break_a_promise(&message) || self.keeps(&message) {
+        if self.asks_to_break_a_promise(&message) {
+            return;
+        }
+        self.forget_leader_that_stands(&message);
+        if self.keeps(&message) {
             return;
         }
         if self.contradicted.is_none() {

@@ -275,6 +275,20 @@ fn only_the_leader_answers_a_read() {
     assert_eq!(replica.output.reads.len(), 1);
 }
 
+#[test]
+fn a_leader_that_stands_for_election_again_leads_no_more() {
+    let stands = |from| {
+        let mut replica = Replica::following();
+        let question = Message { term: 2, index: 3, log_term: 1, ..from_leader(MessageType::MsgRequestVote) };
+        let message = Message { from, ..question };
+        replica.driver.receive(from, Wire::Raft(Box::new(message)));
+        replica.turn();
+        (replica.driver.term(), replica.driver.leader())
+    };
+    assert_eq!(stands(2), (2, 0), "its vote is for whoever asks first");
+    assert_eq!(stands(3), (1, 2), "another one may be wrong about the leader");
+}
+
 /// Nothing here can tell whether it is true, so nobody ends, and the replica takes part in nothing.
 #[test]
 fn who_is_said_to_have_forgotten_something_neither_ends_nor_votes() {
