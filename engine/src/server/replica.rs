@@ -370,6 +370,7 @@ impl Replica {
         self.view.is_slow = self.driver.leads() && !self.epoch.has_ended() && self.is_slow();
         self.driver.tick(&self.view);
         self.mine().pace.store(self.driver.pace().to_bits(), SeqCst);
+        self.mine().first.store(self.driver.first_index(), SeqCst);
         if self.exchange.tick() && !self.epoch.has_ended() {
             self.tell_digests();
         }

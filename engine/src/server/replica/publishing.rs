@@ -88,7 +88,6 @@ impl Replica {
             commit = self.driver.last_index();
         }
         let committed_more = mine.commit.swap(commit, SeqCst) != commit;
-        mine.first.store(self.driver.first_index(), SeqCst);
         mine.last.store(self.driver.last_index(), SeqCst);
         let persisted = self.driver.persisted_index();
         if mine.persisted.swap(persisted, SeqCst) != persisted && self.epoch.has_ended() {
