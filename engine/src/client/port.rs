@@ -13,7 +13,7 @@ use niagara_sequencer::GlobalPosition;
 use super::handle::Client;
 use super::inbox::{Inbox, Wake};
 use super::shared::Shared;
-use crate::lane::{LaneId, Piece, Sink, StagedReads, Submission};
+use crate::lane::{LaneId, Piece, ROOM_BYTES, Sink, StagedReads, Submission};
 use crate::outcome::{Completion, Consistency, Detached, NotAttached, Refused};
 use crate::planted::{self, Bug};
 use crate::read_gate::ReadSink;
@@ -80,10 +80,6 @@ struct Staged {
     last_bytes: usize,
     last_tokens: usize,
 }
-
-/// The most bytes to reserve at the start of a turn, so that one large turn does not make every later one
-/// large.
-const ROOM_BYTES: usize = 64 << 10;
 
 /// Small commands of a turn are submitted in pieces of about this size, or of an entry's if that is less. So
 /// no sub-batch, and no entry, exceeds an entry's configured size by more than one piece.

@@ -67,7 +67,7 @@ pub(crate) struct DueRead<'a, R> {
 }
 
 /// The most bytes to reserve at the start of a turn, so that one large turn does not make every later one large.
-const ROOM_BYTES: usize = 64 << 10;
+pub(crate) const ROOM_BYTES: usize = 64 << 10;
 
 impl StagedReads {
     /// Nothing yet, with room for about as much as the last turn had.

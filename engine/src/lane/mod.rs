@@ -15,7 +15,7 @@ mod routing;
 mod ticket_block;
 mod tickets;
 
-pub(crate) use attached::{DueReads, StagedReads};
+pub(crate) use attached::{DueReads, ROOM_BYTES, StagedReads};
 pub(crate) use backpressure::RoomPromise;
 pub(crate) use deliveries::{Deliveries, Sink};
 pub(crate) use looks::{DueLook, Look};

@@ -151,6 +151,11 @@ impl Fault {
         Fault::new(413, "too_large", message, "split the value over several keys")
     }
 
+    /// The body, a JSON object, is missing.
+    pub(super) fn length_required(message: String) -> Fault {
+        Fault::new(411, "length_required", message, "send a JSON object with Content-Length")
+    }
+
     pub(super) fn no_quorum() -> Fault {
         let message = "no quorum has confirmed in time that this server is up to date";
         let hint = "retry, ask another server, or read this server's current state with ?read=weak";

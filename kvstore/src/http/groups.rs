@@ -6,9 +6,6 @@ use serde::{Deserialize, Serialize};
 use super::fault::Fault;
 use super::fields;
 
-/// The longest request.
-pub(super) const MAX_BYTES: usize = 1 << 10;
-
 /// A request for another number of groups, as the JSON object in the body of a POST.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -31,7 +28,7 @@ impl GroupsPage {
     }
 }
 
-const HINT: &str = "send {\"groups\":8}";
+pub(super) const HINT: &str = "send {\"groups\":8}";
 
 impl GroupsChange {
     pub(super) fn parse(body: &[u8]) -> Result<GroupsChange, Fault> {
@@ -42,11 +39,6 @@ impl GroupsChange {
 }
 
 impl Fault {
-    pub(super) fn groups_change_too_large() -> Fault {
-        let message = format!("the body is longer than {MAX_BYTES} bytes");
-        Fault::new(413, "too_large", message, HINT)
-    }
-
     /// Nothing was asked for.
     pub(super) fn not_changed(why: &NotChanged) -> Fault {
         Fault::of_change(why, "GET /groups shows the epoch and its groups")

@@ -6,9 +6,6 @@ use serde::Deserialize;
 use super::fault::Fault;
 use super::fields;
 
-/// The longest request.
-pub(super) const MAX_BYTES: usize = 1 << 10;
-
 /// A request to change who leads, as the JSON object in the body of a POST.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -23,7 +20,7 @@ pub(crate) enum LeadersChange {
     Balance {},
 }
 
-const HINT: &str =
+pub(super) const HINT: &str =
     "send {\"move\":{\"group\":1,\"to\":2}}, {\"leave\":{\"group\":1}}, {\"drain\":{}} or {\"balance\":{}}";
 
 impl LeadersChange {
@@ -47,11 +44,6 @@ impl LeadersChange {
 }
 
 impl Fault {
-    pub(super) fn change_too_large() -> Fault {
-        let message = format!("the body is longer than {MAX_BYTES} bytes");
-        Fault::new(413, "too_large", message, HINT)
-    }
-
     /// Nothing has changed, since the leadership cannot move.
     pub(super) fn not_moved(why: &NotMoved) -> Fault {
         let (status, error) = match why {

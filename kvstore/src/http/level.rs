@@ -6,9 +6,6 @@ use serde::Deserialize;
 use super::fault::Fault;
 use super::fields;
 
-/// The longest request.
-pub(super) const MAX_BYTES: usize = 1 << 10;
-
 /// A request for a higher level, as the JSON object in the body of a POST.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -16,7 +13,7 @@ pub(super) struct LevelChange {
     pub(super) level: u32,
 }
 
-const HINT: &str = "send {\"level\":2}";
+pub(super) const HINT: &str = "send {\"level\":2}";
 
 impl LevelChange {
     pub(super) fn parse(body: &[u8]) -> Result<LevelChange, Fault> {
@@ -26,10 +23,6 @@ impl LevelChange {
 }
 
 impl Fault {
-    pub(super) fn level_change_too_large() -> Fault {
-        Fault::new(413, "too_large", format!("the body is longer than {MAX_BYTES} bytes"), HINT)
-    }
-
     /// Nothing was asked for.
     pub(super) fn level_not_changed(why: &NotChanged) -> Fault {
         Fault::of_change(why, "GET /level shows the level, and those that the members know")

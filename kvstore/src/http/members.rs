@@ -7,10 +7,7 @@ use super::fault::Fault;
 use super::fields;
 use crate::protocol::Engine;
 
-/// The longest request: a thousand servers with a few addresses each.
-pub(super) const MAX_BYTES: usize = 256 << 10;
-
-const HINT: &str =
+pub(super) const HINT: &str =
     "send {\"leave\":[2],\"come\":[{\"server\":4,\"addresses\":[\"HOST:PORT\"],\"transfer\":\"HOST:PORT\"}]}";
 
 /// The epoch and its members, and the cluster that they are of, as GET shows them.
@@ -42,12 +39,6 @@ pub(super) fn parse(body: &[u8]) -> Result<MembersChange, Fault> {
 pub(super) fn in_words(MembersChange { leave, come }: &MembersChange) -> String {
     let come: Vec<u64> = come.iter().map(|member| member.server).collect();
     format!("ask for other members: {leave:?} leave, {come:?} come")
-}
-
-impl Fault {
-    pub(super) fn members_change_too_large() -> Fault {
-        Fault::new(413, "too_large", format!("the body is longer than {MAX_BYTES} bytes"), HINT)
-    }
 }
 
 #[cfg(test)]

@@ -1,13 +1,15 @@
 //! HTTP/1.1, and 1.0 as far as clients that keep connections alive need it.
 //!
 //! `parse` reads the head of a request (with `request_line` and `list`), `request` says what it asks for
-//! (with `target`, `parameters`, `description`, `media_type`, `preconditions` made of `tags`, `lasting`, `listing`, `watch` and `transaction`), `chunked` decodes a body
-//! of unknown length, `respond`, `json` and `fault` print replies with the time of `date`, `naming` knows the state's
-//! life, `gate` who may ask, `pages` are about the server (with `exposition` for the metrics and `leaders` for changes of them), and `connection` combines them for
-//! the session.
+//! (with `target`, `parameters`, `description`, `media_type`, `preconditions` made of `tags`, `lasting`, `listing`, `watch` and
+//! `transaction`), `chunked` decodes a body of unknown length, `respond`, `json` and `fault` print replies with the time of `date`,
+//! `naming` knows the state's life, `gate` who may ask, `pages` are about the server (with `exposition` for the metrics), `change`
+//! starts what a POST to some of them asks for (`leaders`, `groups`, `level`, `members`), and `connection` combines them for the
+//! session.
 //!
 //! `docs/http.md` lists what clients may send, and what they get back.
 
+mod change;
 mod chunked;
 mod connection;
 mod date;

@@ -1,6 +1,5 @@
 //! Pages about the server, and requests for snapshots.
 
-use std::fmt::Display;
 use std::net::SocketAddr;
 
 use niagara_engine::{ServerId, Status};
@@ -8,11 +7,9 @@ use serde::Serialize;
 
 use super::exposition::prometheus_text;
 use super::fault::{Context, Fault};
-use super::groups::{GroupsChange, GroupsPage};
-use super::leaders::LeadersChange;
-use super::level::LevelChange;
+use super::groups::GroupsPage;
 use super::media_type::Exposition;
-use super::members::{self, MembersPage};
+use super::members::MembersPage;
 use super::openapi;
 use super::preconditions::{Preconditions, Verdict};
 use super::request::Page;
@@ -20,9 +17,8 @@ use super::respond::{Framing, ResponseHead};
 use super::site::Site;
 use super::tags::Current;
 use crate::access::Entrance;
-use crate::audit::Act;
 use crate::directory;
-use crate::protocol::{Engine, Output, Served};
+use crate::protocol::{Engine, Output};
 
 /// The content of /status.
 #[derive(Serialize)]
@@ -125,123 +121,6 @@ pub(super) fn page<E: Engine>(
     }
 }
 
-/// Starts to change who leads, and prints who does. Later requests show what becomes of it.
-pub(super) fn change_leaders<E: Engine>(
-    site: &Site,
-    (preconditions, by): (&Preconditions, &Entrance),
-    body: &[u8],
-    framing: Framing,
-    engine: &E,
-    output: &mut Output,
-) -> Served {
-    if !passes(site, preconditions, Current::Absent, framing, output) {
-        return Served::Answered;
-    }
-    let started = LeadersChange::parse(body).and_then(|change| {
-        let act = by.begin(change.words());
-        let started = match change {
-            LeadersChange::Move { group, to } => engine.move_leadership(group, to),
-            LeadersChange::Leave { group } => engine.leave(group),
-            LeadersChange::Drain {} => {
-                site.handover.drain(engine);
-                Ok(())
-            }
-            LeadersChange::Balance {} => {
-                site.handover.end(engine);
-                Ok(())
-            }
-        };
-        audited(act, started).map_err(|why| Fault::not_moved(&why))
-    });
-    answer_change(site, started, || site.handover.leaders(engine), framing, output)
-}
-
-/// Asks for another number of groups, and prints the epoch as it is. Later requests show when the next one has begun.
-pub(super) fn change_groups<E: Engine>(
-    site: &Site,
-    (preconditions, by): (&Preconditions, &Entrance),
-    body: &[u8],
-    framing: Framing,
-    engine: &E,
-    output: &mut Output,
-) -> Served {
-    if !passes(site, preconditions, Current::Absent, framing, output) {
-        return Served::Answered;
-    }
-    let asked = GroupsChange::parse(body).and_then(|GroupsChange { groups }| {
-        let act = by.begin(format!("ask for {groups} groups"));
-        audited(act, engine.ask_for_groups(groups)).map_err(|why| Fault::not_changed(&why))
-    });
-    answer_change(site, asked, || GroupsPage::of(engine.epoch()), framing, output)
-}
-
-/// Asks for a higher level, and prints the present one. Later requests show when the next one is in force.
-pub(super) fn change_level<E: Engine>(
-    site: &Site,
-    (preconditions, by): (&Preconditions, &Entrance),
-    body: &[u8],
-    framing: Framing,
-    engine: &E,
-    output: &mut Output,
-) -> Served {
-    if !passes(site, preconditions, Current::Absent, framing, output) {
-        return Served::Answered;
-    }
-    let asked = LevelChange::parse(body).and_then(|LevelChange { level }| {
-        let act = by.begin(format!("ask for level {level}"));
-        audited(act, engine.ask_for_level(level)).map_err(|why| Fault::level_not_changed(&why))
-    });
-    answer_change(site, asked, || engine.level(), framing, output)
-}
-
-/// Asks for other members, and prints those that there are. Later requests show what becomes of it.
-pub(super) fn change_members<E: Engine>(
-    site: &Site,
-    (preconditions, by): (&Preconditions, &Entrance),
-    body: &[u8],
-    framing: Framing,
-    engine: &E,
-    output: &mut Output,
-) -> Served {
-    if !passes(site, preconditions, Current::Absent, framing, output) {
-        return Served::Answered;
-    }
-    let asked = members::parse(body).and_then(|change| {
-        let act = by.begin(members::in_words(&change));
-        audited(act, engine.start_to_change_members(change)).map_err(|why| Fault::members_not_changed(&why))
-    });
-    answer_change(site, asked, || MembersPage::of(engine), framing, output)
-}
-
-/// Tells the audit what became of an act.
-fn audited<W: Display>(act: Act, done: Result<(), W>) -> Result<(), W> {
-    match &done {
-        Ok(()) => act.done(),
-        Err(why) => act.refused(why),
-    }
-    done
-}
-
-/// Answers a request for a change that has begun, with how things are, or one that has not.
-fn answer_change<P: Serialize>(
-    site: &Site,
-    begun: Result<(), Fault>,
-    page: impl FnOnce() -> P,
-    framing: Framing,
-    output: &mut Output,
-) -> Served {
-    match begun {
-        Ok(()) => {
-            end_with_json(ResponseHead::begin(output, 202, framing, site), &page());
-            Served::Answered
-        }
-        Err(fault) => {
-            fault.print(Context::default(), framing, site, output);
-            if fault.status == 400 { Served::Malformed } else { Served::Answered }
-        }
-    }
-}
-
 /// Requests a snapshot and prints the snapshot's status. Later requests for the status show the outcome.
 pub(super) fn snapshot<E: Engine>(
     site: &Site,
@@ -259,7 +138,7 @@ pub(super) fn snapshot<E: Engine>(
     end_with_json(head, &engine.status().snapshot);
 }
 
-fn end_with_json(head: ResponseHead<'_>, page: &impl Serialize) {
+pub(super) fn end_with_json(head: ResponseHead<'_>, page: &impl Serialize) {
     let mut body = serde_json::to_vec(page).expect("plain data has a JSON form");
     body.push(b'\n');
     head.end_with("application/json", &body);

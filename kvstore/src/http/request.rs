@@ -1,12 +1,14 @@
 //! What a request asks for. How that is found out is in `understanding`.
 
+mod body;
 mod understanding;
 
 use std::num::NonZeroU64;
 
 use niagara_engine::Consistency;
 
-use self::understanding::{check_body, understand};
+use self::understanding::understand;
+use super::change::Change;
 use super::description::OwnDescription;
 use super::fault::Fault;
 use super::idempotency;
@@ -62,20 +64,9 @@ pub(super) enum What {
         page: Page,
         preconditions: Preconditions,
     },
-    /// A change of leaders was requested, in the body.
-    ChangeLeaders {
-        preconditions: Preconditions,
-    },
-    /// Another number of groups was requested, in the body.
-    ChangeGroups {
-        preconditions: Preconditions,
-    },
-    /// A higher level was requested, in the body.
-    ChangeLevel {
-        preconditions: Preconditions,
-    },
-    /// Other members were requested, in the body.
-    ChangeMembers {
+    /// Something about the cluster is to change, as the body says.
+    Change {
+        what: Change,
         preconditions: Preconditions,
     },
     /// A transaction, in the body.
@@ -149,7 +140,7 @@ impl Request {
             page: None,
         };
         let understood = understand(head).and_then(|what| {
-            check_body(&what, head.body)?;
+            what.check_body(head.body)?;
             let once = idempotency::key(head, what.changes_keys())?;
             Ok((what, once))
         });
@@ -186,10 +177,7 @@ impl What {
                 freshness.consistency == Consistency::Strong
             }
             What::Page { page, .. } => *page == Page::Readyz,
-            What::ChangeLeaders { .. }
-            | What::ChangeGroups { .. }
-            | What::ChangeLevel { .. }
-            | What::ChangeMembers { .. }
+            What::Change { .. }
             | What::Snapshot { .. }
             | What::Options(_)
             | What::Preflight(_)

@@ -20,11 +20,7 @@ pub(super) fn wanted(what: &What) -> Option<Wanted<'_>> {
             page: Page::Status | Page::Leaders | Page::Groups | Page::Level | Page::Members | Page::Metrics(_),
             ..
         } => Some(Wanted::named("INFO", None)),
-        What::ChangeLeaders { .. }
-        | What::ChangeGroups { .. }
-        | What::ChangeLevel { .. }
-        | What::ChangeMembers { .. }
-        | What::Snapshot { .. } => Some(Wanted::named("CONFIG", Some("GET"))),
+        What::Change { .. } | What::Snapshot { .. } => Some(Wanted::named("CONFIG", Some("GET"))),
         What::Page { page: Page::Healthz | Page::Readyz | Page::OpenApi, .. }
         | What::Options(_)
         | What::Preflight(_)

@@ -45,9 +45,13 @@ fn redis(at: SocketAddr, request: &str) -> String {
 
 /// The reply to a request over HTTP on a connection of its own.
 fn http(at: SocketAddr, request: &str) -> String {
+    http_with(at, request, "")
+}
+
+fn http_with(at: SocketAddr, request: &str, body: &str) -> String {
     let mut connection = open(at);
-    let head = format!("{request} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
-    connection.write_all(head.as_bytes()).unwrap();
+    let lines = format!("Host: {at}\r\nConnection: close\r\nContent-Length: {}", body.len());
+    write!(connection, "{request} HTTP/1.1\r\n{lines}\r\n\r\n{body}").unwrap();
     let mut reply = String::new();
     connection.read_to_string(&mut reply).unwrap();
     reply
@@ -92,6 +96,10 @@ fn a_follower_serves_reads_and_sends_writes_to_members() {
     assert_eq!(path, "kv/a%20b");
     let followed = http(member.parse().unwrap(), "PUT /kv/a%20b");
     assert!(followed.starts_with("HTTP/1.1 20"), "{followed}");
+    for page in ["leaders", "groups", "level", "members"] {
+        let sent = http_with(nine.http, &format!("POST /{page}"), "{}");
+        assert!(sent.starts_with("HTTP/1.1 307 ") && sent.contains(&format!("/{page}\r\n")), "{sent}");
+    }
     let roles = redis(nine.redis, "INFO replication");
     assert!(roles.starts_with('$'), "{roles}");
 

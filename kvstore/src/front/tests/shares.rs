@@ -1,5 +1,6 @@
 //! What the clients of one address may take, of the connections and of the memory, with real sockets.
 
+use std::fmt::Display;
 use std::io::{BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -20,6 +21,12 @@ fn from(address: &str, server: SocketAddr) -> Client {
     let stream: TcpStream = socket.into();
     stream.set_read_timeout(Some(LONG)).unwrap();
     Client(BufReader::new(stream))
+}
+
+/// How a SET of a value this long begins.
+fn head_of_set(key: impl Display, bytes: usize) -> String {
+    let key = key.to_string();
+    format!("*3\r\n$3\r\nSET\r\n${}\r\n{key}\r\n${bytes}\r\n", key.len())
 }
 
 #[test]
@@ -64,7 +71,7 @@ fn memory_for_requests_has_a_limit_and_who_holds_the_most_is_closed() {
     let budget = Arc::clone(&server.front_ends.common.budget);
     let begin = |bytes: usize| {
         let mut client = server.redis();
-        client.send(format!("*3\r\n$3\r\nSET\r\n$1\r\na\r\n${}\r\n", 16 * MIB));
+        client.send(head_of_set('a', 16 * MIB));
         client.send(vec![b'v'; bytes]);
         client
     };
@@ -102,7 +109,7 @@ fn requests_of_an_address_that_holds_much_come_to_their_end() {
     let mut begun: Vec<Client> = (0..6)
         .map(|n: usize| {
             let mut client = from("127.0.0.9", redis);
-            client.send(format!("*3\r\n$3\r\nSET\r\n$1\r\n{n}\r\n${}\r\n", 8 * MIB));
+            client.send(head_of_set(n, 8 * MIB));
             client
         })
         .collect();
@@ -143,7 +150,7 @@ fn an_address_that_holds_much_takes_nothing_from_those_that_hold_little() {
     };
     let begin = |bytes: usize| {
         let mut client = from("127.0.0.9", redis);
-        client.send(format!("*3\r\n$3\r\nSET\r\n$1\r\na\r\n${}\r\n", 16 * MIB));
+        client.send(head_of_set('a', 16 * MIB));
         client.send(vec![b'v'; bytes]);
         client
     };
@@ -156,7 +163,7 @@ fn an_address_that_holds_much_takes_nothing_from_those_that_hold_little() {
 
     // As much as the socket takes: the rest is not read while nothing is.
     let mut more = from("127.0.0.9", redis);
-    more.send(format!("*3\r\n$3\r\nSET\r\n$1\r\na\r\n${}\r\n", 16 * MIB));
+    more.send(head_of_set('a', 16 * MIB));
     more.0.get_ref().set_nonblocking(true).unwrap();
     let metrics = &server.front_ends.common.metrics;
     let part = vec![b'v'; MIB];

@@ -34,25 +34,10 @@ impl HttpConnection {
                 pages::snapshot(&self.site, (&preconditions, by), framing, engine, output);
                 Served::Answered
             }
-            What::ChangeLeaders { preconditions } => {
+            What::Change { what, preconditions } => {
                 let body = std::mem::take(&mut self.command);
                 let by = &self.entrance;
-                pages::change_leaders(&self.site, (&preconditions, by), &body, framing, engine, output)
-            }
-            What::ChangeGroups { preconditions } => {
-                let body = std::mem::take(&mut self.command);
-                let by = &self.entrance;
-                pages::change_groups(&self.site, (&preconditions, by), &body, framing, engine, output)
-            }
-            What::ChangeLevel { preconditions } => {
-                let body = std::mem::take(&mut self.command);
-                let by = &self.entrance;
-                pages::change_level(&self.site, (&preconditions, by), &body, framing, engine, output)
-            }
-            What::ChangeMembers { preconditions } => {
-                let body = std::mem::take(&mut self.command);
-                let by = &self.entrance;
-                pages::change_members(&self.site, (&preconditions, by), &body, framing, engine, output)
+                what.start(&self.site, (&preconditions, by), &body, framing, engine, output)
             }
             What::Watch { request, .. } => {
                 self.begin_to_watch(request, framing, engine, output);

@@ -1,7 +1,7 @@
 //! How a request arrives: its head, and its body. That of a PUT goes directly into the command.
 
 use super::HttpConnection;
-use crate::command::{self, MAX_VALUE_BYTES};
+use crate::command;
 use crate::http::chunked::{ChunkError, Chunked};
 use crate::http::elsewhere;
 use crate::http::fault::Fault;
@@ -14,7 +14,6 @@ use crate::http::request_line::request_line;
 use crate::http::respond::Framing;
 use crate::http::rights;
 use crate::http::transaction::{self, Timed};
-use crate::http::{groups, leaders, level, members};
 use crate::protocol::{Engine, Foreign, Input};
 use crate::table::Op;
 use crate::users::Context;
@@ -105,17 +104,9 @@ impl HttpConnection {
     }
 
     fn begin(&mut self, request: Request, body: Body, interim: bool) {
-        let most = match &request.what {
-            What::Put { .. } => MAX_VALUE_BYTES,
-            What::ChangeLeaders { .. } => leaders::MAX_BYTES,
-            What::ChangeGroups { .. } => groups::MAX_BYTES,
-            What::ChangeLevel { .. } => level::MAX_BYTES,
-            What::ChangeMembers { .. } => members::MAX_BYTES,
-            What::Transaction { .. } => transaction::MAX_BYTES,
-            _ => {
-                self.stage = Stage::Ready(request);
-                return;
-            }
+        let Some(most) = request.what.longest_body() else {
+            self.stage = Stage::Ready(request);
+            return;
         };
         self.command.clear();
         if let What::Put { key, condition, description, lasts } = &request.what {
@@ -145,14 +136,6 @@ impl HttpConnection {
     /// Moves what has arrived of a body into the command. `false`: it is incomplete.
     pub(super) fn body(&mut self, input: &mut Input) -> bool {
         let Stage::Body { rest, request, .. } = &mut self.stage else { panic!("it has a body") };
-        let too_large = match request.what {
-            What::Put { .. } => Fault::too_large,
-            What::Transaction { .. } => Fault::transaction_too_large,
-            What::ChangeGroups { .. } => Fault::groups_change_too_large,
-            What::ChangeLevel { .. } => Fault::level_change_too_large,
-            What::ChangeMembers { .. } => Fault::members_change_too_large,
-            _ => Fault::change_too_large,
-        };
         let fault = match rest {
             Rest::UpTo(end) => {
                 let take = (*end - self.command.len()).min(input.len());
@@ -173,7 +156,7 @@ impl HttpConnection {
                         }
                         None
                     }
-                    Err(ChunkError::TooLong) => Some(too_large()),
+                    Err(ChunkError::TooLong) => Some(request.what.too_large()),
                     Err(ChunkError::Malformed) => {
                         let hint = "send chunks (RFC 9112, section 7.1), or Content-Length";
                         Some(Fault::bad_request("the body is not in chunks", hint))

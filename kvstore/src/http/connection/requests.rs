@@ -98,10 +98,7 @@ impl HttpConnection {
                 None => return Ask::Read(Consistency::Strong),
             },
             What::Page { .. }
-            | What::ChangeLeaders { .. }
-            | What::ChangeGroups { .. }
-            | What::ChangeLevel { .. }
-            | What::ChangeMembers { .. }
+            | What::Change { .. }
             | What::Snapshot { .. }
             | What::Options(_)
             | What::Preflight(_)

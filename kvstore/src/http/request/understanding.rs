@@ -1,25 +1,25 @@
 //! From the head of a request to what it asks for, or what is wrong with it.
 
 use super::{Page, What};
-use crate::command::MAX_VALUE_BYTES;
+use crate::http::change::Change;
 use crate::http::description::OwnDescription;
 use crate::http::fault::Fault;
 use crate::http::lasting;
 use crate::http::listing::ListRequest;
 use crate::http::media_type::Exposition;
 use crate::http::parameters::{self, Freshness, parameters};
-use crate::http::parse::{Body, Head};
+use crate::http::parse::Head;
 use crate::http::preconditions::Preconditions;
 use crate::http::target::{Target, target};
-use crate::http::transaction::{self, Timed};
+use crate::http::transaction::Timed;
 use crate::http::watch::WatchRequest;
-use crate::http::{groups, leaders, level, members};
 
 const SERVER_METHODS: &str = "GET, HEAD, PUT, DELETE, POST, OPTIONS";
 const KEY_METHODS: &str = "GET, HEAD, PUT, DELETE, OPTIONS";
 const PAGE_METHODS: &str = "GET, HEAD, OPTIONS";
 const WATCH_METHODS: &str = "GET, OPTIONS";
-const LEADERS_METHODS: &str = "GET, HEAD, POST, OPTIONS";
+/// Of pages that a POST changes.
+const CHANGED_PAGE_METHODS: &str = "GET, HEAD, POST, OPTIONS";
 const SNAPSHOT_METHODS: &str = "POST, OPTIONS";
 const TRANSACTION_METHODS: &str = "POST, OPTIONS";
 
@@ -68,46 +68,10 @@ pub(super) fn understand(head: &Head<'_>) -> Result<What, Fault> {
             };
         }
         "/status" => Page::Status,
-        "/leaders" => {
-            return match head.method {
-                "POST" => Ok(What::ChangeLeaders { preconditions: Preconditions::of(head)? }),
-                "GET" | "HEAD" => {
-                    Ok(What::Page { page: Page::Leaders, preconditions: Preconditions::of(head)? })
-                }
-                "OPTIONS" => Ok(What::Options(LEADERS_METHODS)),
-                _ => Err(Fault::method_not_allowed(LEADERS_METHODS)),
-            };
-        }
-        "/groups" => {
-            return match head.method {
-                "POST" => Ok(What::ChangeGroups { preconditions: Preconditions::of(head)? }),
-                "GET" | "HEAD" => {
-                    Ok(What::Page { page: Page::Groups, preconditions: Preconditions::of(head)? })
-                }
-                "OPTIONS" => Ok(What::Options(LEADERS_METHODS)),
-                _ => Err(Fault::method_not_allowed(LEADERS_METHODS)),
-            };
-        }
-        "/level" => {
-            return match head.method {
-                "POST" => Ok(What::ChangeLevel { preconditions: Preconditions::of(head)? }),
-                "GET" | "HEAD" => {
-                    Ok(What::Page { page: Page::Level, preconditions: Preconditions::of(head)? })
-                }
-                "OPTIONS" => Ok(What::Options(LEADERS_METHODS)),
-                _ => Err(Fault::method_not_allowed(LEADERS_METHODS)),
-            };
-        }
-        "/members" => {
-            return match head.method {
-                "POST" => Ok(What::ChangeMembers { preconditions: Preconditions::of(head)? }),
-                "GET" | "HEAD" => {
-                    Ok(What::Page { page: Page::Members, preconditions: Preconditions::of(head)? })
-                }
-                "OPTIONS" => Ok(What::Options(LEADERS_METHODS)),
-                _ => Err(Fault::method_not_allowed(LEADERS_METHODS)),
-            };
-        }
+        "/leaders" => Page::Leaders,
+        "/groups" => Page::Groups,
+        "/level" => Page::Level,
+        "/members" => Page::Members,
         "/txn" => {
             return match head.method {
                 "POST" => Ok(What::Transaction { timed: Timed::No, preconditions: Preconditions::of(head)? }),
@@ -131,10 +95,13 @@ pub(super) fn understand(head: &Head<'_>) -> Result<What, Fault> {
             return Err(Fault::new(404, "not_found", "the resource does not exist", hint));
         }
     };
-    match head.method {
-        "GET" | "HEAD" => Ok(What::Page { page, preconditions: Preconditions::of(head)? }),
-        "OPTIONS" => Ok(What::Options(PAGE_METHODS)),
-        _ => Err(Fault::method_not_allowed(PAGE_METHODS)),
+    match (head.method, Change::of(page)) {
+        ("GET" | "HEAD", _) => Ok(What::Page { page, preconditions: Preconditions::of(head)? }),
+        ("POST", Some(what)) => Ok(What::Change { what, preconditions: Preconditions::of(head)? }),
+        ("OPTIONS", Some(_)) => Ok(What::Options(CHANGED_PAGE_METHODS)),
+        ("OPTIONS", None) => Ok(What::Options(PAGE_METHODS)),
+        (_, Some(_)) => Err(Fault::method_not_allowed(CHANGED_PAGE_METHODS)),
+        (_, None) => Err(Fault::method_not_allowed(PAGE_METHODS)),
     }
 }
 
@@ -182,60 +149,6 @@ fn bad_parameter(name: &str, value: &str) -> Fault {
     let equals = if value.is_empty() { "" } else { "=" };
     let message = format!("the parameter \"{name}{equals}{value}\" is unknown");
     Fault::bad_request(message, "use ?read=strong, ?read=lease, ?read=weak or ?read=at-least:{position}")
-}
-
-/// Whether the request may have this body: few have one, and its end must be known.
-pub(super) fn check_body(what: &What, body: Body) -> Result<(), Fault> {
-    let absent = |message, hint| Fault::new(411, "length_required", message, hint);
-    let (most, too_large, absent): (usize, fn() -> Fault, _) = match what {
-        What::Put { .. } => {
-            let hint = "send Content-Length, 0 for an empty value";
-            (MAX_VALUE_BYTES, Fault::too_large, absent("a PUT must give the length of its body", hint))
-        }
-        What::ChangeLeaders { .. } => {
-            let hint = "send a JSON object with Content-Length";
-            (leaders::MAX_BYTES, Fault::change_too_large, absent("a change of leaders has a body", hint))
-        }
-        What::ChangeGroups { .. } => {
-            let hint = "send a JSON object with Content-Length";
-            (groups::MAX_BYTES, Fault::groups_change_too_large, absent("a change of groups has a body", hint))
-        }
-        What::ChangeLevel { .. } => {
-            let hint = "send a JSON object with Content-Length";
-            (
-                level::MAX_BYTES,
-                Fault::level_change_too_large,
-                absent("a change of the level has a body", hint),
-            )
-        }
-        What::ChangeMembers { .. } => {
-            let hint = "send a JSON object with Content-Length";
-            (
-                members::MAX_BYTES,
-                Fault::members_change_too_large,
-                absent("a change of members has a body", hint),
-            )
-        }
-        What::Transaction { .. } => {
-            let hint = "send a JSON object with Content-Length";
-            (transaction::MAX_BYTES, Fault::transaction_too_large, absent("a transaction has a body", hint))
-        }
-        _ => {
-            return match body {
-                Body::Absent | Body::Length(0) => Ok(()),
-                _ => {
-                    let message =
-                        "only a PUT, and a POST to /txn, /leaders, /groups, /level and /members, has a body";
-                    Err(Fault::bad_request(message, "leave it out"))
-                }
-            };
-        }
-    };
-    match body {
-        Body::Length(length) if length > most as u64 => Err(too_large()),
-        Body::Absent => Err(absent),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]
@@ -392,10 +305,10 @@ mod tests {
             ("*", SERVER_METHODS),
             ("/kv/k", KEY_METHODS),
             ("/status", PAGE_METHODS),
-            ("/leaders", LEADERS_METHODS),
-            ("/groups", LEADERS_METHODS),
-            ("/level", LEADERS_METHODS),
-            ("/members", LEADERS_METHODS),
+            ("/leaders", CHANGED_PAGE_METHODS),
+            ("/groups", CHANGED_PAGE_METHODS),
+            ("/level", CHANGED_PAGE_METHODS),
+            ("/members", CHANGED_PAGE_METHODS),
             ("/snapshot", SNAPSHOT_METHODS),
             ("/txn", TRANSACTION_METHODS),
             ("/kv", PAGE_METHODS),
