@@ -18,8 +18,10 @@ use super::certificates::{Certificates, CertificatesCollector, Shown};
 use super::config::FrontEndConfig;
 use super::gauges::GaugeCollector;
 use super::listener::Listener;
+use super::mailbox::Mailbox;
 use super::metrics::{FrontCollector, FrontMetrics};
-use super::worker::{Common, Mailbox, Worker};
+use super::shared::Shared;
+use super::worker::Worker;
 use crate::Kv;
 use crate::access::{Guard, GuardCollector};
 use crate::clients::Clients;
@@ -40,7 +42,7 @@ use crate::time::ClusterTime;
 /// # }
 /// ```
 pub struct FrontEnds {
-    pub(super) common: Arc<Common>,
+    pub(super) shared: Arc<Shared>,
     certificates: Option<Arc<Certificates>>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -66,9 +68,9 @@ impl FrontEnds {
             let client = client.clone();
             move || client.port(mailbox)
         })?;
-        let gauges = GaugeCollector::new(client_reader, Arc::clone(&front_ends.common.budget));
+        let gauges = GaugeCollector::new(client_reader, Arc::clone(&front_ends.shared.budget));
         let certificates = front_ends.certificates.clone().map(CertificatesCollector);
-        let barred = GuardCollector(Arc::clone(&front_ends.common.guard));
+        let barred = GuardCollector(Arc::clone(&front_ends.shared.guard));
         registry.register_metrics(|registry| {
             registry.register_collector(Box::new(collector));
             registry.register_collector(Box::new(gauges));
@@ -126,7 +128,7 @@ impl FrontEnds {
         let budget = Arc::new(Budget::new(config.all_clients));
         let wakes = mailboxes.iter().map(|mailbox| Arc::<Mailbox>::clone(mailbox) as Arc<dyn Wake>);
         let clients = Arc::new(Clients::new(wakes, config.max_connections, Instant::now()));
-        let common = Arc::new(Common {
+        let shared = Arc::new(Shared {
             heaviest: polls.iter().map(|_| AtomicUsize::new(0)).collect(),
             addresses: Addresses::new(&config),
             clients,
@@ -142,12 +144,12 @@ impl FrontEnds {
             guard,
             acceptor,
         });
-        let to_clients = common.acceptor.clone().map(Shown::ToClients);
-        let to_peers = common.config.peer_certificates.clone().map(Shown::ToPeers);
+        let to_clients = shared.acceptor.clone().map(Shown::ToClients);
+        let to_peers = shared.config.peer_certificates.clone().map(Shown::ToPeers);
         let shown: Vec<_> = to_clients.into_iter().chain(to_peers).collect();
         let certificates = (!shown.is_empty()).then(|| Arc::new(Certificates::new(shown)));
         let mut front_ends = FrontEnds {
-            common: Arc::clone(&common),
+            shared: Arc::clone(&shared),
             certificates: certificates.clone(),
             threads: Vec::new(),
         };
@@ -156,10 +158,10 @@ impl FrontEnds {
             front_ends.threads.push(thread::Builder::new().name("certificates".into()).spawn(watch)?);
         }
         for (number, (poll, mailbox)) in polls.into_iter().zip(mailboxes).enumerate() {
-            let common = Arc::clone(&common);
+            let shared = Arc::clone(&shared);
             let listeners = std::mem::take(&mut listeners);
             let make_engine = engine_for(mailbox);
-            let run = move || Worker::new(number, common, poll, make_engine(), listeners).run();
+            let run = move || Worker::new(number, shared, poll, make_engine(), listeners).run();
             front_ends.threads.push(thread::Builder::new().name(format!("front-{number}")).spawn(run)?);
         }
         Ok(front_ends)
@@ -167,22 +169,22 @@ impl FrontEnds {
 
     /// The HTTP address, with port 0 if clients must speak TLS.
     pub fn http_addr(&self) -> SocketAddr {
-        self.common.config.http
+        self.shared.config.http
     }
 
     /// The address of the Redis protocol, with port 0 if clients must speak TLS.
     pub fn redis_addr(&self) -> SocketAddr {
-        self.common.config.redis
+        self.shared.config.redis
     }
 
     /// The HTTP address for clients that speak TLS.
     pub fn https_addr(&self) -> Option<SocketAddr> {
-        self.common.config.tls.as_ref().map(|tls| tls.http)
+        self.shared.config.tls.as_ref().map(|tls| tls.http)
     }
 
     /// The address of the Redis protocol for clients that speak TLS.
     pub fn rediss_addr(&self) -> Option<SocketAddr> {
-        self.common.config.tls.as_ref().map(|tls| tls.redis)
+        self.shared.config.tls.as_ref().map(|tls| tls.redis)
     }
 
     /// Reads the certificate's files again, for clients that connect from now on. If they cannot be used, the log says
@@ -195,17 +197,17 @@ impl FrontEnds {
 
     /// Number of clients that are connected.
     pub fn clients(&self) -> usize {
-        self.common.open.load(Ordering::Relaxed)
+        self.shared.open.load(Ordering::Relaxed)
     }
 
     /// See [`FrontEndConfig::shutdown_grace`].
     pub fn shutdown_grace(&self) -> Duration {
-        self.common.config.shutdown_grace
+        self.shared.config.shutdown_grace
     }
 
     /// Makes all threads notice that the engine [retires](niagara_engine::Client::retire).
     pub(crate) fn notice_retirement(&self) {
-        self.common.mailboxes.iter().for_each(|mailbox| mailbox.wake());
+        self.shared.mailboxes.iter().for_each(|mailbox| mailbox.wake());
     }
 
     /// Stops: accepts no further request, waits at most a second for the outcomes of what is in flight, sends
@@ -216,11 +218,11 @@ impl FrontEnds {
     }
 
     fn join(&mut self) {
-        self.common.stopping.store(true, Ordering::Release);
+        self.shared.stopping.store(true, Ordering::Release);
         if let Some(certificates) = &self.certificates {
             certificates.stop();
         }
-        for mailbox in &self.common.mailboxes {
+        for mailbox in &self.shared.mailboxes {
             mailbox.wake();
         }
         for thread in self.threads.drain(..) {

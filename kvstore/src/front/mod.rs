@@ -3,6 +3,7 @@
 //! | module | what it is | knows |
 //! |---|---|---|
 //! | `worker` | a thread: polls, serves, flushes once per turn | sockets, connections |
+//! | `shared`, `mailbox` | what all threads share, and how one tells another | |
 //! | `listener` | accepts clients | sockets |
 //! | `connection` | one client's socket, and when to read, write and close | bytes, a session |
 //! | `client_session` | a session of either protocol | both protocols |
@@ -39,11 +40,13 @@ pub mod fuzzing;
 mod gauges;
 mod limits;
 mod listener;
+mod mailbox;
 mod metrics;
 mod pace;
 mod portion;
 mod reporting;
 mod session;
+mod shared;
 mod sim_front_end;
 mod slot;
 mod table;

@@ -1,59 +1,47 @@
 //! One front-end thread: polls its sockets, serves the connections that have something to do, and hands their
-//! requests to the engine, all once per turn. How connections come and go is in `arrivals` and `departures`, and how
+//! requests to the engine, all once per turn: `serving`. How connections come and go is in `arrivals` and `departures`, and how
 //! messages come to subscribers in `messages`, changes to watchers in `streams`, and to those who keep what they have read in
 //! `trackers`.
 
 mod arrivals;
 mod departures;
 mod messages;
+mod serving;
 mod streams;
 mod trackers;
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant, SystemTime};
 
-use mio::net::TcpStream;
 use mio::{Events, Poll, Token};
 use niagara_engine::{Completion, Wake};
-use niagara_tls::Acceptor;
-use parking_lot::Mutex;
 
-use super::addresses::{Addresses, Share};
-use super::allowance::Allowance;
-use super::budget::{Budget, Level};
-use super::config::FrontEndConfig;
-use super::connection::{Connection, Fate, READ_BYTES, Readiness};
+use super::budget::Level;
+use super::connection::{Connection, READ_BYTES, Readiness};
 use super::evicting::Evicting;
-use super::limits::Place;
 use super::listener::Listener;
-use super::metrics::{FrontMetrics, Tally};
+use super::mailbox::Mailbox;
+use super::metrics::Tally;
 use super::pace::Pace;
-use super::portion;
 use super::reporting::Reporting;
-use super::session::Turn;
-use super::slot::EngineAnswer;
+use super::shared::Shared;
 use super::table::Table;
 use super::timekeeping::Timekeeping;
 use super::token::Origin;
-use crate::access::Guard;
 use crate::changes::Lookout;
-use crate::clients::{Clients, Paused};
-use crate::handover::Handover;
+use crate::clients::Paused;
 use crate::http::{Clock, Site};
-use crate::protocol::{Engine, Wire};
+use crate::protocol::Engine;
 use crate::pubsub::{Audience, Heard};
 use crate::resp::RedisSite;
-use crate::time::{ClusterTime, Moment};
 use crate::tracking::Trackers;
 use crate::{Life, Reply};
 
-const WAKER: Token = Token(0);
 const FIRST_LISTENER: usize = 1;
 const FIRST_CONNECTION: usize = 64;
 
@@ -69,91 +57,10 @@ const FULL_LOOK: Duration = Duration::from_millis(10);
 /// How long a stopping thread waits for the outcomes of what is in flight.
 const STOP_PATIENCE: Duration = Duration::from_secs(1);
 
-/// An accepted connection on its way to another thread.
-struct Newcomer {
-    stream: TcpStream,
-    peer: SocketAddr,
-    port: Port,
-    place: Place,
-    /// What its address holds, if it counts among the address's connections.
-    share: Option<Arc<Share>>,
-}
-
-/// What is spoken at a listener.
-#[derive(Clone, Copy)]
-struct Port {
-    wire: Wire,
-    tls: bool,
-}
-
-/// What other threads tell a thread.
-pub(super) struct Mailbox {
-    waker: mio::Waker,
-    newcomers: Mutex<Vec<Newcomer>>,
-}
-
-impl Mailbox {
-    pub(super) fn new(poll: &Poll) -> io::Result<Mailbox> {
-        Ok(Mailbox { waker: mio::Waker::new(poll.registry(), WAKER)?, newcomers: Mutex::default() })
-    }
-
-    fn send(&self, newcomer: Newcomer) {
-        self.newcomers.lock().push(newcomer);
-        self.wake();
-    }
-}
-
-impl Wake for Mailbox {
-    fn wake(&self) {
-        if let Err(error) = self.waker.wake() {
-            tracing::error!(%error, "cannot wake a front-end thread; it resumes at its next timeout");
-        }
-    }
-}
-
-/// What all front-end threads of a server share.
-pub(super) struct Common {
-    /// With the bound addresses.
-    pub(super) config: FrontEndConfig,
-    pub(super) mailboxes: Vec<Arc<Mailbox>>,
-    pub(super) metrics: Arc<FrontMetrics>,
-    pub(super) stopping: AtomicBool,
-    pub(super) open: AtomicUsize,
-    pub(super) addresses: Addresses,
-    pub(super) budget: Arc<Budget>,
-    /// The most that a connection of each thread holds, or has held lately.
-    pub(super) heaviest: Vec<AtomicUsize>,
-    pub(super) next_id: AtomicU64,
-    /// Those of the Redis port.
-    pub(super) clients: Arc<Clients>,
-    /// The time of the cluster, which the first thread keeps.
-    pub(super) time: Arc<ClusterTime>,
-    /// Of all that this server leads.
-    pub(super) handover: Arc<Handover>,
-    /// Who may use the server.
-    pub(super) guard: Arc<Guard>,
-    /// What clients that speak TLS are accepted with.
-    pub(super) acceptor: Option<Arc<Acceptor>>,
-}
-
-impl Common {
-    /// What each client of an address is allowed now, if these hold so much together.
-    fn allowance(&self, held_by_address: usize) -> Allowance {
-        let level = self.budget.level_of(held_by_address, self.addresses.count());
-        Allowance::at(level, self.config.client_output)
-    }
-
-    /// The same at a thread with this pace.
-    fn allowance_at(&self, pace: &Pace, held_by_address: usize) -> Allowance {
-        let is_paced = self.budget.is_paced(held_by_address, self.addresses.count());
-        Allowance { left: is_paced.then(|| pace.left()), ..self.allowance(held_by_address) }
-    }
-}
-
 /// See the [module](self).
 pub(super) struct Worker<E: Engine> {
     number: usize,
-    common: Arc<Common>,
+    shared: Arc<Shared>,
     poll: Poll,
     engine: E,
     site: Rc<Site>,
@@ -199,35 +106,35 @@ pub(super) struct Worker<E: Engine> {
 impl<E: Engine> Worker<E> {
     pub(super) fn new(
         number: usize,
-        common: Arc<Common>,
+        shared: Arc<Shared>,
         poll: Poll,
         engine: E,
         listeners: Vec<Listener>,
     ) -> Self {
         let site = Site {
             clock: Clock::new(SystemTime::now()),
-            http: common.config.http,
-            redis: common.config.redis,
-            tls: common.config.tls.as_ref().map(|tls| (tls.http, tls.redis)),
+            http: shared.config.http,
+            redis: shared.config.redis,
+            tls: shared.config.tls.as_ref().map(|tls| (tls.http, tls.redis)),
             life: Life::random(),
-            members: common.config.members.clone(),
-            members_https: common.config.members_https.clone(),
-            names: common.config.names(),
-            lookout: Lookout::new(Arc::<Mailbox>::clone(&common.mailboxes[number]) as Arc<dyn Wake>),
-            handover: Arc::clone(&common.handover),
+            members: shared.config.members.clone(),
+            members_https: shared.config.members_https.clone(),
+            names: shared.config.names(),
+            lookout: Lookout::new(Arc::<Mailbox>::clone(&shared.mailboxes[number]) as Arc<dyn Wake>),
+            handover: Arc::clone(&shared.handover),
         };
-        let failover = common.config.failover.clone();
+        let failover = shared.config.failover.clone();
         let redis =
-            RedisSite::new(engine.server(), common.config.redis, failover, Arc::clone(&common.handover));
-        let wake: Arc<dyn Wake> = Arc::<Mailbox>::clone(&common.mailboxes[number]);
+            RedisSite::new(engine.server(), shared.config.redis, failover, Arc::clone(&shared.handover));
+        let wake: Arc<dyn Wake> = Arc::<Mailbox>::clone(&shared.mailboxes[number]);
         let audience = Audience::new(Arc::clone(engine.reader().hub()), wake);
         let tracking = engine.reader().tracking();
-        tracking.set_most_bytes(common.config.tracking);
-        let wake: Arc<dyn Wake> = Arc::<Mailbox>::clone(&common.mailboxes[number]);
+        tracking.set_most_bytes(shared.config.tracking);
+        let wake: Arc<dyn Wake> = Arc::<Mailbox>::clone(&shared.mailboxes[number]);
         let trackers = Trackers::new(Arc::clone(tracking), wake);
         let timekeeping = (number == 0 && !engine.follows()).then(|| {
-            let wake: Arc<dyn Wake> = Arc::<Mailbox>::clone(&common.mailboxes[0]);
-            Timekeeping::new(&common.time, &engine, wake, Life::random().get(), Instant::now())
+            let wake: Arc<dyn Wake> = Arc::<Mailbox>::clone(&shared.mailboxes[0]);
+            Timekeeping::new(&shared.time, &engine, wake, Life::random().get(), Instant::now())
         });
         let reporting = (number == 0).then(|| Reporting::new(engine.reader().clone()));
         let evicting = timekeeping.is_some().then(|| Evicting::new(engine.reader().clone()));
@@ -260,7 +167,7 @@ impl<E: Engine> Worker<E> {
             held_up: None,
             accept_again: None,
             stop_at: None,
-            common,
+            shared,
         }
     }
 
@@ -282,7 +189,7 @@ impl<E: Engine> Worker<E> {
     }
 
     fn is_finished(&mut self) -> bool {
-        if !self.common.stopping.load(Ordering::Acquire) {
+        if !self.shared.stopping.load(Ordering::Acquire) {
             return false;
         }
         // From now on no client is accepted and no request started.
@@ -329,11 +236,11 @@ impl<E: Engine> Worker<E> {
     fn patience(&self) -> Option<Duration> {
         let sweep = (!self.table.is_empty()).then_some(self.next_sweep);
         let time = self.timekeeping.as_ref().and_then(Timekeeping::due);
-        let pausing = self.held_up.and_then(|_| self.common.clients.pausing(Instant::now()));
+        let pausing = self.held_up.and_then(|_| self.shared.clients.pausing(Instant::now()));
         let pause = self.held_up.map(|_| pausing.map_or_else(Instant::now, |pausing| pausing.until));
         let report = self.reporting.as_ref().and_then(Reporting::due);
         let evict = self.evicting.as_ref().and_then(Evicting::due);
-        let handover = self.common.handover.due();
+        let handover = self.shared.handover.due();
         let pace = self.pace.due();
         let next = [sweep, time, report, evict, handover, pause, pace, self.accept_again, self.stop_at];
         let next = next.into_iter().flatten().min();
@@ -355,45 +262,7 @@ impl<E: Engine> Worker<E> {
             self.list_streams();
             self.sweep(now);
         }
-        self.common.metrics.add(&mut self.tally);
-    }
-
-    /// Serves the connections that have something to do.
-    fn serve(&mut self, now: Instant, wall: SystemTime) {
-        self.hear(now);
-        self.say_farewell(now);
-        self.watch();
-        self.notice_room();
-        self.resume_paced(now);
-        self.end_killed();
-        self.notice_pause(now);
-        let mut active = self.work(now);
-        if let Some(timekeeping) = &mut self.timekeeping
-            && self.stop_at.is_none()
-        {
-            let wall = wall.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
-            timekeeping.turn(Moment { steady: now, wall }, &mut self.engine);
-        }
-        if let Some(reporting) = &mut self.reporting
-            && self.stop_at.is_none()
-        {
-            reporting.turn(now, &mut self.engine);
-        }
-        if let Some(evicting) = &mut self.evicting
-            && self.stop_at.is_none()
-        {
-            evicting.turn(now, &mut self.engine);
-        }
-        self.common.handover.turn(now, &self.engine);
-        self.engine.flush();
-        self.send(&mut active, now);
-        if self.stop_at.is_some() {
-            // Nothing is read any more, so what waits is sent, or waits for its socket.
-            for index in active.drain(..) {
-                self.table.get_mut(index).expect("active connections exist").listed = false;
-            }
-        }
-        self.active = active;
+        self.shared.metrics.add(&mut self.tally);
     }
 
     fn notice(&mut self, event: &mio::event::Event) {
@@ -416,7 +285,7 @@ impl<E: Engine> Worker<E> {
 
     /// Lists all connections that were not read once there is memory again, since no event tells of that.
     fn notice_room(&mut self) {
-        let was_full = std::mem::replace(&mut self.is_full, self.common.budget.level() == Level::Full);
+        let was_full = std::mem::replace(&mut self.is_full, self.shared.budget.level() == Level::Full);
         if was_full && !self.is_full {
             let Worker { table, active, .. } = self;
             let unread = table.iter_mut().filter(|(_, connection)| connection.may_have_unread());
@@ -440,92 +309,12 @@ impl<E: Engine> Worker<E> {
     /// Lists all connections once a pause has ended that has held some of them up.
     fn notice_pause(&mut self, now: Instant) {
         let Some(held_up) = self.held_up else { return };
-        let paused = self.common.clients.pausing(now).map(|pausing| pausing.what);
+        let paused = self.shared.clients.pausing(now).map(|pausing| pausing.what);
         if paused < Some(held_up) {
             self.held_up = None;
             let Worker { table, active, .. } = self;
             table.iter_mut().for_each(|(index, connection)| list(active, index, connection));
         }
-    }
-
-    /// Hands completions to their connections, if these still exist, and serves the connections that have
-    /// something to do. Returns those.
-    fn work(&mut self, now: Instant) -> Vec<u32> {
-        let mut completions = std::mem::take(&mut self.completions);
-        self.engine.collect(&mut completions);
-        // What has happened before these is heard before these are printed.
-        self.hear_changes(now);
-        let Worker {
-            number, engine, tally, command, table, active, streaming, common, held_up, pace, ..
-        } = self;
-        let time = common.time.at(now);
-        let allowance = common.allowance(0);
-        let mut turn = Turn { allowance, engine, now, time, tally, command };
-        for completion in completions.drain(..) {
-            let (token, answer) = EngineAnswer::from(completion);
-            let (origin, sequence) = Origin::of(token);
-            if let Some(connection) = table.get_exact(origin) {
-                connection.complete(sequence, answer, &mut turn);
-                list(active, origin.index, connection);
-            }
-        }
-        let active = std::mem::take(active);
-        let most = portion::to_read(active.len());
-        if self.stop_at.is_none() {
-            for &index in &active {
-                let connection = table.get_mut(index).expect("connections are closed at the end of a turn");
-                turn.allowance = common.allowance_at(pace, connection.held_by_address());
-                // To read nothing would look like the end of the stream.
-                let most = turn.allowance.left.map_or(most, |left| most.min(left).max(1));
-                let read = connection.serve(&mut turn, &mut self.buffer, most);
-                if turn.allowance.left.is_some() {
-                    pace.take(read);
-                }
-                connection.settle(&common.budget);
-                common.heaviest[*number].fetch_max(connection.counted(), Ordering::Relaxed);
-                if connection.is_held_up() {
-                    let paused = common.clients.pausing(now).map_or(Paused::Writes, |pausing| pausing.what);
-                    *held_up = (*held_up).max(Some(paused));
-                }
-                if connection.streams() {
-                    streaming.insert(index);
-                } else if !streaming.is_empty() {
-                    streaming.remove(&index);
-                }
-            }
-        }
-        self.completions = completions;
-        self.tell_trackers(active, now)
-    }
-
-    /// Sends replies, closes what is over, and leaves in `active` what has to be served again.
-    fn send(&mut self, active: &mut Vec<u32>, now: Instant) {
-        // Once it stops, no further turn may come.
-        let most = if self.stop_at.is_none() { portion::to_send(active.len()) } else { usize::MAX };
-        active.retain(|&index| {
-            let connection = self.table.get_mut(index).expect("connections are closed at the end of a turn");
-            connection.listed = false;
-            let allowance = self.common.allowance_at(&self.pace, connection.held_by_address());
-            let fate = connection.send(most, allowance, now);
-            connection.settle(&self.common.budget);
-            match fate {
-                Fate::Wait => {
-                    let waits = allowance.is_paused() && connection.may_have_unread();
-                    if waits && !std::mem::replace(&mut connection.waits_for_pace, true) {
-                        self.pace.wait(index);
-                    }
-                    false
-                }
-                Fate::Again => {
-                    connection.listed = true;
-                    true
-                }
-                Fate::Close => {
-                    drop(self.close(index));
-                    false
-                }
-            }
-        });
     }
 }
 

@@ -105,7 +105,7 @@ fn who_is_killed_is_gone_and_begins_nothing_more() {
     assert_eq!(clients[0].ask("CLIENT KILL USER default SKIPME no"), ":1");
     assert_eq!(clients[0].rest(), "", "it is told, and closed");
     server.until(|server| server.front_ends.clients() == 0);
-    assert_eq!(server.front_ends.common.metrics.closed_for(Wire::Redis, Closed::Killed), 4);
+    assert_eq!(server.front_ends.shared.metrics.closed_for(Wire::Redis, Closed::Killed), 4);
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn an_address_with_too_many_connections_keeps_nobody_else_out() {
     }
     let told = from("127.0.0.9", redis).rest();
     assert!(told.starts_with("-ERR max number of clients of this address reached"), "{told}");
-    let metrics = &server.front_ends.common.metrics;
+    let metrics = &server.front_ends.shared.metrics;
     assert_eq!(metrics.turned_away_for(Wire::Redis, Crowd::Address), 1);
     let mut page = from("127.0.0.9", http);
     page.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
@@ -68,7 +68,7 @@ fn memory_for_requests_has_a_limit_and_who_holds_the_most_is_closed() {
         Server::start_with(FrontEndConfig { threads: 2, all_clients: 8 * MIB, ..FrontEndConfig::default() });
     let (mut known, mut page) = (server.redis(), server.http());
     assert_eq!(known.ask("SET k v"), "+OK");
-    let budget = Arc::clone(&server.front_ends.common.budget);
+    let budget = Arc::clone(&server.front_ends.shared.budget);
     let begin = |bytes: usize| {
         let mut client = server.redis();
         client.send(head_of_set('a', 16 * MIB));
@@ -91,7 +91,7 @@ fn memory_for_requests_has_a_limit_and_who_holds_the_most_is_closed() {
     let _ = large.0.read_to_end(&mut end);
     assert_eq!(String::from_utf8_lossy(&end), "");
     server.until(|_| budget.level() == Level::Plenty);
-    assert_eq!(server.front_ends.common.metrics.closed_for(Wire::Redis, Closed::Memory), 1);
+    assert_eq!(server.front_ends.shared.metrics.closed_for(Wire::Redis, Closed::Memory), 1);
     assert_eq!(known.ask("GET k"), "$1");
     assert_eq!(known.line(), "v");
     drop(small);
@@ -105,7 +105,7 @@ fn requests_of_an_address_that_holds_much_come_to_their_end() {
     let server =
         Server::start_with(FrontEndConfig { threads: 2, all_clients: 96 * MIB, ..FrontEndConfig::default() });
     let redis = server.front_ends.redis_addr();
-    let budget = Arc::clone(&server.front_ends.common.budget);
+    let budget = Arc::clone(&server.front_ends.shared.budget);
     let mut begun: Vec<Client> = (0..6)
         .map(|n: usize| {
             let mut client = from("127.0.0.9", redis);
@@ -139,7 +139,7 @@ fn an_address_that_holds_much_takes_nothing_from_those_that_hold_little() {
     let server =
         Server::start_with(FrontEndConfig { threads: 2, all_clients: 16 * MIB, ..FrontEndConfig::default() });
     let (redis, http) = (server.front_ends.redis_addr(), server.front_ends.http_addr());
-    let budget = Arc::clone(&server.front_ends.common.budget);
+    let budget = Arc::clone(&server.front_ends.shared.budget);
     let (mut modest, mut page) = (from("127.0.0.10", redis), from("127.0.0.10", http));
     assert_eq!(modest.ask("SET k v"), "+OK");
     let served = |modest: &mut Client, page: &mut Client| {
@@ -165,7 +165,7 @@ fn an_address_that_holds_much_takes_nothing_from_those_that_hold_little() {
     let mut more = from("127.0.0.9", redis);
     more.send(head_of_set('a', 16 * MIB));
     more.0.get_ref().set_nonblocking(true).unwrap();
-    let metrics = &server.front_ends.common.metrics;
+    let metrics = &server.front_ends.shared.metrics;
     let part = vec![b'v'; MIB];
     server.until(|_| {
         // Fails when its turn to be closed has come.

@@ -277,7 +277,7 @@ fn pages_about_the_server_are_served_whatever_clients_take() {
     // Reserved connections never counted as clients.
     drop(clients);
     server.until(|server| server.redis().ask("PING") == "+PONG");
-    server.until(|server| server.front_ends.common.open.load(std::sync::atomic::Ordering::SeqCst) == 0);
+    server.until(|server| server.front_ends.shared.open.load(std::sync::atomic::Ordering::SeqCst) == 0);
 }
 
 #[test]
@@ -394,10 +394,10 @@ fn an_outcome_does_not_reach_a_stranger() {
     // Closes at once, unlike a client that still waits for replies.
     SockRef::from(gone.0.get_ref()).set_linger(Some(Duration::ZERO)).unwrap();
     drop(gone);
-    server.until(|server| server.front_ends.common.open.load(SeqCst) == 0);
+    server.until(|server| server.front_ends.shared.open.load(SeqCst) == 0);
     let mut client = server.redis();
     client.send("GET n\r\nPING\r\n");
-    server.until(|server| server.front_ends.common.open.load(SeqCst) == 1);
+    server.until(|server| server.front_ends.shared.open.load(SeqCst) == 1);
     server.set(Mood::Serve);
     let replies = [client.line(), client.line(), client.line()];
     assert_eq!(replies, ["$1", "2", "+PONG"]);

@@ -52,7 +52,7 @@ fn subscribers_of_all_threads_hear_the_same_in_the_same_order() {
         let mut of_it = first.iter().filter(|message| message.starts_with(&own));
         assert!((0..messages).all(|i| of_it.next() == Some(&format!("{own}{i}"))), "a publisher's own order");
     }
-    assert_eq!(server.front_ends.common.metrics.heard(), (6 * all) as u64);
+    assert_eq!(server.front_ends.shared.metrics.heard(), (6 * all) as u64);
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn a_subscriber_that_takes_nothing_is_closed_and_counted() {
     let mut rest = Vec::new();
     // It gets an end, or an error, but not all.
     let _ = slow.0.read_to_end(&mut rest);
-    assert_eq!(server.front_ends.common.metrics.deaf(), [1, 0]);
+    assert_eq!(server.front_ends.shared.metrics.deaf(), [1, 0]);
     assert_eq!(publisher.ask("PING"), "+PONG");
 }
 
@@ -114,7 +114,7 @@ fn subscribers_who_have_missed_messages_are_closed_and_nobody_else() {
         // A connection counts as closed a moment before it hears nothing any more.
         server.until(|_| other.ask("PUBLISH news x") == ":0");
     }
-    assert_eq!(server.front_ends.common.metrics.deaf(), [0, 4]);
+    assert_eq!(server.front_ends.shared.metrics.deaf(), [0, 4]);
     let mut again = subscriber(&server, "news");
     assert_eq!(others[0].ask("PUBLISH news x"), ":1");
     assert_eq!(heard(&mut again), "x");

@@ -403,11 +403,11 @@ fn a_client_that_takes_nothing_is_closed_and_hears_no_more() {
     let key = "k".repeat(60 << 10);
     for _ in 0..1000 {
         assert_eq!(writer.ask(&format!("*3\r\n$3\r\nSET\r\n${}\r\n{key}\r\n$1\r\nv", key.len())), "+OK");
-        if server.front_ends.common.metrics.deaf() == [1, 0] {
+        if server.front_ends.shared.metrics.deaf() == [1, 0] {
             break;
         }
     }
-    assert_eq!(server.front_ends.common.metrics.deaf(), [1, 0]);
+    assert_eq!(server.front_ends.shared.metrics.deaf(), [1, 0]);
     server.until(|server| server.fake.reader().tracking().tracked().clients == 0);
     assert_eq!(writer.ask("PING"), "+PONG");
 }

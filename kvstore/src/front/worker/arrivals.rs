@@ -11,7 +11,7 @@ use mio::net::TcpStream;
 use mio::{Interest, Token};
 use niagara_tls::Stream;
 
-use super::{FIRST_CONNECTION, Newcomer, Port, Worker};
+use super::{FIRST_CONNECTION, Worker};
 use crate::access::Entrance;
 use crate::clients::Arrival;
 use crate::front::addresses::Share;
@@ -19,6 +19,7 @@ use crate::front::client_session::ClientSession;
 use crate::front::connection::Connection;
 use crate::front::limits::{PAGES, Place};
 use crate::front::listener::{Accepted, turn_away};
+use crate::front::mailbox::{Newcomer, Port};
 use crate::front::metrics::Crowd;
 use crate::front::session::Session;
 use crate::front::token::Origin;
@@ -50,7 +51,7 @@ impl<E: Engine> Worker<E> {
         let wire = port.wire;
         let counted = self.count(peer.ip());
         if let Err(why) = counted {
-            self.common.metrics.turned_away(wire, why);
+            self.shared.metrics.turned_away(wire, why);
             self.report_crowd(why, peer.ip());
             return match wire {
                 // Who speaks TLS would not understand a word.
@@ -59,35 +60,35 @@ impl<E: Engine> Worker<E> {
                 Wire::Http => self.welcome_for_pages(stream, peer, port),
             };
         }
-        self.common.metrics.opened(wire);
+        self.shared.metrics.opened(wire);
         let number = self.next;
-        self.next = (self.next + 1) % self.common.mailboxes.len();
+        self.next = (self.next + 1) % self.shared.mailboxes.len();
         let newcomer = Newcomer { stream, peer, port, place: Place::Client, share: counted.ok() };
         if number == self.number {
             self.adopt(newcomer);
         } else {
-            self.common.mailboxes[number].send(newcomer);
+            self.shared.mailboxes[number].send(newcomer);
         }
     }
 
     /// Counts a connection from this address, if there may be one more.
     fn count(&self, address: IpAddr) -> Result<Arc<Share>, Crowd> {
-        let common = &self.common;
-        let share = common.addresses.arrives(address).ok_or(Crowd::Address)?;
-        if !common.allowance(share.held()).may_read() {
-            common.addresses.leaves(address);
+        let shared = &self.shared;
+        let share = shared.addresses.arrives(address).ok_or(Crowd::Address)?;
+        if !shared.allowance(share.held()).may_read() {
+            shared.addresses.leaves(address);
             return Err(Crowd::Memory);
         }
-        if common.open.fetch_add(1, Ordering::Relaxed) >= common.config.max_connections {
-            common.open.fetch_sub(1, Ordering::Relaxed);
-            common.addresses.leaves(address);
+        if shared.open.fetch_add(1, Ordering::Relaxed) >= shared.config.max_connections {
+            shared.open.fetch_sub(1, Ordering::Relaxed);
+            shared.addresses.leaves(address);
             return Err(Crowd::Server);
         }
         Ok(share)
     }
 
     fn report_crowd(&self, why: Crowd, address: IpAddr) {
-        let limit = self.common.addresses.most_of(address);
+        let limit = self.shared.addresses.most_of(address);
         match why {
             Crowd::Address => tracing::warn!(
                 %address,
@@ -95,11 +96,11 @@ impl<E: Engine> Worker<E> {
                 "turned a client away: its address has as many connections as it may (max_connections_per_address)"
             ),
             Crowd::Server => tracing::warn!(
-                limit = self.common.config.max_connections,
+                limit = self.shared.config.max_connections,
                 "turned a client away: there are as many as there may be (max_connections)"
             ),
             Crowd::Memory => tracing::warn!(
-                limit_bytes = self.common.budget.limit(),
+                limit_bytes = self.shared.budget.limit(),
                 "turned a client away: the memory for requests and replies is used up (all_clients_mib)"
             ),
         }
@@ -112,7 +113,7 @@ impl<E: Engine> Worker<E> {
             self.active.retain(|active| *active != index);
             self.close_in_time(index);
         }
-        self.common.metrics.opened(Wire::Http);
+        self.shared.metrics.opened(Wire::Http);
         self.adopt(Newcomer { stream, peer, port, place: Place::Pages, share: None });
     }
 
@@ -131,7 +132,7 @@ impl<E: Engine> Worker<E> {
 
     /// Takes connections that another thread has accepted.
     pub(super) fn welcome_newcomers(&mut self) {
-        let newcomers = std::mem::take(&mut *self.common.mailboxes[self.number].newcomers.lock());
+        let newcomers = self.shared.mailboxes[self.number].take();
         for newcomer in newcomers {
             self.adopt(newcomer);
         }
@@ -139,12 +140,12 @@ impl<E: Engine> Worker<E> {
 
     fn adopt(&mut self, newcomer: Newcomer) {
         let Newcomer { mut stream, peer, port: Port { wire, tls }, place, share } = newcomer;
-        let acceptor = self.common.acceptor.as_ref().filter(|_| tls);
+        let acceptor = self.shared.acceptor.as_ref().filter(|_| tls);
         let certified = acceptor.is_some_and(|acceptor| acceptor.asks_for_certificates());
         let registered = self.table.insert(|origin| {
             let token = Token(FIRST_CONNECTION + origin.index as usize);
             self.poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-            let (guard, directory) = (&self.common.guard, self.engine.reader().directory());
+            let (guard, directory) = (&self.shared.guard, self.engine.reader().directory());
             let entrance =
                 Entrance::new(Arc::clone(guard), Arc::clone(directory), Some(peer.ip()), certified);
             let talk = match wire {
@@ -154,9 +155,9 @@ impl<E: Engine> Worker<E> {
                     ClientSession::Http(Session::new(http, origin))
                 }
                 Wire::Redis => {
-                    let member = self.common.clients.admit(
+                    let member = self.shared.clients.admit(
                         Arrival {
-                            id: self.common.next_id.fetch_add(1, Ordering::Relaxed),
+                            id: self.shared.next_id.fetch_add(1, Ordering::Relaxed),
                             thread: self.number,
                             connection: origin.number(),
                             peer: Some(peer),

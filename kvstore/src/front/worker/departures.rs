@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use niagara_tls::Stream;
 
-use super::{Common, SWEEP, Worker, list};
+use super::{SWEEP, Worker, list};
 use crate::access::network_of;
 use crate::front::budget::Level;
 use crate::front::connection::Connection;
@@ -15,6 +15,7 @@ use crate::front::excess::{Holder, heaviest};
 use crate::front::limits::Place;
 use crate::front::listener::turn_away;
 use crate::front::metrics::{Closed, Crowd};
+use crate::front::shared::Shared;
 use crate::front::token::Origin;
 use crate::protocol::{Engine, Wire};
 
@@ -27,9 +28,9 @@ impl<E: Engine> Worker<E> {
         let mut connection = self.table.remove(index)?;
         if self.table.is_empty() {
             // Nobody looks again before there is a connection.
-            self.common.heaviest[self.number].store(0, Ordering::Relaxed);
+            self.shared.heaviest[self.number].store(0, Ordering::Relaxed);
         }
-        connection.give_up(&self.common.budget);
+        connection.give_up(&self.shared.budget);
         self.streaming.remove(&index);
         self.pages.retain(|origin| origin.index != index);
         self.note_closed(connection.wire(), connection.place(), connection.address());
@@ -51,12 +52,12 @@ impl<E: Engine> Worker<E> {
 
     /// Closes the connections that somebody has killed.
     pub(super) fn end_killed(&mut self) {
-        for number in self.common.clients.take_ended(self.number) {
+        for number in self.shared.clients.take_ended(self.number) {
             let (origin, _) = Origin::of(number);
             if let Some(connection) = self.table.get_exact(origin) {
                 connection.break_off();
                 list(&mut self.active, origin.index, connection);
-                self.common.metrics.closed_by_us(Wire::Redis, Closed::Killed);
+                self.shared.metrics.closed_by_us(Wire::Redis, Closed::Killed);
             }
         }
     }
@@ -64,7 +65,7 @@ impl<E: Engine> Worker<E> {
     /// Closes connections of clients whose time is up.
     pub(super) fn sweep(&mut self, now: Instant) {
         self.next_sweep = now + SWEEP;
-        let is_short = self.common.budget.level() >= Level::Short;
+        let is_short = self.shared.budget.level() >= Level::Short;
         let patience = if is_short { SHORT_PATIENCE } else { PATIENCE };
         let mut overdue: Vec<(u32, Why)> = self
             .table
@@ -83,7 +84,7 @@ impl<E: Engine> Worker<E> {
         for (index, why) in overdue {
             if let Some(connection) = self.table.get_mut(index) {
                 let wire = connection.wire();
-                why.into_iter().for_each(|why| self.common.metrics.closed_by_us(wire, why));
+                why.into_iter().for_each(|why| self.shared.metrics.closed_by_us(wire, why));
                 self.active.retain(|active| *active != index);
                 self.close_in_time(index);
             }
@@ -93,7 +94,7 @@ impl<E: Engine> Worker<E> {
     /// The connections that hold the most, of the addresses that hold the most, if memory is used up: those without which
     /// there is room again. None, if another thread has one that holds more: it closes that within a second.
     fn held_too_much(&self) -> Vec<u32> {
-        let Common { budget, addresses, heaviest: of_threads, .. } = &*self.common;
+        let Shared { budget, addresses, heaviest: of_threads, .. } = &*self.shared;
         let own = self.table.iter().map(|(_, connection)| connection.counted()).max().unwrap_or(0);
         of_threads[self.number].store(own, Ordering::Relaxed);
         let is_outdone = of_threads.iter().any(|other| other.load(Ordering::Relaxed) > own);
@@ -154,7 +155,7 @@ impl<E: Engine> Worker<E> {
         now: Instant,
         patience: Duration,
     ) -> Option<Why> {
-        let idle = connection.place().idle_limit(connection.wire(), &self.common.config);
+        let idle = connection.place().idle_limit(connection.wire(), &self.shared.config);
         match connection.overdue(now, patience) {
             Some(Overdue::Over) => Some(None),
             Some(Overdue::SlowReader) => Some(Some(Closed::SlowReader)),
@@ -167,9 +168,9 @@ impl<E: Engine> Worker<E> {
     /// Counts a connection that is closed.
     pub(super) fn note_closed(&self, wire: Wire, place: Place, address: IpAddr) {
         if place == Place::Client {
-            self.common.open.fetch_sub(1, Ordering::Relaxed);
-            self.common.addresses.leaves(address);
+            self.shared.open.fetch_sub(1, Ordering::Relaxed);
+            self.shared.addresses.leaves(address);
         }
-        self.common.metrics.closed(wire);
+        self.shared.metrics.closed(wire);
     }
 }

@@ -79,7 +79,7 @@ impl<E: Engine> Worker<E> {
         if !connection.tell(unasked, most, now) {
             slow.add(connection.socket());
         }
-        connection.settle(&self.common.budget);
+        connection.settle(&self.shared.budget);
         list(&mut self.active, origin.index, connection);
         true
     }
@@ -91,7 +91,7 @@ impl<E: Engine> Worker<E> {
             tracing::warn!(
                 clients = slow.clients,
                 client = slow.first.map(tracing::field::display),
-                limit_bytes = self.common.config.subscriber_output,
+                limit_bytes = self.shared.config.subscriber_output,
                 "closed subscribers that do not take their messages; this is the first one"
             );
         }
@@ -99,8 +99,8 @@ impl<E: Engine> Worker<E> {
 
     /// How many bytes may wait for a client that has not asked for them.
     fn subscriber_output(&self) -> usize {
-        let config = &self.common.config;
-        let is_roomy = self.common.budget.level() == Level::Plenty;
+        let config = &self.shared.config;
+        let is_roomy = self.shared.budget.level() == Level::Plenty;
         if is_roomy { config.subscriber_output } else { PLENTY_OF_OUTPUT_BYTES.min(config.subscriber_output) }
     }
 

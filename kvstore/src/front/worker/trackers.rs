@@ -16,7 +16,7 @@ impl<E: Engine> Worker<E> {
             let Some(told) = told else { break };
             self.outdate(told, now);
         }
-        let passed = self.common.clients.take_passed(self.number);
+        let passed = self.shared.clients.take_passed(self.number);
         let mut slow = Slow::default();
         for (connection, stale) in passed {
             self.pass(connection, &stale, &mut slow, now);
@@ -33,12 +33,12 @@ impl<E: Engine> Worker<E> {
         let redirected = self.trackers.borrow_mut().take_redirected();
         let mut slow = Slow::default();
         for Redirected { connection, to, stale } in redirected {
-            match self.common.clients.seat(to).map(|seat| *seat.arrival()) {
+            match self.shared.clients.seat(to).map(|seat| *seat.arrival()) {
                 None => self.lose_redirect(connection),
                 Some(arrival) if arrival.thread == self.number => {
                     self.pass(arrival.connection, &stale, &mut slow, now);
                 }
-                Some(arrival) => self.common.clients.pass(&arrival, stale),
+                Some(arrival) => self.shared.clients.pass(&arrival, stale),
             }
         }
         self.report_slow(&slow);
