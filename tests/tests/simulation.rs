@@ -106,6 +106,11 @@ const FAILED_WITH_FOLLOWERS: &[(u64, &str)] = &[
         1_301_301_004_163,
         "the same: who won at last was deposed by another candidate, and the rest waited for an election timeout",
     ),
+    (
+        1_320_000_005_519,
+        "the power failed between the two segments of a write whose entries replaced others: the entries of the new term were \
+         there, the term was not, and the log was taken for one that has lost its end",
+    ),
 ];
 
 /// Simulates a plan that no seed stands for.

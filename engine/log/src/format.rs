@@ -134,6 +134,9 @@ impl Seal {
     }
 }
 
+/// What a frame says after its entries.
+pub(super) type Notes = [Option<Note>; 2];
+
 /// A record without payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Note {

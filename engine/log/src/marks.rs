@@ -52,10 +52,11 @@ impl Held {
     ///
     /// Terms and commit indexes never fall, and a vote never changes within its term. The last entry may
     /// fall: a leader replaces what was never committed (Raft, section 5.3). But it never does so with
-    /// entries of its own term.
+    /// entries of its own term. An entry of a later term tells of a later leader, even if the hard state does not: earlier
+    /// releases, and resets at a start, made the entry durable first.
     pub(super) fn missing_from(&self, found: &Held) -> Option<String> {
         let (then, now) = (self.hard_state, found.hard_state);
-        let own_term = then.term == now.term && self.last.term == then.term;
+        let own_term = self.last.term == then.term && then.term == now.term.max(found.last.term);
         if found.segment < self.segment {
             return Some(match found.segment {
                 0 => format!("it is empty, but there have been segments up to {:016x}.log", self.segment),
@@ -120,5 +121,6 @@ mod tests {
         let own = held(3, (10, 5), (5, 2, 8));
         assert!(own.missing_from(&held(3, (9, 5), (5, 2, 8))).unwrap().contains("held entry 10"));
         assert_eq!(own.missing_from(&held(3, (9, 5), (6, 0, 8))), None, "a later leader replaced it");
+        assert_eq!(own.missing_from(&held(3, (9, 6), (5, 2, 8))), None, "an entry of a later one is there");
     }
 }

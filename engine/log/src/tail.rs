@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::format::Note;
+use super::format::{Note, Notes};
 use super::segment::Segment;
 use super::{EntryId, HardState, LogEntry};
 
@@ -46,8 +46,8 @@ impl Tail {
         self.segments.push_back(HeldSegment { segment, lowest: u64::MAX });
     }
 
-    /// A frame of that many bytes, with these entries followed by that note, was written.
-    pub fn wrote(&mut self, bytes: u64, entries: &[LogEntry], note: Option<Note>) {
+    /// A frame of that many bytes, with these entries followed by those notes, was written.
+    pub fn wrote(&mut self, bytes: u64, entries: &[LogEntry], notes: Notes) {
         let held = self.segments.back_mut().expect("a log has a segment that is written");
         self.position += bytes;
         self.sequence += 1;
@@ -55,14 +55,16 @@ impl Tail {
             held.lowest = held.lowest.min(entry.index);
             self.last = entry.id();
         }
-        match note {
-            Some(Note::HardState(state)) => self.hard_state = state,
-            Some(Note::Floor(floor)) => self.floor = floor,
-            Some(Note::Reset(floor)) => {
-                (self.last, self.floor) = (floor, floor);
-                held.lowest = u64::MAX;
+        for note in notes.into_iter().flatten() {
+            match note {
+                Note::HardState(state) => self.hard_state = state,
+                Note::Floor(floor) => self.floor = floor,
+                Note::Reset(floor) => {
+                    (self.last, self.floor) = (floor, floor);
+                    held.lowest = u64::MAX;
+                }
+                Note::Start(_) => {}
             }
-            Some(Note::Start(_)) | None => {}
         }
     }
 

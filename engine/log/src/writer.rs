@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::direct::DirectFile;
 use super::directory::Directory;
-use super::format::{Note, RECORD_HEAD_BYTES, entry_bytes};
+use super::format::{Note, Notes, RECORD_HEAD_BYTES, entry_bytes};
 use super::frame::{FRAME_HEAD_BYTES, FrameBuilder, fitting};
 use super::preparer::Preparer;
 use super::segment::Segment;
@@ -126,7 +126,7 @@ impl LogWriter {
         if entries.is_empty() && hard_state.is_none() {
             return Ok(());
         }
-        self.attempt(|disk| disk.write(entries, hard_state.map(Note::HardState)))
+        self.attempt(|disk| disk.write(entries, None, hard_state))
     }
 
     /// Makes durable that the log is compacted to a floor, which [`LogStore::compact_to`] has returned, and
@@ -142,14 +142,13 @@ impl LogWriter {
     /// Makes durable that the log was reset to a floor, as [`LogStore::reset`] has done in the view, and
     /// removes or recycles the segments before the reset. Its place is between the writes of what was
     /// appended before and after it, which therefore cannot be joined. The next entry must be the one after
-    /// the floor.
+    /// the floor. `hard_state`, if it changes, becomes durable with the reset, but for what is committed above the floor.
     ///
     /// # Panics
     /// If an entry above the floor is known to be committed (invariant compaction_floor), or if the view was
     /// not reset before.
-    /// reset before.
-    pub fn reset(&mut self, floor: EntryId) -> Result<(), LogError> {
-        self.attempt(|disk| disk.reset(floor))
+    pub fn reset(&mut self, floor: EntryId, hard_state: Option<HardState>) -> Result<(), LogError> {
+        self.attempt(|disk| disk.reset(floor, hard_state))
     }
 
     /// Makes everything durable, whatever the mode, if there is a disk. Meant for a clean stop with
@@ -170,31 +169,47 @@ impl LogWriter {
 }
 
 impl Disk {
-    fn write(&mut self, entries: &[LogEntry], note: Option<Note>) -> Result<(), LogError> {
+    /// Writes entries, then the note, then the hard state: in one frame, if they fit into the segment.
+    fn write(
+        &mut self,
+        entries: &[LogEntry],
+        note: Option<Note>,
+        hard_state: Option<HardState>,
+    ) -> Result<(), LogError> {
         let (mut last, floor) = (self.tail.last.index, self.tail.floor.index);
         for entry in entries {
             assert!(entry.index > floor, "compaction_floor: entry {} is compacted away", entry.index);
             assert!(entry.index <= last + 1, "no_holes: entry {} does not follow {last}", entry.index);
             last = entry.index;
         }
-        let note_bytes = if note.is_some() { RECORD_HEAD_BYTES } else { 0 };
+        let notes: Notes = [note, hard_state.map(Note::HardState)];
+        let count_of_notes = notes.iter().flatten().count() as u64;
         let mut rest = entries;
         loop {
-            let (count, bytes) = fitting(rest, self.notes_due(), self.room());
+            let (count, bytes) = fitting(rest, self.notes_due() + count_of_notes, self.room());
             let (now, later) = rest.split_at(count);
-            if later.is_empty() && bytes + note_bytes <= self.room() {
-                return self.put(now, note);
+            if later.is_empty() && bytes <= self.room() {
+                return self.put(now, notes);
             }
             if !now.is_empty() {
-                self.put(now, None)?;
+                let term = hard_state.and_then(|state| self.term_ahead_of(state));
+                self.put(now, [None, term.map(Note::HardState)])?;
             }
             rest = later;
-            self.roll(rest.first().map_or(0, entry_bytes) + note_bytes)?;
+            self.roll(rest.first().map_or(0, entry_bytes) + count_of_notes * RECORD_HEAD_BYTES)?;
         }
     }
 
+    /// What the first frame of a write says of the term, if the hard state comes with a later one: entries of a term are never
+    /// durable before the term is. Their replacing others would look like a loss.
+    fn term_ahead_of(&self, state: HardState) -> Option<HardState> {
+        let before = self.tail.hard_state;
+        let is_new = (state.term, state.vote) != (before.term, before.vote);
+        is_new.then_some(HardState { commit: before.commit, ..state })
+    }
+
     /// Writes one frame. A frame is synced before the next is written, so that at most one can ever be torn.
-    fn put(&mut self, entries: &[LogEntry], note: Option<Note>) -> Result<(), LogError> {
+    fn put(&mut self, entries: &[LogEntry], notes: Notes) -> Result<(), LogError> {
         let opening = self.notes_due() > 0;
         let Disk { durable, direct, store, tail, frame, written, data_sum, .. } = self;
         let segment = &tail.active().segment;
@@ -214,9 +229,7 @@ impl Disk {
             let at = Location { segment: number, offset, length };
             written.push(Written { id: entry.id(), at });
         }
-        if let Some(note) = note {
-            frame.note(note);
-        }
+        notes.into_iter().flatten().for_each(|note| frame.note(note));
         let bytes = frame.finish();
         match direct {
             Some(file) => write_directly(&**file, segment, tail.position, frame)?,
@@ -230,7 +243,7 @@ impl Disk {
         }
         // Drop the payloads, which must not outlive their stay in the cache.
         frame.begin(segment.seal, segment.block, tail.sequence);
-        tail.wrote(bytes, entries, note);
+        tail.wrote(bytes, entries, notes);
         store.written(written, bytes);
         Ok(())
     }
@@ -265,7 +278,7 @@ impl Disk {
         }
         let last = self.tail.last.index;
         assert!(floor.index <= last, "compaction_floor: {floor:?} is above what is written, {last}");
-        self.write(&[], Some(Note::Floor(floor)))?;
+        self.write(&[], Some(Note::Floor(floor)), None)?;
         // The view may differ from the disk while replacements wait to be written, and readers follow the
         // view.
         let needed = self.tail.first_segment_needed(floor);
@@ -273,13 +286,15 @@ impl Disk {
         self.retire_before(needed)
     }
 
-    fn reset(&mut self, floor: EntryId) -> Result<(), LogError> {
+    fn reset(&mut self, floor: EntryId, hard_state: Option<HardState>) -> Result<(), LogError> {
         let commit = self.tail.hard_state.commit;
         assert!(
             floor.index >= commit,
             "compaction_floor: {floor:?} is below entry {commit}, which is committed"
         );
-        self.write(&[], Some(Note::Reset(floor)))?;
+        // What is committed above the floor comes with the entries.
+        let hard_state = hard_state.map(|state| HardState { commit: state.commit.min(floor.index), ..state });
+        self.write(&[], Some(Note::Reset(floor)), hard_state)?;
         if !self.durable {
             // A start resets before it records that it has begun; until then the log counts as cleanly
             // stopped.

@@ -8,8 +8,9 @@ use niagara_log::{Durability, Files, Held};
 use niagara_sequencer::epoch::{Chain, Marks};
 
 use super::error::IdentityError;
-use super::record::Record;
-use super::{RecordFile, new_record, read};
+use super::file::{self, RecordFile};
+use super::greeting::sorted;
+use super::start::first_record;
 use crate::config::{Config, ServerId};
 
 /// What a data directory says about its server.
@@ -37,10 +38,7 @@ pub(crate) struct Testimony {
 /// Reads what a data directory says about its server. `None` if it says nothing.
 pub(crate) fn look(dir: &Path, files: &dyn Files) -> Result<Option<Testimony>, IdentityError> {
     let path = dir.join("identity");
-    let found = read(files, &path).map_err(|source| IdentityError::Io { path: path.clone(), source })?;
-    let Some(bytes) = found else { return Ok(None) };
-    let text = str::from_utf8(&bytes).map_err(|_| "it is no text".to_owned());
-    let record = text.and_then(Record::parse).map_err(|what| IdentityError::Damaged { path, what })?;
+    let Some(record) = file::find(files, &path)? else { return Ok(None) };
     let doubt = if record.old_copy {
         Some("it was restored from an old copy: the other servers have met it in a later state".to_owned())
     } else if record.lost_writes(&files.boot_id()) {
@@ -52,7 +50,7 @@ pub(crate) fn look(dir: &Path, files: &dyn Files) -> Result<Option<Testimony>, I
     if record.joins && record.epochs.is_none() || record.follows {
         return Ok(None);
     }
-    let newest = record.epochs.as_ref().map(|(chain, _)| super::sorted(&chain.newest().record.terms.members));
+    let newest = record.epochs.as_ref().map(|(chain, _)| sorted(&chain.newest().record.terms.members));
     let mut starts: BTreeMap<_, _> =
         record.peers.iter().map(|(server, met)| (*server, met.incarnation)).collect();
     starts.insert(record.server, record.incarnation);
@@ -84,7 +82,7 @@ pub(crate) fn make(
 ) -> Result<(), IdentityError> {
     let dir = &config.data_dir;
     files.create_dir(dir).map_err(|source| IdentityError::Io { path: dir.clone(), source })?;
-    let mut record = new_record(config, &**files, life);
+    let mut record = first_record(config, &**files, life);
     (record.incarnation, record.received) = (incarnation, received.into_iter().collect());
     record.epochs = epochs;
     RecordFile { files: Arc::clone(files), path: dir.join("identity") }.save(&record)

@@ -1,4 +1,8 @@
+use std::io::IoSlice;
+use std::path::Path;
+
 use niagara_log::{EntryId, HardState, MemoryFiles, SystemFiles};
+use niagara_net::{Admission, Hello, Refusal};
 
 use super::*;
 use crate::config::Member;
@@ -51,9 +55,9 @@ fn a_start_that_fails_changes_nothing() {
     let (mut config, files) = (config(Path::new("d")), memory_files());
     config.durability = Durability::Os;
     run(&config, &files, 0xa).stopped_cleanly(BTreeMap::new()).unwrap();
-    let before = read(&*files, Path::new("d/identity")).unwrap();
+    let before = file::read(&*files, Path::new("d/identity")).unwrap();
     assert_eq!(open(&config, &files, 0xb).unwrap().incarnation(), 2);
-    assert_eq!(read(&*files, Path::new("d/identity")).unwrap(), before);
+    assert_eq!(file::read(&*files, Path::new("d/identity")).unwrap(), before);
 }
 
 #[test]
@@ -194,7 +198,7 @@ fn unsynced_writes_are_lost_only_with_the_machine() {
 fn a_damaged_file_is_refused() {
     let (config, files) = (config(Path::new("d")), memory_files());
     run(&config, &files, 0xa);
-    let text = read(&*files, Path::new("d/identity")).unwrap().unwrap();
+    let text = file::read(&*files, Path::new("d/identity")).unwrap().unwrap();
     let damaged = String::from_utf8(text).unwrap().replace("incarnation = 1", "incarnation = 0");
     let file = files.create(Path::new("d/identity")).unwrap();
     file.write_all_at(&mut [IoSlice::new(damaged.as_bytes())], 0).unwrap();

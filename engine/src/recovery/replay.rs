@@ -169,7 +169,7 @@ impl Filling {
         self.write();
         if self.floor.index > 0 || self.store.last_index() > 0 {
             self.store.reset(self.floor);
-            let reset = self.writer.reset(self.floor);
+            let reset = self.writer.reset(self.floor, None);
             self.note(reset);
         }
     }

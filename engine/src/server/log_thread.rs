@@ -213,9 +213,9 @@ impl Pending {
                 self.writes.pop_front();
                 return Ok(None);
             }
-            Some(Write::Ready { reset, .. }) => {
+            Some(Write::Ready { reset, hard_state, .. }) => {
                 if let Some(floor) = *reset {
-                    writer.reset(floor)?;
+                    writer.reset(floor, Some(*hard_state))?;
                     *reset = None;
                 }
             }

@@ -1,27 +1,27 @@
 //! A server that is driven by hand, for a simulator with its own time, network and disk.
 
+mod epochs;
+mod figures;
+mod snapshots;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
-use std::time::Duration;
 
 use niagara_log::{Held, LogError, LogStore};
 use niagara_net::{Admission, Event, Frame, Hello, Refusal};
-use niagara_sequencer::epoch::{Chain, Epoch, Record};
-use niagara_sequencer::{GlobalPosition, Slot};
 
+pub use self::figures::{Figures, Standing, WaitingBytes};
 use super::application::Application;
 use super::driven_group::complete;
 use super::environment::Environment;
-use super::epoch_opener::{EpochOpener, OpenedEpoch};
+use super::epoch_opener::EpochOpener;
 use super::first_state::take_first_state;
 use super::followers::Hosting;
 use super::group_parts::GroupParts;
 use super::log_thread::Pending;
 use super::parts::ServerParts;
-use super::replica::Replica;
 use super::sequencer::{STRETCHES_WAITING, Sequencer};
 use super::snapshot_manager::SnapshotManager;
 use super::start_error::StartError;
@@ -31,7 +31,6 @@ use crate::client::{Client, Shared};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::identity::Identity;
-use crate::lane::Lane;
 use crate::misuse::NoWaiting;
 use crate::planted::{self, Bug};
 use crate::progress::{Mail, RoomWatch};
@@ -118,76 +117,6 @@ struct SimGroup {
     writes: Pending,
 }
 
-/// State of one replica.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
-    /// Raft term.
-    pub term: u64,
-    /// Server that it has voted for in that term; 0 for none.
-    pub vote: u64,
-    /// Whether it leads.
-    pub leads: bool,
-    /// Leader that it knows of; 0 for none.
-    pub leader: u64,
-    /// Raft index of the last entry that it knows to be committed.
-    pub commit: u64,
-    /// Raft index of the last entry.
-    pub last: u64,
-    /// Server that it is handing leadership to; 0 for none.
-    pub transferee: u64,
-}
-
-/// Bytes of entries that wait in various places of a server.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct WaitingBytes {
-    /// The group with the most bytes waiting for the disk: its zero-based index, and the bytes.
-    pub unsynced: (usize, u64),
-    /// Bytes pulled from the logs that wait for the merge.
-    pub pulled: u64,
-    /// Bytes merged that wait for execution.
-    pub executing: u64,
-    /// Bytes in the logs of all groups that wait to be merged.
-    pub behind: u64,
-    /// The same, as the groups that are open say.
-    pub behind_of_groups: u64,
-    /// Whether `behind` is so much that only the awaited group's entries are accepted.
-    pub is_behind: bool,
-    /// Whether the disk has no room for commands.
-    pub is_read_only: bool,
-}
-
-/// What a server has counted since its start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Figures {
-    /// Times that a lane was resent.
-    pub lanes_sent_again: u64,
-    /// Copies of commands that were not executed again.
-    pub duplicates: u64,
-    /// Sub-batches that were skipped since earlier ones were missing.
-    pub gaps: u64,
-    /// Strong reads answered by a lease.
-    pub lease_reads: u64,
-    /// Messages of leaders whose entries were refused.
-    pub untaken: u64,
-    /// Times that the merge asked a group's leader to pad.
-    pub pad_requests: u64,
-    /// Snapshots written.
-    pub snapshots: u64,
-    /// Snapshots received.
-    pub snapshots_received: u64,
-    /// Snapshots that could not be written or received.
-    pub snapshot_failures: u64,
-    /// Received files that turned out to be damaged.
-    pub damaged_transfers: u64,
-}
-
-/// The place of an epoch's first group among those of all epochs.
-fn first_place(chain: &Chain, epoch: Epoch) -> usize {
-    let records = chain.links().iter().map(|link| &link.record);
-    let earlier = records.filter(|record| record.epoch < epoch);
-    earlier.map(|record| usize::from(record.terms.groups)).sum()
-}
-
 impl<S: StateMachine> SimServer<S> {
     /// Opens the logs. The first [`turn`](SimServer::turn) of each group publishes what they hold.
     ///
@@ -257,64 +186,9 @@ impl<S: StateMachine> SimServer<S> {
         Ok(server)
     }
 
-    /// Adds groups in their places among those of all epochs.
-    fn add_groups(&mut self, chain: &Chain, groups: Vec<GroupParts>) {
-        for parts in groups {
-            let place = first_place(chain, parts.record.epoch) + parts.replica.group;
-            self.groups.resize_with(self.groups.len().max(place + 1), || None);
-            self.groups[place] = Some(SimGroup { parts, writes: Pending::default() });
-            self.new_groups.push(place);
-        }
-    }
-
-    /// Goes on with the next epoch, if there is one to be made, and lets go of those that are over. The thread of the
-    /// snapshots does it.
-    ///
-    /// # Errors
-    /// If the disk fails. The server's process would end then.
-    pub fn open_epochs(&mut self) -> Result<(), StartError> {
-        if let Some(OpenedEpoch { chain, groups, .. }) = self.opener.step(&self.manager.kept_cuts())? {
-            self.followers.add_logs(&groups);
-            self.add_groups(&chain, groups);
-        }
-        Ok(())
-    }
-
-    /// Places of the groups that were made since the last call. The caller connects and ticks them.
-    pub fn take_new_groups(&mut self) -> Vec<usize> {
-        std::mem::take(&mut self.new_groups)
-    }
-
-    /// Whether this server has the group at this place among those of all epochs.
-    pub fn has_group(&self, group: usize) -> bool {
-        self.groups.get(group).is_some_and(Option::is_some)
-    }
-
-    /// The epochs up to the one that is executed.
-    pub fn chain(&self) -> &Chain {
-        &self.application.executor.chain
-    }
-
-    /// The places of the groups of the epoch that is executed.
-    pub fn running_groups(&self) -> Range<usize> {
-        let Record { epoch, terms, .. } = &self.chain().newest().record;
-        let first = first_place(self.chain(), *epoch);
-        first..first + usize::from(terms.groups)
-    }
-
-    /// The slot at a position that has been executed: its place p, and the place of its group among those of all epochs.
-    pub fn slot_at(&self, position: GlobalPosition) -> (u64, usize) {
-        let records = self.chain().links().iter().map(|link| &link.record);
-        let record = records.rev().find(|record| record.base < position);
-        let record = record.expect("the first epoch begins below all positions");
-        let Slot { place, group } = record.layout().slot_at(position);
-        (place, first_place(self.chain(), record.epoch) + group.index())
-    }
-
-    /// A group's epoch, and its zero-based index there.
-    pub fn epoch_and_group(&self, place: usize) -> (Epoch, usize) {
-        let GroupParts { record, replica, .. } = self.parts(place);
-        (record.epoch, replica.group)
+    /// The other members of a group.
+    pub fn peers(&self, group: usize) -> Vec<u64> {
+        self.config.peers(&self.parts(group).record)
     }
 
     /// Number of a group's channel.
@@ -518,104 +392,12 @@ impl<S: StateMachine> SimServer<S> {
         true
     }
 
-    /// Handles an event on the links of the snapshot channel.
-    pub fn handle_transfer(&mut self, event: Event) {
-        self.manager.handle(self.clock.now(), event);
-    }
-
-    /// Runs a round of the snapshots' thread, and returns what it sends.
-    pub fn keep_snapshots(&mut self) -> Vec<(u64, Frame)> {
-        let sent = self.manager.step(self.clock.now());
-        let sent = sent.into_iter().map(|(to, message)| (to, message.encode()));
-        let (for_followers, sent) = sent.partition(|(to, _)| self.followers.supplier.has(*to));
-        self.for_followers.extend::<Vec<_>>(for_followers);
-        sent
-    }
-
-    /// Handles an event on the channel of followers. `false`: the sender is to be disconnected.
-    pub fn handle_follower(&mut self, event: Event) -> bool {
-        self.followers.handle(self.clock.now(), event, &mut self.manager)
-    }
-
-    /// What there is for followers now.
-    pub fn supply(&mut self) -> Vec<(u64, Frame)> {
-        let mut sent = std::mem::take(&mut self.for_followers);
-        sent.extend(self.followers.step(self.clock.now(), &self.manager));
-        sent
-    }
-
-    /// In what time there is something for followers, unless something happens before.
-    pub fn supply_due(&self) -> Option<Duration> {
-        let now = self.clock.now();
-        self.followers.supplier.due(now).map(|due| due.saturating_duration_since(now))
-    }
-
-    /// Whether that thread would run another round rather than sleep. What is for followers does not count.
-    pub fn wants_keeping(&self) -> bool {
-        let now = self.clock.now();
-        self.manager.is_due(now) || self.opener.next_due().is_some_and(|due| due <= now)
-    }
-
-    /// The longest time that it would sleep; `None` if only a wake-up ends its sleep.
-    pub fn keeping_due(&self) -> Option<Duration> {
-        let now = self.clock.now();
-        let due = [self.manager.next_due(now), self.opener.next_due()].into_iter().flatten().min();
-        due.map(|due| due.saturating_duration_since(now))
-    }
-
-    /// Durable snapshots, oldest first.
-    pub fn snapshots(&self) -> impl DoubleEndedIterator<Item = &Arc<Header>> + ExactSizeIterator + Clone {
-        self.manager.store().kept().iter().map(|kept| &kept.header)
-    }
-
-    /// The file of the newest snapshot; `None` if there is none, or part of its content is in other files.
-    pub fn newest_snapshot(&self) -> Option<(Arc<Header>, Vec<u8>)> {
-        let kept = self.manager.store().newest().filter(|kept| !kept.header.own_files)?;
-        Some((Arc::clone(&kept.header), self.manager.read_file(&kept.path).ok()?))
-    }
-
-    /// The epoch from which on the cluster goes on without this server, if it is needed by nobody any more.
-    pub fn removed(&self) -> Option<u32> {
-        self.shared.progress.removal.since().map(Epoch::get)
-    }
-
-    /// The other members of a group.
-    pub fn peers(&self, group: usize) -> Vec<u64> {
-        self.config.peers(&self.parts(group).record)
-    }
-
-    /// The epoch that goes on without this server, as far as it knows. It takes no commands any more.
-    pub fn leaves(&self) -> Option<u32> {
-        self.shared.progress.removal.next().map(|next| next.epoch.get())
-    }
-
-    /// Number of snapshots that were found damaged at the start.
-    pub fn damaged_snapshots(&self) -> usize {
-        self.manager.store().damaged().len()
-    }
-
     /// Advances the sequencer's clock by one tick, which also expires deadlines.
     pub fn tick(&mut self) {
         let now = self.clock.now();
         self.shared.expire(now);
         self.room.tick(&self.shared.progress);
         self.sequencer.tick(now);
-    }
-
-    /// Bytes that wait on this server behind something slow.
-    pub fn waiting(&self) -> WaitingBytes {
-        let progress = &self.shared.progress;
-        let groups = self.groups.iter().flatten().map(|group| &group.parts.replica);
-        let unsynced = groups.clone().map(|replica| replica.driver.unsynced_bytes());
-        WaitingBytes {
-            unsynced: unsynced.enumerate().max_by_key(|(_, bytes)| *bytes).expect("there is a group"),
-            pulled: progress.bounds.pulled(),
-            executing: progress.bounds.executing(),
-            behind: progress.bounds.behind(),
-            behind_of_groups: groups.map(Replica::behind).sum(),
-            is_behind: progress.bounds.is_behind(),
-            is_read_only: progress.room.is_lacking(),
-        }
     }
 
     /// Whether the sequencer's thread would run another round rather than sleep.
@@ -626,56 +408,6 @@ impl<S: StateMachine> SimServer<S> {
     /// Whether something waits for execution.
     pub fn wants_execution(&self) -> bool {
         !self.stretches.is_empty()
-    }
-
-    /// Whether a group is its epoch's anchor, and the epoch's level, as far as the server knows them.
-    pub fn anchor_and_level(&self, group: usize) -> (bool, u64) {
-        let replica = &self.parts(group).replica;
-        let epoch = replica.epoch();
-        (epoch.anchor.load(SeqCst) as usize == replica.group, epoch.level())
-    }
-
-    /// Number of commands in this server's lanes that are not executed.
-    pub fn pending_commands(&self) -> usize {
-        self.shared.lanes.iter().map(Lane::pending).sum()
-    }
-
-    /// What this server has counted since its start.
-    pub fn figures(&self) -> Figures {
-        let metrics = &self.shared.metrics;
-        Figures {
-            lanes_sent_again: metrics.groups.iter().map(|group| group.attempts.get()).sum(),
-            duplicates: metrics.duplicates.get(),
-            gaps: metrics.gaps.get(),
-            lease_reads: metrics.lease_reads.get(),
-            untaken: metrics.groups.iter().map(|group| group.untaken.get()).sum(),
-            pad_requests: metrics.pad_requests.get(),
-            snapshots: metrics.snapshots.get(),
-            snapshots_received: metrics.snapshots_received.get(),
-            snapshot_failures: metrics.snapshot_failures.get(),
-            damaged_transfers: self.manager.damaged_transfers(),
-        }
-    }
-
-    /// State of a group's replica.
-    pub fn standing(&self, group: usize) -> Standing {
-        let driver = &self.parts(group).replica.driver;
-        Standing {
-            term: driver.term(),
-            vote: driver.hard_state().vote,
-            leads: driver.leads(),
-            leader: driver.leader(),
-            commit: driver.commit(),
-            last: driver.last_index(),
-            transferee: driver.transferee(),
-        }
-    }
-
-    /// State of this server's lane in a group, in words.
-    pub fn describe_lane(&self, group: usize) -> String {
-        let replica = &self.parts(group).replica;
-        let lane = &self.shared.lanes[replica.group];
-        format!("{}; {}", lane.describe(), replica.driver.describe_lane(replica.group as u16))
     }
 
     /// A group's local log.

@@ -2,17 +2,17 @@
 //! the groups of those that it has. It knows no thread, clock or socket: its owner feeds it and calls
 //! [`SnapshotManager::step`].
 
+mod messages;
+mod reports;
+
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use niagara_log::Files;
-use niagara_net::Event;
-use niagara_sequencer::compaction_point;
-use niagara_sequencer::epoch::{Chain, Cut, Epoch, Record};
+use niagara_sequencer::epoch::{Chain, Cut, Epoch};
 
 use crate::clock::Clock;
 use crate::identity::Identity;
@@ -20,11 +20,10 @@ use crate::metrics::Metrics;
 use crate::planted::{self, Bug};
 use crate::progress::{Bell, EpochProgress, Mail, SharedProgress};
 use crate::snapshot::{
-    Handover, Header, Kept, OverNews, Received, Saved, Saving, SnapshotError, SnapshotFailed,
-    SnapshotReceiver, SnapshotSender, SnapshotStore, Snapshots, TakenSnapshot, Transfer,
+    Handover, Kept, OverNews, Received, Saved, Saving, SnapshotError, SnapshotFailed, SnapshotReceiver,
+    SnapshotSender, SnapshotStore, Transfer,
 };
 use crate::state_machine::StateMachine;
-use crate::status::Digest;
 
 /// The snapshots' channels count as one where connections are counted, since the same servers are on all of them.
 const SNAPSHOTS: u32 = 0;
@@ -140,138 +139,6 @@ impl<S: StateMachine> SnapshotManager<S> {
     /// Received files that turned out to be damaged.
     pub fn damaged_transfers(&self) -> u64 {
         self.damaged_transfers
-    }
-
-    /// Handles an event on the links.
-    pub fn handle(&mut self, now: Instant, event: Event) {
-        match event {
-            Event::Frame { from, body } => self.receive(now, from, &body),
-            Event::Up { peer } => {
-                self.over.is_up(now, peer);
-                self.share.progress.connection_is_up(SNAPSHOTS, peer);
-            }
-            Event::Down { peer, reason } => {
-                self.sender.disconnected(peer);
-                self.over.is_down(peer);
-                self.share.progress.connection_is_gone(SNAPSHOTS, peer, reason);
-            }
-            Event::Refused { peer, refusal, by_us } => {
-                tracing::debug!(?peer, by_us, "a server was refused on the channel for snapshots: {refusal}");
-            }
-        }
-    }
-
-    /// Servers that have sent what no correct server sends since this was last called: end the connections to these.
-    pub fn take_offenders(&mut self) -> Vec<u64> {
-        std::mem::take(&mut self.offenders)
-    }
-
-    /// Handles a message from another server.
-    fn receive(&mut self, now: Instant, from: u64, body: &Bytes) {
-        let message = match Transfer::decode(body) {
-            Ok(message) => message,
-            Err(error) => {
-                tracing::warn!(from, %error, "dropped a message about snapshots, and its sender");
-                self.offenders.push(from);
-                return;
-            }
-        };
-        let done = match message {
-            Transfer::Over { cut } => {
-                self.over.heard(from, cut);
-                self.look_who_leaves(from, cut);
-                // It can come there by the logs of its own epoch as long as that has leaders.
-                let epoch = self.share.progress.epoch();
-                let leaves = self.share.progress.removal.next().is_some();
-                if !leaves && cut.epoch > epoch.number && epoch.is_leaderless(self.config.patience_ticks) {
-                    self.receiver.is_over(from, cut);
-                }
-                Ok(())
-            }
-            Transfer::Ask { cut, part } => {
-                let answer = self.sender.asked(cut, part, &self.store);
-                if answer == Transfer::Nothing {
-                    self.copy_newest(now, cut);
-                }
-                self.outbox.push((from, answer));
-                Ok(())
-            }
-            Transfer::Fetch { id, offset, length } => {
-                let answer = self.sender.fetch(now, from, (id, offset, length), &self.store);
-                answer.map(|answer| self.outbox.extend(answer.map(|answer| (from, answer))))
-            }
-            message => {
-                let begin = || S::restoring(&self.share.reader);
-                self.receiver.receive(now, from, message, &self.store, begin, &mut self.outbox)
-            }
-        };
-        if let Err(error) = done {
-            self.transfer_failed(now, &error);
-        }
-    }
-
-    /// Handles a message of a follower, which asks for a snapshot, or for parts of one.
-    pub fn handle_follower(&mut self, now: Instant, from: u64, body: &Bytes) {
-        match Transfer::decode(body) {
-            Ok(Transfer::Ask { .. } | Transfer::Fetch { .. }) => self.receive(now, from, body),
-            _ => {
-                tracing::warn!(from, "dropped a follower that has sent what none sends");
-                self.offenders.push(from);
-            }
-        }
-    }
-
-    /// A follower is not connected any more.
-    pub fn follower_left(&mut self, follower: u64) {
-        self.sender.disconnected(follower);
-        self.outbox.retain(|(to, _)| *to != follower);
-    }
-
-    /// Fetches a snapshot at `cut` or later from a member, since this follower cannot come there by what members still have
-    /// in their logs. Returns whether that is so.
-    pub fn fetch_beyond(&mut self, from: u64, cut: Cut) -> bool {
-        let helps = cut > self.here;
-        if helps {
-            self.receiver.is_over(from, cut);
-        }
-        helps
-    }
-
-    /// Whether a snapshot of another server is under way, or about to be.
-    pub fn is_fetching(&self) -> bool {
-        self.receiver.is_wanted() || self.share.progress.snapshots.has_resume()
-    }
-
-    /// A server that has been removed says, by naming an epoch that it is not in, that it knows. If this one has been, and is
-    /// needed by nobody any more, it tells the others so, and ends.
-    fn look_who_leaves(&mut self, from: u64, cut: Cut) {
-        let progress = &self.share.progress;
-        let epoch = progress.epoch();
-        if cut.epoch >= epoch.number && !epoch.members().contains(&from) && progress.removal.next().is_none()
-        {
-            self.departed.push(from);
-            // It waits until a majority has said that it has gone on. It has named the epoch itself, so nobody tells it of that any
-            // more, and what it was told before may have been lost.
-            let here = self.over.reached(cut.epoch);
-            self.outbox.extend(here.map(|cut| (from, Transfer::Over { cut })));
-        }
-        if !progress.removal.heard(from, cut) {
-            return;
-        }
-        let Some(Record { epoch: next, terms, .. }) = progress.removal.next() else { return };
-        if let Err(error) = self.share.identity.is_removed(*next) {
-            return tracing::error!(%error, "cannot record that this server has been removed");
-        }
-        let told = terms.members.iter().map(|member| (*member, Transfer::Over { cut: Cut::start_of(*next) }));
-        self.outbox.extend(told);
-        tracing::warn!(epoch = next.get(), "the cluster goes on without this server, which is to be stopped");
-        progress.removal.ends();
-        progress.watchers.changed();
-    }
-
-    /// The servers that have said since the last call that they know of their removal.
-    pub fn take_departed(&mut self) -> Vec<u64> {
-        std::mem::take(&mut self.departed)
     }
 
     /// Whether there is something to do now.
@@ -438,14 +305,6 @@ impl<S: StateMachine> SnapshotManager<S> {
         })
     }
 
-    fn note_failure(&self, error: &SnapshotError) {
-        self.share.metrics.snapshot_failures.inc();
-        self.share.progress.snapshots.note(|status| {
-            status.failures += 1;
-            status.last_error = Some(error.to_string());
-        });
-    }
-
     fn load(&mut self, now: Instant) {
         let identity = &self.share.identity;
         let mark = |id| if planted::is(Bug::ReceivedNotMarked) { Ok(()) } else { identity.received(id) };
@@ -481,28 +340,6 @@ impl<S: StateMachine> SnapshotManager<S> {
         self.note_failure(error);
     }
 
-    /// Tells every group which snapshots are kept.
-    fn announce(&mut self, now: Instant) {
-        self.note_kept(now);
-        let Some(snapshots) = self.snapshots() else { return };
-        if let Some(epoch) = self.epoch(snapshots.newest.cut().epoch) {
-            epoch.tell(&Mail::Kept(snapshots));
-        }
-    }
-
-    /// The snapshots that groups have to know of; `None` if there is none.
-    pub fn snapshots(&self) -> Option<Snapshots> {
-        let kept = self.store.kept();
-        let newest = Arc::clone(&self.store.newest()?.header);
-        let cuts: Vec<Cut> = kept.iter().map(|kept| kept.header.cut()).collect();
-        let older = compaction_point(&cuts)
-            .and_then(|cut| kept.iter().find(|kept| kept.header.cut() == cut))
-            .map(|kept| Arc::clone(&kept.header))
-            .filter(|older| older.cut().epoch == newest.cut().epoch);
-        let older = if planted::is(Bug::CompactedToNewest) { Some(Arc::clone(&newest)) } else { older };
-        Some(Snapshots { newest, older })
-    }
-
     /// Removes files that are neither among the newest nor being fetched.
     fn tidy(&mut self, now: Instant) {
         self.sender.forget_idle(now);
@@ -510,56 +347,5 @@ impl<S: StateMachine> SnapshotManager<S> {
         if let Err(error) = self.store.prune(|kept| sender.uses(kept)) {
             tracing::warn!(%error, "cannot remove an old snapshot");
         }
-    }
-
-    fn note_kept(&mut self, now: Instant) {
-        let Some(newest) = self.store.newest() else { return };
-        self.over.kept(now, newest.header.cut());
-        self.share.progress.snapshots.set_kept(newest.header.cut());
-        let (position, bytes) = (newest.header.position().get(), newest.bytes);
-        self.share.metrics.snapshot_position.set(position as i64);
-        self.share.metrics.snapshot_bytes.set(bytes as i64);
-        let disk_bytes = self.store.kept().iter().map(|kept| kept.bytes).sum();
-        self.share.progress.snapshots.note(|status| {
-            status.position = position;
-            status.created_ms = newest.header.created_ms;
-            status.bytes = bytes;
-            status.disk_bytes = disk_bytes;
-        });
-    }
-
-    /// Answers those whose snapshot is durable.
-    fn answer_requests(&self) {
-        let snapshots = &self.share.progress.snapshots;
-        if !snapshots.requests.are_waiting() {
-            return;
-        }
-        let met = snapshots.met();
-        let taken = self.store.newest().map_or_else(TakenSnapshot::default, |kept| {
-            let Header { digests, .. } = &*kept.header;
-            let position = kept.header.position();
-            TakenSnapshot {
-                position,
-                bytes: kept.bytes,
-                path: (!self.config.in_memory).then(|| kept.path.clone()),
-                own_files: kept.own_files(),
-                digest: Digest {
-                    position: position.get(),
-                    value: format!("{:016x}", digests.value()),
-                    state: digests.state().map(|state| format!("{state:016x}")),
-                },
-            }
-        });
-        snapshots.requests.end(met, &Ok(taken));
-    }
-
-    fn note_progress(&self) {
-        let (writing, written) = (self.saving.is_under_way(), self.saving.written());
-        let (from, received, expected) = self.receiver.extent().unwrap_or_default();
-        self.share.progress.snapshots.note(|status| {
-            (status.writing, status.written_bytes) = (writing, written);
-            (status.receiving_from, status.received_bytes, status.expected_bytes) =
-                (from, received, expected);
-        });
     }
 }

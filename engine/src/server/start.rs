@@ -121,7 +121,7 @@ fn fit(
     } else if !planted::is(Bug::StartRuleSkipped) {
         tracing::info!(group, index = floor.index, "reset the log to the snapshot");
         store.reset(floor);
-        let reset = writer.reset(floor).and_then(|()| writer.sync());
+        let reset = writer.reset(floor, None).and_then(|()| writer.sync());
         reset.map_err(|source| StartError::Log { group, source })?;
         slots.reset(floor.index, round);
     }

@@ -7,8 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::fault::Fault;
+use super::page::Page;
 use super::parse::Head;
-use super::request::{Page, Request, What};
+use super::request::{Request, What};
 use super::rights;
 use super::target;
 use crate::access::{Entrance, Names, OriginKind};

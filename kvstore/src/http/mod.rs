@@ -3,13 +3,14 @@
 //! `parse` reads the head of a request (with `request_line` and `list`), `request` says what it asks for
 //! (with `target`, `parameters`, `description`, `media_type`, `preconditions` made of `tags`, `lasting`, `listing`, `watch` and
 //! `transaction`), `chunked` decodes a body of unknown length, `respond`, `json` and `fault` print replies with the time of `date`,
-//! `naming` knows the state's life, `gate` who may ask, `pages` are about the server (with `exposition` for the metrics), `change`
-//! starts what a POST to some of them asks for (`leaders`, `groups`, `level`, `members`), and `connection` combines them for the
+//! `naming` knows the state's life, `gate` who may ask, `pages` are about the server (with `exposition` for the metrics), `changing`
+//! starts what a POST to some of them asks for (`change`: of `leaders`, `groups`, `level`, `members`), and `connection` combines them for the
 //! session.
 //!
 //! `docs/http.md` lists what clients may send, and what they get back.
 
 mod change;
+mod changing;
 mod chunked;
 mod connection;
 mod date;
@@ -32,6 +33,7 @@ mod media_type;
 mod members;
 mod naming;
 mod openapi;
+mod page;
 mod pages;
 mod parameters;
 mod parse;

@@ -47,7 +47,9 @@ fn path(resource: &Resource) -> Value {
 }
 
 fn operation(one: &Operation) -> Value {
-    let elsewhere = (one.method != "GET").then_some(&ELSEWHERE);
+    // A follower takes snapshots itself.
+    let is_for_members = one.method != "GET" && one.id != "snapshot";
+    let elsewhere = is_for_members.then_some(&ELSEWHERE);
     let replies = one.replies.iter().chain(&ANYWHERE).chain(elsewhere);
     let responses: Map<String, Value> =
         replies.map(|reply| (reply.status.to_string(), response(reply))).collect();

@@ -13,7 +13,7 @@ use super::description::OwnDescription;
 use super::fault::Fault;
 use super::idempotency;
 use super::listing::ListRequest;
-use super::media_type::Exposition;
+use super::page::Page;
 use super::parameters::Freshness;
 use super::parse::{Body, Head};
 use super::preconditions::Preconditions;
@@ -84,21 +84,6 @@ pub(super) enum What {
     /// The same, and what a script of another origin may send.
     Preflight(&'static str),
     Fail(Fault),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Page {
-    Status,
-    Leaders,
-    Groups,
-    /// The level, and those that the members know.
-    Level,
-    /// The epoch and its members.
-    Members,
-    Healthz,
-    Readyz,
-    Metrics(Exposition),
-    OpenApi,
 }
 
 impl What {

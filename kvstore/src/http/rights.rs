@@ -1,6 +1,7 @@
 //! The rights that requests need, in terms of the commands that do the same.
 
-use super::request::{Page, What};
+use super::page::Page;
+use super::request::What;
 use crate::access::Entrance;
 use crate::command::{self, Command};
 use crate::table::Op;

@@ -292,7 +292,8 @@ impl Server {
     }
 }
 
-const KINDS: [MessageType; 11] = [
+/// The messages of Raft that cross the network.
+pub(super) const KINDS: [MessageType; 11] = [
     MessageType::MsgAppend,
     MessageType::MsgAppendResponse,
     MessageType::MsgRequestVote,

@@ -18,6 +18,7 @@ use niagara_net::{Greeting, Hello, Levels, Refusal};
 use niagara_sequencer::epoch::{Contact, Epoch, EpochEnd, Terms};
 use raft::eraftpb::{Entry, Message, MessageType};
 
+use super::driver::KINDS;
 use super::log_on_disk::{LOG_ID, config, directory, segment_name};
 use super::segment_image::{HEADER_BYTES, Sealing, frames};
 
@@ -105,19 +106,7 @@ pub fn message() -> Seeds {
         ("snapshot".to_owned(), Wire::Snapshot { term: 3, round: 40 }),
         ("notice".to_owned(), notice()),
     ];
-    for kind in [
-        MessageType::MsgAppend,
-        MessageType::MsgAppendResponse,
-        MessageType::MsgRequestVote,
-        MessageType::MsgRequestVoteResponse,
-        MessageType::MsgHeartbeat,
-        MessageType::MsgHeartbeatResponse,
-        MessageType::MsgTimeoutNow,
-        MessageType::MsgReadIndex,
-        MessageType::MsgReadIndexResp,
-        MessageType::MsgRequestPreVote,
-        MessageType::MsgRequestPreVoteResponse,
-    ] {
+    for kind in KINDS {
         wires.push((format!("raft-{kind:?}"), Wire::Raft(Box::new(raft_message(kind)))));
     }
     wires.into_iter().map(|(name, wire)| (name, wire.encode().parts().concat())).collect()

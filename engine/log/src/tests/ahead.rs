@@ -89,7 +89,7 @@ fn writes_from_before_a_reset_are_harmless() {
         store.append(&new);
         writer.write(&old[8..], None).unwrap();
         assert_eq!(all(&store), new);
-        writer.reset(floor).unwrap();
+        writer.reset(floor, None).unwrap();
         assert_eq!((all(&store), store.size().segments), (new.clone(), 1));
         writer.write(&new, None).unwrap();
         assert_eq!((all(&store), store.size().cached_bytes), (new.clone(), 0));
@@ -113,7 +113,7 @@ fn an_entry_that_a_reset_dropped_and_that_is_sent_again_stays_in_memory_until_it
         store.append(new);
         writer.write(&old, None).unwrap();
         assert_eq!(store.size().cached_bytes, 10 * 100);
-        writer.reset(floor).unwrap();
+        writer.reset(floor, None).unwrap();
         assert_eq!(all(&store), new);
         writer.write(new, None).unwrap();
         assert_eq!((all(&store), store.size().cached_bytes), (new.to_vec(), 0));
@@ -133,10 +133,10 @@ fn what_is_written_between_two_resets_is_from_before_the_second() {
         store.append(&between);
         store.reset(second);
         store.append(&after);
-        writer.reset(first).unwrap();
+        writer.reset(first, None).unwrap();
         writer.write(&between, None).unwrap();
         assert_eq!((all(&store), store.size().cached_bytes), (after.clone(), 5 * 100));
-        writer.reset(second).unwrap();
+        writer.reset(second, None).unwrap();
         writer.write(&after, None).unwrap();
         assert_eq!((all(&store), store.size().cached_bytes), (after.clone(), 0));
     }
@@ -158,7 +158,7 @@ fn a_compaction_may_wait_on_either_side_of_a_reset() {
         store.append(&after);
         let behind = store.compact_to(60);
         writer.compact(before).unwrap();
-        writer.reset(floor).unwrap();
+        writer.reset(floor, None).unwrap();
         writer.write(&after, None).unwrap();
         assert_eq!(all(&store), after[10..]);
         writer.compact(behind).unwrap();

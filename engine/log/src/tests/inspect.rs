@@ -84,7 +84,7 @@ fn a_reset_log() {
     {
         let (store, mut writer) = log_of(&config(dir.path(), Durability::Os), 2);
         store.reset(id(50, 7));
-        writer.reset(id(50, 7)).unwrap();
+        writer.reset(id(50, 7), None).unwrap();
         put(&store, &mut writer, &entries(51..=52, 8, 66), None);
     }
     let (found, listed) = look(dir.path());
@@ -103,7 +103,7 @@ fn a_log_without_an_entry_above_its_floor() {
     {
         let (store, mut writer) = log_of(&config(dir.path(), Durability::Os), 2);
         store.reset(id(50, 7));
-        writer.reset(id(50, 7)).unwrap();
+        writer.reset(id(50, 7), None).unwrap();
     }
     let (found, _) = look(dir.path());
     assert_eq!((found.floor, found.first, found.last, found.damage), (id(50, 7), None, None, None));

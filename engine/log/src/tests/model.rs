@@ -182,7 +182,7 @@ impl World {
                 }
             }
             Some(Job::Reset(floor)) => {
-                writer.reset(floor).unwrap();
+                writer.reset(floor, None).unwrap();
                 self.disk.reset(floor);
             }
             Some(job @ Job::Write(..)) => self.jobs.push_front(job),

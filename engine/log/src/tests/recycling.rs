@@ -52,7 +52,7 @@ fn endless_resets_take_a_bounded_number_of_files_which_are_used_again() {
         }
         floor = EntryId { index: floor.index + 7, term };
         store.reset(floor);
-        writer.reset(floor).unwrap();
+        writer.reset(floor, None).unwrap();
         let (count, bytes) = files(dir.path());
         assert!(
             count <= 4 && bytes <= 4 * SEGMENT,
@@ -75,7 +75,7 @@ fn frames_of_a_former_life_in_a_segment_recycled_by_a_reset_do_not_count() {
         {
             let (store, mut writer) = log_of(&config, 36);
             store.reset(EntryId { index: 50, term: 8 });
-            writer.reset(EntryId { index: 50, term: 8 }).unwrap();
+            writer.reset(EntryId { index: 50, term: 8 }, None).unwrap();
             for batch in after.chunks(1) {
                 put(&store, &mut writer, batch, None);
             }

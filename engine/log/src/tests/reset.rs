@@ -9,7 +9,7 @@ use super::*;
 fn reset(store: &LogStore, writer: &mut LogWriter, index: u64, term: u64) {
     let floor = EntryId { index, term };
     store.reset(floor);
-    writer.reset(floor).unwrap();
+    writer.reset(floor, None).unwrap();
 }
 
 /// What a start reads, as indexes, with a reset as its negated index.
@@ -41,7 +41,7 @@ fn a_reset_log_is_empty_above_the_floor_in_every_mode() {
                 assert_eq!((store.size().entries, store.size().cached_bytes), (0, 0));
             };
             check(&store);
-            writer.reset(floor).unwrap();
+            writer.reset(floor, None).unwrap();
             check(&store);
             drop((store, writer));
             if durability != Durability::Memory {
@@ -49,6 +49,24 @@ fn a_reset_log_is_empty_above_the_floor_in_every_mode() {
             }
         }
     }
+}
+
+/// A crash right behind a reset finds the term of whoever has sent the snapshot.
+#[test]
+fn a_reset_brings_the_hard_state_that_comes_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(dir.path(), Durability::Fsync);
+    let (store, mut writer) = log_of(&config, 40);
+    let (floor, state) = (EntryId { index: 60, term: 4 }, HardState { term: 9, vote: 2, commit: 63 });
+    store.reset(floor);
+    writer.reset(floor, Some(state)).unwrap();
+    drop((store, writer));
+    let (store, _writer) = reopen(&config).unwrap();
+    assert_eq!(
+        store.hard_state(),
+        HardState { commit: 60, ..state },
+        "what is above the floor is not there yet"
+    );
 }
 
 #[test]
@@ -222,5 +240,5 @@ fn a_log_is_not_reset_to_before_what_is_committed() {
 fn the_view_is_reset_first() {
     let dir = tempfile::tempdir().unwrap();
     let (_store, mut writer) = log_of(&config(dir.path(), Durability::Os), 9);
-    let _ = writer.reset(EntryId { index: 20, term: 1 });
+    let _ = writer.reset(EntryId { index: 20, term: 1 }, None);
 }

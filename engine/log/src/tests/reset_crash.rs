@@ -27,7 +27,7 @@ fn reset(image: &Image, floor: EntryId, changes: usize, unsynced: Unsynced) -> (
     let (store, mut writer) = reopen(&config).unwrap();
     disk.fails_after(changes, unsynced);
     store.reset(floor);
-    let acknowledged = writer.reset(floor).is_ok();
+    let acknowledged = writer.reset(floor, None).is_ok();
     (dir, acknowledged)
 }
 
@@ -116,7 +116,7 @@ fn a_reset_that_opens_a_segment_can_be_torn() {
     {
         let (store, mut writer) = reopen(&config).unwrap();
         store.reset(floor);
-        writer.reset(floor).unwrap();
+        writer.reset(floor, None).unwrap();
         assert_eq!(store.size().segments, 1, "the full one has gone");
     }
     let mut after = Image::of(dir.path());

@@ -1,12 +1,13 @@
 //! From the head of a request to what it asks for, or what is wrong with it.
 
-use super::{Page, What};
+use super::What;
 use crate::http::change::Change;
 use crate::http::description::OwnDescription;
 use crate::http::fault::Fault;
 use crate::http::lasting;
 use crate::http::listing::ListRequest;
 use crate::http::media_type::Exposition;
+use crate::http::page::Page;
 use crate::http::parameters::{self, Freshness, parameters};
 use crate::http::parse::Head;
 use crate::http::preconditions::Preconditions;
