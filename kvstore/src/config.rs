@@ -134,6 +134,8 @@ impl ConfigFile {
 
 /// What the file says of where clients find each member. This server is where it listens, unless the list says another.
 fn notes(file: &File) -> BTreeMap<ServerId, String> {
+    let only_tls = file.tls.as_ref().filter(|tls| tls.only);
+    let redis = only_tls.map_or(&file.redis, |tls| &tls.redis);
     let note = |member: &MemberTable| {
         let is_own = member.server == file.server;
         let told = |address: &Option<String>, listens: Option<&String>| {
@@ -143,7 +145,7 @@ fn notes(file: &File) -> BTreeMap<ServerId, String> {
         Note {
             http: told(&member.http, Some(&file.http)),
             https: told(&member.https, file.tls.as_ref().map(|tls| &tls.http)),
-            redis: told(&member.redis, Some(&file.redis)),
+            redis: told(&member.redis, Some(redis)),
         }
         .to_text()
     };

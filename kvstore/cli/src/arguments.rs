@@ -9,8 +9,8 @@ use super::{
 
 /// A replicated key-value store whose log scales with cores and links.
 ///
-/// Each server runs several Raft groups, each on its own thread and sockets, and merges their logs into one
-/// global log. Clients talk to any server, over the Redis protocol or HTTP.
+/// Each server runs several Raft groups, and merges their logs into one global log. Clients talk to any
+/// server, over the Redis protocol or HTTP.
 #[derive(Debug, Parser)]
 #[command(name = "niagara", version, after_long_help = manual::NIAGARA, max_term_width = 100)]
 pub struct Arguments {

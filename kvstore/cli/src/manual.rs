@@ -20,7 +20,8 @@ Operate it:
 
 Environment:
   NIAGARA_AT    the servers' addresses, without --at or --config
-  NIAGARA_PASSWORD, or NIAGARA_PASSWORD_FILE with a file's name: the servers' password
+  NIAGARA_USER  a user of the servers, instead of `default`
+  NIAGARA_PASSWORD, or NIAGARA_PASSWORD_FILE with a file's name: that user's password
   NIAGARA_CA, NIAGARA_CERTIFICATE, NIAGARA_KEY: files for TLS (https://)
   NIAGARA_LOG   what serve and demo log
   NO_COLOR      no colours, even on a terminal
@@ -29,7 +30,7 @@ Exit status of all commands:
   0  done
   1  the answer is no (no such key, a condition does not hold, a damaged file), or it failed
   2  the command line is wrong
-  3  no effect: no server could be reached, or none accepted the command; retry it unchanged
+  3  no effect: no server could be reached (retry it unchanged), or the request was refused (the message says why)
   4  the outcome is unknown: the command may or may not have been executed
   5  done, but the output could not be written in full (no message if the reader has gone)
 The message on standard error says what happened and what to do.";
@@ -77,7 +78,8 @@ Exit status:
 
 /// Of `niagara serve`.
 pub const SERVE: &str = "\
-SIGTERM, SIGINT (Ctrl-C) and SIGHUP (the terminal closes; ignored under nohup) stop the server cleanly. A \
+SIGTERM, SIGINT (Ctrl-C) and SIGHUP (the terminal closes; ignored under nohup) stop the server cleanly. At \
+SIGHUP, a server with `tls` or `peer_tls` reads its certificates again instead. A \
 second SIGTERM or SIGINT ends it immediately, as a crash would, with status 143 or 130. Log lines that \
 standard error does not take are dropped and counted; the server never waits for them. Once it serves, it \
 logs one line with its addresses. Lines of the audit (who has administered what) are written whatever \
@@ -176,8 +178,8 @@ Exit status:
 /// Of `niagara txn`.
 pub const TXN: &str = "\
 The operations of `then` are executed if every comparison holds, else those of `else`, as one command at one \
-position. A comparison is of a key's `version` (as `put` prints it), its `value`, or whether it `exists`; an \
-operation is a put, a get or a delete. The results are printed as the server sends them. Failover and lost \
+position. A comparison is of a key's `version` (as `put` prints it), its `value`, whether it `exists`, or whether \
+its value comes `before` or `after` another; an operation is a put, a get or a delete. The results are printed as the server sends them. Failover and lost \
 answers work as in `niagara put`. docs/http.md explains the JSON.
 
 Examples:
@@ -453,9 +455,9 @@ Exit status:
 /// Of `niagara snapshot import`.
 pub const SNAPSHOT_IMPORT: &str = "\
 Loads a snapshot file, or an export in either format, through the Redis port of one server, which replicates \
-it to the others. The target may have a different number of groups or servers. That is how you change the \
-number of groups: stop writing to the old cluster, run `niagara snapshot now`, start a new cluster made with \
-`niagara new-cluster --groups R`, and import into it. Versions (ETags) are new afterwards, since they name \
+it to the others. The target may have a different number of groups or servers. To move to another cluster: \
+stop writing to the old one, run `niagara snapshot now`, start the new one, and import into it. Within a \
+cluster, `niagara groups set` and `niagara member` change both. Versions (ETags) are new afterwards, since they name \
 changes in the new cluster's log. Clients must read again before they write with --if-match.
 
 If a server has no room for more, or no quorum answers, the import retries for half a minute. If it ends \
@@ -540,8 +542,8 @@ Exit status:
 
 /// Of `niagara certificates`.
 pub const CERTIFICATES: &str = "\
-Keep ca.key where no server runs: whoever has it can pass for any server. All files are in PEM, and only their owner \
-can read them.
+Keep ca.key where no server runs: whoever has it can pass for any server. All files are in PEM. Only their \
+owner can read the keys; everybody can read the certificates.
 
 Examples:
   niagara certificates new-ca --dir certificates

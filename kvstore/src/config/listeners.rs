@@ -89,9 +89,9 @@ impl Listener {
         Listener { setting: setting.into(), text: text.into(), port, addresses, is_here }
     }
 
-    /// Refuses both, unless they are one: the port that others are told is the same as `http` or `redis`.
+    /// Refuses both, unless they are one: the port that others are told is the one that is opened for clients.
     fn refuse_beside(&self, other: &Listener, server: u64) -> Result<(), ConfigFileError> {
-        let told = [("http", "http"), ("tls.http", "https"), ("redis", "redis")];
+        let told = [("http", "http"), ("tls.http", "https"), ("redis", "redis"), ("tls.redis", "redis")];
         let is_told = told.iter().any(|(own, told)| {
             other.setting == *own && self.setting == format!("members[server {server}].{told}")
         });

@@ -156,7 +156,7 @@ durability = "{durability}"
 # How strong reads are made sure to be fresh, the same in all files: to change it, stop all servers first. Default:
 # "quorum".
 #   "quorum"  each batch of reads asks a majority; this relies on no clock
-#   "lease"   a leader that a majority has answered within about half an election timeout reads at once. Safe while
+#   "lease"   a leader that a majority has answered within 64 % of an election timeout reads at once. Safe while
 #             every machine's clock runs at 80 to 125 % of real time, also while the machine sleeps or is paused
 # reads = "quorum"
 
@@ -189,13 +189,16 @@ redis = "{redis}"
             r#"
 # All servers of the cluster, including this one, the same in all files. `http` is where the command line and other
 # servers find its HTTP port (optional, for display). `redis` is where clients of Redis find its Redis port, as other
-# servers tell them (optional: a server without it is not named to clients of Sentinel and Cluster). `addresses` are where its replicas of the groups listen: one for
+# servers tell them: the one for TLS, if only that is opened (optional: a server without it is not named to clients of Sentinel
+# and Cluster). `addresses` are where its replicas of the groups listen: one for
 # each group, in different networks if there are any, so that each group has its own link; or fewer, which take turns.
 # `transfer` is the address for snapshots.
 "#,
         );
         for PlannedServer { server, http, redis, addresses, transfer, tls } in &self.servers {
             let https = tls.as_ref().map_or(String::new(), |tls| format!("https = \"{}\"\n", tls.http));
+            // With TLS, the plain port is not opened.
+            let redis = tls.as_ref().map_or(redis, |tls| &tls.redis);
             let addresses =
                 addresses.iter().map(|address| format!("\"{address}\"")).collect::<Vec<_>>().join(", ");
             let _ = write!(

@@ -466,3 +466,20 @@ fn a_generated_file_holds_the_digest_of_its_password() {
     let access = parse(&text).unwrap().server.front.access;
     assert_eq!((access.password, access.insecure), (password, true));
 }
+
+/// Clients of Sentinel and Cluster are told a port that is open.
+#[test]
+fn a_cluster_with_tls_tells_clients_of_redis_the_port_for_it() {
+    let mut plan = plan();
+    for server in &mut plan.servers {
+        let number = server.server;
+        server.tls = Some(PlannedTls {
+            http: format!("127.0.0.1:7{number}43"),
+            redis: format!("127.0.0.1:7{number}44"),
+        });
+    }
+    let front = parse(&plan.render(2)).unwrap().server.front;
+    let told: Vec<String> =
+        front.failover.members.iter().map(|(_, at)| format!("{}:{}", at.host, at.port)).collect();
+    assert_eq!(told, ["127.0.0.1:7144", "127.0.0.1:7244", "127.0.0.1:7344"]);
+}

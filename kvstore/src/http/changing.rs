@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use niagara_engine::NotChanged;
+
 use super::change::Change;
 use super::fault::{Context, Fault};
 use super::groups::{GroupsChange, GroupsPage};
@@ -73,7 +75,9 @@ fn change_leaders<E: Engine>(site: &Site, by: &Entrance, body: &[u8], engine: &E
 fn change_groups<E: Engine>(by: &Entrance, body: &[u8], engine: &E) -> Result<(), Fault> {
     let GroupsChange { groups } = GroupsChange::parse(body)?;
     let act = by.begin(format!("ask for {groups} groups"));
-    audited(act, engine.ask_for_groups(groups)).map_err(|why| Fault::not_changed(&why))
+    let is_so = engine.epoch().groups == groups;
+    let asked = if is_so { Err(NotChanged::Same) } else { engine.ask_for_groups(groups) };
+    audited(act, asked).map_err(|why| Fault::not_changed(&why))
 }
 
 fn raise_level<E: Engine>(by: &Entrance, body: &[u8], engine: &E) -> Result<(), Fault> {

@@ -112,7 +112,7 @@ pub(crate) static COMMANDS: [Spec; 101] = [
     spec("RESET", 1, NO, Group::Connection, By(Local::Reset), ("6.2.0", "", "Resets the connection.")),
     spec("ACL", -2, NO, Group::Server, By(Local::Acl), ("6.0.0", "subcommand [argument ..]", "Makes users, says what they may do, and who was refused.")),
     spec("COMMAND", -1, NO, Group::Server, By(Local::Command), ("2.8.13", "[subcommand [argument ..]]", "About the commands.")),
-    spec("CONFIG", -2, NO, Group::Server, Write(Op::Config), ("2.0.0", "subcommand [argument ..]", "Shows settings, and changes those that all servers share.")),
+    spec("CONFIG", -2, NO, Group::Server, Write(Op::Config), ("2.0.0", "subcommand [argument ..]", "Shows settings, and changes some.")),
     spec("INFO", -1, NO, Group::Server, By(Local::Info), ("1.0.0", "[section ..]", "About the server.")),
     spec("LATENCY", -2, NO, Group::Server, By(Local::Latency), ("2.8.13", "subcommand [argument ..]", "Shows how long the requests of the slow log have taken, on this server.")),
     spec("SLOWLOG", -2, NO, Group::Server, By(Local::SlowLog), ("2.2.12", "subcommand [argument ..]", "Shows the requests that have taken long lately, on this server.")),

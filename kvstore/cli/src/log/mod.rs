@@ -36,7 +36,7 @@ enum LogCommand {
 #[derive(Debug, Args)]
 #[command(after_long_help = manual::LOG_INSPECT)]
 struct InspectArgs {
-    /// A group's directory, such as data-1/group-2, or a server's data directory for all its groups.
+    /// A group's directory, such as data-1/group-2, or a server's data directory for all its groups, of all epochs.
     dir: PathBuf,
     /// Also show each entry.
     #[arg(long)]

@@ -3,31 +3,53 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use rustix::fs::{FlockOperation, flock};
 
 use crate::failure::Failure;
 
-/// The logs' directories in a data directory, in order of the groups. For a group's directory, that
-/// directory.
+/// The logs' directories in a data directory, in order of epochs and groups, but for those of epochs that are over, which
+/// hold nothing. For the directory of an epoch, those of its groups; for a group's directory, that directory.
 pub fn logs_in(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let mut groups = Vec::new();
-    let mut has_segments = false;
-    let entries = fs::read_dir(dir).and_then(Iterator::collect::<io::Result<Vec<_>>>);
-    for entry in entries.map_err(|error| unusable(&format!("cannot list {}: {error}", dir.display())))? {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if let Some(number) = name.strip_prefix("group-").and_then(|number| number.parse::<u16>().ok()) {
-            groups.push((number, entry.path()));
+    if has_segments(dir)? {
+        return Ok(vec![dir.to_owned()]);
+    }
+    let mut logs = numbered::<u16>(dir, "group-")?;
+    for epoch in numbered::<u32>(dir, "epoch-")? {
+        logs.extend(numbered::<u16>(&epoch, "group-")?);
+    }
+    if logs.is_empty() {
+        return Err(unusable(&format!("{} holds neither a log nor groups with logs", dir.display())));
+    }
+    let mut held = Vec::with_capacity(logs.len());
+    for log in &logs {
+        if has_segments(log)? {
+            held.push(log.clone());
         }
-        has_segments |= name.ends_with(".log");
     }
-    groups.sort_unstable();
-    match groups.is_empty() {
-        false => Ok(groups.into_iter().map(|(_, path)| path).collect()),
-        true if has_segments => Ok(vec![dir.to_owned()]),
-        true => Err(unusable(&format!("{} holds neither a log nor groups with logs", dir.display()))),
-    }
+    Ok(if held.is_empty() { logs } else { held })
+}
+
+/// Whether a directory holds files of a log.
+fn has_segments(dir: &Path) -> Result<bool, Failure> {
+    Ok(names_in(dir)?.iter().any(|name| name.ends_with(".log")))
+}
+
+/// What in a directory is called by this prefix and a number, in order of the numbers.
+fn numbered<N: FromStr + Ord>(dir: &Path, prefix: &str) -> Result<Vec<PathBuf>, Failure> {
+    let names = names_in(dir)?;
+    let number = |name: &String| name.strip_prefix(prefix).and_then(|number| number.parse::<N>().ok());
+    let mut found: Vec<(N, &String)> =
+        names.iter().filter_map(|name| number(name).map(|number| (number, name))).collect();
+    found.sort_unstable();
+    Ok(found.into_iter().map(|(_, name)| dir.join(name)).collect())
+}
+
+fn names_in(dir: &Path) -> Result<Vec<String>, Failure> {
+    let entries = fs::read_dir(dir).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+    let entries = entries.map_err(|error| unusable(&format!("cannot list {}: {error}", dir.display())))?;
+    Ok(entries.iter().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
 }
 
 fn unusable(what: &str) -> Failure {
@@ -45,7 +67,8 @@ pub fn is_in_use(dir: &Path) -> bool {
             flock(&file, FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK)
         })
     };
-    is_held(dir.join("LOCK")) || is_held(dir.join("..").join("LOCK"))
+    // It may be the data directory, the directory of an epoch or of a group in it, or that of a group in an epoch's.
+    ["LOCK", "../LOCK", "../../LOCK"].iter().any(|lock| is_held(dir.join(lock)))
 }
 
 #[cfg(test)]
@@ -65,6 +88,28 @@ mod tests {
         fs::write(group.join("0000000000000001.log"), "").unwrap();
         assert_eq!(&logs_in(group).unwrap(), std::slice::from_ref(group));
         assert!(logs_in(&dir.path().join("none")).unwrap_err().what.contains("cannot list"));
+        assert_eq!(&logs_in(dir.path()).unwrap(), std::slice::from_ref(group), "the other one holds nothing");
+    }
+
+    #[test]
+    fn logs_of_later_epochs_follow() {
+        let dir = tempfile::tempdir().unwrap();
+        let logs = ["group-1", "epoch-9/group-1", "epoch-9/group-2", "epoch-10/group-1"];
+        for name in logs {
+            fs::create_dir_all(dir.path().join(name)).unwrap();
+        }
+        assert_eq!(logs_in(dir.path()).unwrap(), logs.map(|name| dir.path().join(name)));
+        for name in &logs[1..] {
+            fs::write(dir.path().join(name).join("0000000000000001.log"), "").unwrap();
+        }
+        assert_eq!(
+            logs_in(dir.path()).unwrap(),
+            logs[1..].iter().map(|name| dir.path().join(name)).collect::<Vec<_>>()
+        );
+        assert_eq!(logs_in(&dir.path().join("epoch-9")).unwrap().len(), 2);
+        let lock = File::create(dir.path().join("LOCK")).unwrap();
+        flock(&lock, FlockOperation::NonBlockingLockExclusive).unwrap();
+        assert!(is_in_use(&dir.path().join("epoch-9/group-1")));
     }
 
     #[test]

@@ -88,6 +88,10 @@ fn a_follower_serves_reads_and_sends_writes_to_members() {
     // Writes are refused as by a replica, or sent to a member.
     let refused = redis(nine.redis, "SET round 0");
     assert!(refused.starts_with("-READONLY "), "{refused}");
+    for timed in ["EXPIRE round 5", "SET round 0 EX 5", "EVAL 'return 1' 0"] {
+        let refused = redis(nine.redis, timed);
+        assert!(refused.starts_with("-READONLY "), "{timed}: {refused}");
+    }
     assert_eq!(redis(nine.redis, "GET round"), "$2");
     let sent = http(nine.http, "PUT /kv/a%20b");
     assert!(sent.starts_with("HTTP/1.1 307 "), "{sent}");

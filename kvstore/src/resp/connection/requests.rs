@@ -1,6 +1,6 @@
 //! What the next request of a client is, and what it asks for.
 
-use niagara_engine::Consistency;
+use niagara_engine::{Consistency, Refused};
 
 use super::RespConnection;
 use crate::KvReader;
@@ -9,7 +9,7 @@ use crate::protocol::{Ask, Circumstances, Engine, Foreign, Input, SHORT};
 use crate::resp::entering::{self, MAX_BARRED_BYTES};
 use crate::resp::errors::{ProtocolError, TooLarge};
 use crate::resp::plan::{Local, Plan, Read, Write};
-use crate::resp::refusals::NO_TIME;
+use crate::resp::refusals::{NO_TIME, refusal};
 use crate::resp::skip::Skip;
 use crate::resp::subscribing;
 use crate::resp::transaction::out_of_memory;
@@ -51,7 +51,7 @@ impl RespConnection {
         if now.is_short {
             self.refuse_for_memory();
         }
-        self.refuse_untimed();
+        self.refuse_untimed(engine.follows());
         Some(match &self.next {
             Next::Planned(Plan::Read(Read::Watch | Read::Users)) => Ask::Read(Consistency::Strong),
             Next::Planned(Plan::Write(_)) => Ask::Write,
@@ -152,13 +152,15 @@ impl RespConnection {
     }
 
     /// A write that carries the time cannot be served before the time is known.
-    fn refuse_untimed(&mut self) {
+    fn refuse_untimed(&mut self, follows: bool) {
         let Next::Planned(Plan::Write(write)) = &self.next else { return };
         if self.time.is_none() && self.is_timed(write) {
             if matches!(write, Write::Transaction) {
                 self.conversation.abandon();
             }
-            self.next = Next::Planned(Plan::Refuse(NO_TIME.into()));
+            // A follower keeps no time, and would not execute it with one.
+            let why = if follows { refusal(Refused::Follower).into() } else { NO_TIME.into() };
+            self.next = Next::Planned(Plan::Refuse(why));
         }
     }
 
