@@ -19,12 +19,18 @@ pub(super) enum Change {
 impl Change {
     /// What a POST to a page changes.
     pub(super) fn of(page: Page) -> Option<Change> {
-        match page {
-            Page::Leaders => Some(Change::Leaders),
-            Page::Groups => Some(Change::Groups),
-            Page::Level => Some(Change::Level),
-            Page::Members => Some(Change::Members),
-            Page::Status | Page::Healthz | Page::Readyz | Page::Metrics(_) | Page::OpenApi => None,
+        [Change::Leaders, Change::Groups, Change::Level, Change::Members]
+            .into_iter()
+            .find(|change| change.page() == page)
+    }
+
+    /// The page that shows it.
+    pub(super) fn page(self) -> Page {
+        match self {
+            Change::Leaders => Page::Leaders,
+            Change::Groups => Page::Groups,
+            Change::Level => Page::Level,
+            Change::Members => Page::Members,
         }
     }
 

@@ -6,11 +6,11 @@ use niagara_engine::NotChanged;
 
 use super::change::Change;
 use super::fault::{Context, Fault};
-use super::groups::{GroupsChange, GroupsPage};
+use super::groups::GroupsChange;
 use super::leaders::LeadersChange;
 use super::level::LevelChange;
-use super::members::{self, MembersPage};
-use super::pages::{end_with_json, passes};
+use super::members;
+use super::pages::{end_with_page, passes};
 use super::preconditions::Preconditions;
 use super::respond::{Framing, ResponseHead};
 use super::site::Site;
@@ -44,12 +44,7 @@ impl Change {
             return if fault.status == 400 { Served::Malformed } else { Served::Answered };
         }
         let head = ResponseHead::begin(output, 202, framing, site);
-        match self {
-            Change::Leaders => end_with_json(head, &site.handover.leaders(engine)),
-            Change::Groups => end_with_json(head, &GroupsPage::of(engine.epoch())),
-            Change::Level => end_with_json(head, &engine.level()),
-            Change::Members => end_with_json(head, &MembersPage::of(engine)),
-        }
+        end_with_page(head, self.page(), site, engine);
         Served::Answered
     }
 }

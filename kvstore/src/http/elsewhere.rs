@@ -27,5 +27,5 @@ pub(super) fn redirect<E: Engine>(site: &Site, engine: &E, head: &Head<'_>, requ
 }
 
 fn is_for_members(what: &What) -> bool {
-    matches!(what, What::Put { .. } | What::Delete { .. } | What::Transaction { .. } | What::Change { .. })
+    what.changes_keys() || matches!(what, What::Change { .. })
 }

@@ -83,6 +83,11 @@ pub(super) fn page<E: Engine>(
         return;
     }
     let head = ResponseHead::begin(output, 200, framing, site).no_cache();
+    end_with_page(head, page, site, engine);
+}
+
+/// Ends a reply with a page.
+pub(super) fn end_with_page<E: Engine>(head: ResponseHead<'_>, page: Page, site: &Site, engine: &E) {
     match page {
         Page::Healthz | Page::Readyz => head.end_with("text/plain", b"ok\n"),
         Page::Status => {
@@ -138,7 +143,7 @@ pub(super) fn snapshot<E: Engine>(
     end_with_json(head, &engine.status().snapshot);
 }
 
-pub(super) fn end_with_json(head: ResponseHead<'_>, page: &impl Serialize) {
+fn end_with_json(head: ResponseHead<'_>, page: &impl Serialize) {
     let mut body = serde_json::to_vec(page).expect("plain data has a JSON form");
     body.push(b'\n');
     head.end_with("application/json", &body);

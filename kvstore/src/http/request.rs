@@ -148,7 +148,7 @@ impl Request {
 
 impl What {
     /// Whether it may change keys.
-    fn changes_keys(&self) -> bool {
+    pub(super) fn changes_keys(&self) -> bool {
         matches!(self, What::Put { .. } | What::Delete { .. } | What::Transaction { .. })
     }
 

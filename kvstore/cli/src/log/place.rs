@@ -12,38 +12,38 @@ use crate::failure::Failure;
 /// The logs' directories in a data directory, in order of epochs and groups, but for those of epochs that are over, which
 /// hold nothing. For the directory of an epoch, those of its groups; for a group's directory, that directory.
 pub fn logs_in(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
-    if has_segments(dir)? {
+    let names = names_in(dir)?;
+    if has_segments(&names) {
         return Ok(vec![dir.to_owned()]);
     }
-    let mut logs = numbered::<u16>(dir, "group-")?;
-    for epoch in numbered::<u32>(dir, "epoch-")? {
-        logs.extend(numbered::<u16>(&epoch, "group-")?);
+    let mut logs = numbered::<u16>(dir, &names, "group-");
+    for epoch in numbered::<u32>(dir, &names, "epoch-") {
+        logs.extend(numbered::<u16>(&epoch, &names_in(&epoch)?, "group-"));
     }
     if logs.is_empty() {
         return Err(unusable(&format!("{} holds neither a log nor groups with logs", dir.display())));
     }
     let mut held = Vec::with_capacity(logs.len());
     for log in &logs {
-        if has_segments(log)? {
+        if has_segments(&names_in(log)?) {
             held.push(log.clone());
         }
     }
     Ok(if held.is_empty() { logs } else { held })
 }
 
-/// Whether a directory holds files of a log.
-fn has_segments(dir: &Path) -> Result<bool, Failure> {
-    Ok(names_in(dir)?.iter().any(|name| name.ends_with(".log")))
+/// Whether a directory with these names in it holds files of a log.
+fn has_segments(names: &[String]) -> bool {
+    names.iter().any(|name| name.ends_with(".log"))
 }
 
-/// What in a directory is called by this prefix and a number, in order of the numbers.
-fn numbered<N: FromStr + Ord>(dir: &Path, prefix: &str) -> Result<Vec<PathBuf>, Failure> {
-    let names = names_in(dir)?;
+/// What of these names in a directory is this prefix and a number, in order of the numbers.
+fn numbered<N: FromStr + Ord>(dir: &Path, names: &[String], prefix: &str) -> Vec<PathBuf> {
     let number = |name: &String| name.strip_prefix(prefix).and_then(|number| number.parse::<N>().ok());
     let mut found: Vec<(N, &String)> =
         names.iter().filter_map(|name| number(name).map(|number| (number, name))).collect();
     found.sort_unstable();
-    Ok(found.into_iter().map(|(_, name)| dir.join(name)).collect())
+    found.into_iter().map(|(_, name)| dir.join(name)).collect()
 }
 
 fn names_in(dir: &Path) -> Result<Vec<String>, Failure> {

@@ -96,13 +96,13 @@ pub(super) fn understand(head: &Head<'_>) -> Result<What, Fault> {
             return Err(Fault::new(404, "not_found", "the resource does not exist", hint));
         }
     };
-    match (head.method, Change::of(page)) {
+    let change = Change::of(page);
+    let methods = if change.is_some() { CHANGED_PAGE_METHODS } else { PAGE_METHODS };
+    match (head.method, change) {
         ("GET" | "HEAD", _) => Ok(What::Page { page, preconditions: Preconditions::of(head)? }),
         ("POST", Some(what)) => Ok(What::Change { what, preconditions: Preconditions::of(head)? }),
-        ("OPTIONS", Some(_)) => Ok(What::Options(CHANGED_PAGE_METHODS)),
-        ("OPTIONS", None) => Ok(What::Options(PAGE_METHODS)),
-        (_, Some(_)) => Err(Fault::method_not_allowed(CHANGED_PAGE_METHODS)),
-        (_, None) => Err(Fault::method_not_allowed(PAGE_METHODS)),
+        ("OPTIONS", _) => Ok(What::Options(methods)),
+        _ => Err(Fault::method_not_allowed(methods)),
     }
 }
 
