@@ -18,8 +18,8 @@ fn plan(groups: u16, snapshot_entries: u64) -> ClusterPlan {
 }
 
 /// Sets so many keys through a server, over and over, until each of these has taken three snapshots more and its logs begin
-/// above all that they held before. Snapshots alone do not say so: a leader keeps its log for a while for a follower that
-/// it was about to offer one.
+/// above what a log that ended where they did would need next. Snapshots alone do not say so: a leader keeps its log for a
+/// while for a follower that it was about to offer one.
 fn write_past_compaction(cluster: &Cluster, servers: &[u64], value: &[u8]) {
     let held: Vec<Status> = servers.iter().map(|server| cluster.status(*server)).collect();
     let mut redis = cluster.redis(servers[0]);
@@ -28,7 +28,7 @@ fn write_past_compaction(cluster: &Cluster, servers: &[u64], value: &[u8]) {
         fill(&mut redis, 0..KEYS, 8, |_| value.to_vec(), |_| ()).expect("a majority of servers serves");
         let are_beyond = |held: &Status| {
             let now = cluster.status(held.server);
-            let begins_later = |(now, held): (&GroupStatus, &GroupStatus)| now.first > held.last;
+            let begins_later = |(now, held): (&GroupStatus, &GroupStatus)| now.first > held.last + 1;
             now.snapshot.taken >= held.snapshot.taken + 3
                 && now.local.iter().zip(&held.local).all(begins_later)
         };
