@@ -1,6 +1,6 @@
 //! Who may connect: the checks of every channel, and the one that its owner adds.
 
-use crate::hello::{Hello, Levels};
+use crate::hello::{Hello, LEVELS_VERSION, Levels, VERSION};
 use crate::refusal::Refusal;
 
 /// The owner's check of who may connect, made on both ends after the built-in checks (version, cluster,
@@ -31,6 +31,16 @@ pub trait Admission: Send + Sync {
     /// The refusal to report on both ends, usually [`Refusal::Store`].
     fn admit(&self, peer: &Hello) -> Result<(), Refusal>;
 
+    /// Checks who dials a channel that is not open: a refusal that says what is wrong with that server explains more than
+    /// the channel does. Nothing follows from an `Ok`.
+    ///
+    /// # Errors
+    ///
+    /// The refusal to report on both ends.
+    fn recognise(&self, _peer: &Hello) -> Result<(), Refusal> {
+        Ok(())
+    }
+
     /// Called when another server has refused this one.
     fn refused(&self, _refusal: &Refusal) {}
 }
@@ -43,6 +53,14 @@ impl Admission for AdmitAll {
     fn admit(&self, _: &Hello) -> Result<(), Refusal> {
         Ok(())
     }
+}
+
+/// A server that knows the first level only refuses what the releases before levels refuse.
+pub(crate) fn check_version(own: &Hello, hello: &Hello) -> Result<(), Refusal> {
+    if own.levels.is_none() && hello.levels.is_some() {
+        return Err(Refusal::WrongVersion { refuser: VERSION, refused: LEVELS_VERSION });
+    }
+    Ok(())
 }
 
 /// The listener's checks of the dialler. `peer` is that server's index among the peers.

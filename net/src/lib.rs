@@ -21,6 +21,7 @@
 //!    never queued without bound. On a channel for [guests](Dialling), servers come that nobody has listed.
 //!    [`Transport`] is what it promises, for networks of
 //!    your own.
+//!    [`probe`] asks whether a server is where it is said to be.
 //!    Channels can share an address: a lobby accepts for all of them, and a [`Switchboard`] knows on which transport each
 //!    is.
 //! 4. [`SleepFlag`] and [`Waker`]: a thread without work sleeps, and is woken by a system call only if it
@@ -45,11 +46,14 @@ mod listener;
 mod lobby;
 mod outbox;
 mod peer;
+mod probe;
+mod prober;
 mod proof;
 mod reader;
 mod recycled;
 mod refusal;
 mod resolve;
+mod responder;
 mod sleep;
 mod slot;
 mod socket;
@@ -71,9 +75,11 @@ pub use frame::{Frame, FrameError, HEAD_BYTES};
 pub use hello::{
     Greeting, GreetingError, Hello, LEVELS_VERSION, LIVES, Levels, MAX_GREETING_BYTES, MAX_MEMBERS, VERSION,
 };
+pub use prober::{ProbeError, probe};
 pub use proof::{Plain, peer_name};
 pub use reader::FrameReader;
 pub use refusal::{MAX_REFUSAL_TEXT_BYTES, Refusal};
+pub use responder::Responder;
 pub use sleep::SleepFlag;
 pub use switchboard::Switchboard;
 pub use tcp::TcpTransport;

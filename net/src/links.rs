@@ -134,6 +134,11 @@ impl Links {
         self.connections.get(&token).map(Connection::queued_bytes)
     }
 
+    /// How many attempts to connect to a peer have failed since it was last up, and why the latest did.
+    pub(crate) fn failure(&self, server: u64) -> Option<(usize, String)> {
+        self.peers.iter().find(|peer| peer.server == server)?.failure()
+    }
+
     /// Whether there is work that no socket will announce.
     pub(crate) fn is_busy(&self) -> bool {
         !self.readable.is_empty() || !self.events.is_empty()

@@ -15,13 +15,14 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 use niagara_tls::{Mutual, Stream};
 
-use crate::admission::check_cluster;
+use crate::admission::{Admission, check_cluster, check_version};
 use crate::config::LinkConfig;
 use crate::connection::{Connection, Phase, Received};
 use crate::counters::Counters;
 use crate::event::{DownReason, Event};
 use crate::hello::{Greeting, GreetingError, Hello, MAX_GREETING_BYTES, VERSION};
 use crate::listener::Listener;
+use crate::probe;
 use crate::proof::{self, Plain};
 use crate::refusal::Refusal;
 use crate::slot::{FIRST_CONNECTION, LISTENER, Slot};
@@ -38,6 +39,7 @@ pub(crate) struct Lobby {
     pub(crate) counters: Counters,
     /// What this server says on the channel that the lobby was opened for. That channel reports what happens here.
     hello: Hello,
+    admission: Arc<dyn Admission>,
     hello_timeout: Duration,
     max_pending_connections: usize,
     tls: Option<Arc<Mutual>>,
@@ -61,6 +63,7 @@ impl Lobby {
         slot: Slot,
         mut listener: TcpListener,
         config: &LinkConfig,
+        admission: Arc<dyn Admission>,
         registry: Registry,
         board: &Arc<Switchboard>,
         waker: Waker,
@@ -72,6 +75,7 @@ impl Lobby {
             local,
             counters: Counters::default(),
             hello: config.hello.clone(),
+            admission,
             hello_timeout: config.hello_timeout,
             max_pending_connections: config.max_pending_connections,
             tls: config.tls.clone(),
@@ -213,12 +217,30 @@ impl Lobby {
     /// Directs a server that has proved that it is the one that it says.
     fn on_hello(&mut self, token: usize, hello: Hello) {
         let Some(connection) = self.strangers.get(&token) else { return };
-        let is_early =
-            || self.board.is_ahead(hello.channel, self.local) && hello.cluster == self.hello.cluster;
+        let is_early = || {
+            let is_ahead = self.board.is_ahead(hello.channel, self.local);
+            // Where only probes are answered, the server does not run yet.
+            (is_ahead || probe::is_probe(self.channel())) && hello.cluster == self.hello.cluster
+        };
         match proof::check(&connection.stream, &hello) {
+            Ok(()) if probe::is_probe(hello.channel) => self.answer_probe(token, &hello),
             Ok(()) if is_early() => drop(self.early.insert(token, hello)),
             Ok(()) => self.direct(token, hello),
             Err(refusal) => self.refuse(token, Some(hello.server), refusal),
+        }
+    }
+
+    /// Says who is here, and closes: a probe wants to know no more.
+    fn answer_probe(&mut self, token: usize, prober: &Hello) {
+        let Some(connection) = self.strangers.get_mut(&token) else { return };
+        let answered = check_version(&self.hello, prober).and_then(|()| probe::answer(&self.hello, prober));
+        match answered {
+            Ok(own) => {
+                let own = if prober.levels.is_some() { own } else { own.without_levels() };
+                connection.greet(&Greeting::Hello(own)).ok();
+                self.dismiss(token, &"a probe was answered");
+            }
+            Err(refusal) => self.refuse(token, Some(prober.server), refusal),
         }
     }
 
@@ -244,6 +266,13 @@ impl Lobby {
 
     /// Why a server has no business here. Another cluster, say, explains it better than the channel.
     fn not_here(&self, hello: &Hello) -> Refusal {
+        let is_ours = hello.cluster == self.hello.cluster;
+        if let Some(refusal) = self.admission.recognise(hello).err().filter(|_| is_ours) {
+            return refusal;
+        }
+        if probe::is_probe(self.channel()) && is_ours {
+            return Refusal::NotOpen { channel: hello.channel };
+        }
         check_cluster(&self.hello, hello).err().unwrap_or(Refusal::NotOpen { channel: hello.channel })
     }
 

@@ -19,6 +19,8 @@ pub(crate) struct PeerState {
     steady: Duration,
     /// Attempts that failed since the peer was last up. If its name has several addresses, they take turns.
     failures: usize,
+    /// Why the latest of them failed.
+    why: String,
     was_up: bool,
     /// Whether the next hello is to be without levels: the peer has just refused one with them.
     pub(crate) knows_no_levels: bool,
@@ -63,6 +65,7 @@ impl PeerState {
             backoff: Backoff::new(config.reconnect_min, config.reconnect_max, seed),
             steady: config.reconnect_max,
             failures: 0,
+            why: String::new(),
             was_up: false,
             knows_no_levels: false,
         }
@@ -108,8 +111,14 @@ impl PeerState {
             tracing::debug!(peer = self.server, address = self.address, %why, ?delay, "cannot connect");
         }
         self.failures += 1;
+        self.why = why.to_string();
         self.knows_no_levels = false;
         self.dial = Dial::At(now + delay);
+    }
+
+    /// How many attempts have failed since the peer was last up, and why the latest did.
+    pub(crate) fn failure(&self) -> Option<(usize, String)> {
+        (self.failures > 0).then(|| (self.failures, self.why.clone()))
     }
 
     /// Sends messages through this connection from now on. Returns whether the peer has been up before.

@@ -120,6 +120,11 @@ impl TcpTransport {
         self.channels.iter_mut().find(|channel| channel.number == number)
     }
 
+    /// How many attempts to connect to a peer have failed since it was last up, and why the latest did.
+    pub(crate) fn failure(&self, channel: u32, peer: u64) -> Option<(usize, String)> {
+        self.channel(channel)?.links.failure(peer)
+    }
+
     fn take_slot(&mut self) -> Result<Slot, OpenError> {
         let slot = Slot(self.next_slot);
         self.next_slot = self.next_slot.checked_add(1).ok_or(OpenError::TooManyChannels)?;
@@ -194,7 +199,8 @@ impl Transport for TcpTransport {
         let lobby = lobby.map(|listener| {
             let (slot, registry) = (self.take_slot()?, self.poll.registry().try_clone());
             let lobby = registry.and_then(|registry| {
-                Lobby::new(slot, listener, &config, registry, &self.board, self.waker.clone())
+                let admission = Arc::clone(&admission);
+                Lobby::new(slot, listener, &config, admission, registry, &self.board, self.waker.clone())
             });
             lobby.map_err(|source| OpenError::Poll { source })
         });

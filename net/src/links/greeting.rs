@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::Links;
-use crate::admission::{check_dialled, check_dialler, check_guest};
+use crate::admission::{check_dialled, check_dialler, check_guest, check_version};
 use crate::config::{Dialling, Peer};
 use crate::connection::Phase;
 use crate::event::{DownReason, Event};
@@ -151,12 +151,4 @@ impl Links {
 /// Whether the other end has refused a hello because it had levels.
 fn of_levels(refusal: &Refusal) -> bool {
     *refusal == Refusal::WrongVersion { refuser: VERSION, refused: LEVELS_VERSION }
-}
-
-/// A server that knows the first level only refuses what the releases before levels refuse.
-fn check_version(own: &Hello, hello: &Hello) -> Result<(), Refusal> {
-    if own.levels.is_none() && hello.levels.is_some() {
-        return Err(Refusal::WrongVersion { refuser: VERSION, refused: LEVELS_VERSION });
-    }
-    Ok(())
 }

@@ -7,6 +7,7 @@ mod channels;
 mod exchange;
 mod greeting;
 mod guests;
+mod probe;
 mod queue;
 mod reconnect;
 mod rig;

@@ -63,10 +63,23 @@ impl Node {
         Node::try_open(config, admission).unwrap()
     }
 
+    /// At a socket that listens already.
+    pub fn open_at(config: LinkConfig, listener: TcpListener) -> Node {
+        Node::try_open_at(config, Some(listener), Arc::new(AdmitAll)).unwrap()
+    }
+
     pub fn try_open(config: LinkConfig, admission: Arc<dyn Admission>) -> Result<Node, OpenError> {
+        Node::try_open_at(config, None, admission)
+    }
+
+    fn try_open_at(
+        config: LinkConfig,
+        listener: Option<TcpListener>,
+        admission: Arc<dyn Admission>,
+    ) -> Result<Node, OpenError> {
         let mut transport = TcpTransport::new()?;
         let channel = config.hello.channel;
-        transport.open(config, None, admission)?;
+        transport.open(config, listener, admission)?;
         Ok(Node { channel, transport, events: Vec::new() })
     }
 

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use niagara_net::{LinkConfig, Plain, Refusal, Sent, peer_name};
+use niagara_net::{LinkConfig, Peer, Plain, ProbeError, Refusal, Sent, peer_name, probe};
 use niagara_tls::{Mutual, MutualFiles};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 
-use crate::rig::{Node, config, drive, hello, nowhere};
+use crate::rig::{DEADLINE, Node, config, drive, hello, nowhere};
 
 /// An authority, and a directory for what it issues.
 struct Authority {
@@ -68,6 +68,32 @@ fn never_connects(listener: LinkConfig, dialler: impl FnOnce(LinkConfig) -> Link
         failed
     });
     [one, two]
+}
+
+/// A probe proves as much as a connection does.
+#[test]
+fn a_probe_finds_the_server_that_has_the_certificate() {
+    let authority = Authority::new();
+    let mut one = Node::open(with(config(1, &[(2, nowhere())]), authority.own(1)));
+    let address = one.address().to_string();
+    let mut probed = |server, config| {
+        let peer = Peer { server, address: address.clone() };
+        std::thread::scope(|scope| {
+            let asked = scope.spawn(|| probe(config, peer, DEADLINE));
+            while !asked.is_finished() {
+                one.turn();
+            }
+            asked.join().unwrap()
+        })
+    };
+    probed(1, with(config(2, &[]), authority.own(2))).unwrap();
+    probed(1, with(config(1, &[]), authority.own(1))).expect("a server may look for itself");
+    let wrong = probed(3, with(config(2, &[]), authority.own(2))).unwrap_err();
+    assert!(matches!(&wrong, ProbeError::Unreachable(why) if why.contains("certificate")), "{wrong:?}");
+    let stranger = probed(1, with(config(2, &[]), Authority::new().own(2))).unwrap_err();
+    assert!(matches!(stranger, ProbeError::Unreachable(_)), "{stranger:?}");
+    let plain = probed(1, config(2, &[])).unwrap_err();
+    assert!(matches!(plain, ProbeError::Refused(Refusal::Certificate(_))), "{plain:?}");
 }
 
 #[test]
