@@ -62,6 +62,10 @@ pub struct Config {
     /// server joins a running cluster. `members` needs to list this server alone then. It counts until the server has
     /// started for the first time.
     pub join: Option<EpochView>,
+    /// Whether this server comes to a cluster that others have founded: then it does not start on an empty data directory
+    /// without `join`. A server that has lost its data could otherwise found a second cluster with the same id. A follower
+    /// founds nothing anyway.
+    pub joins: bool,
     /// The level that a new cluster begins at, the same on all servers; a data directory keeps the one that it began at. See
     /// [`KNOWN_LEVEL`].
     pub first_level: u32,
@@ -277,6 +281,7 @@ impl Config {
             groups: None,
             application: 0,
             join: None,
+            joins: false,
             first_level: KNOWN_LEVEL,
             known_level: KNOWN_LEVEL,
             notes: BTreeMap::new(),

@@ -82,6 +82,7 @@ mod metrics;
 mod misuse;
 mod node;
 mod outcome;
+mod probing;
 mod progress;
 mod promise;
 mod read_gate;
@@ -136,7 +137,7 @@ use niagara_planted as planted;
 pub use client::{Client, NotChanged, Port, ReadTicket, Ready, ThenTicket, Ticket, Wake};
 pub use config::{Config, ConfigError, KNOWN_LEVEL, Link, Listeners, Member, Pinning, ServerId, Threads};
 pub use frozen::{CHUNK_BYTES, Encoded, Frozen, MalformedState, Restoring};
-pub use identity::IdentityError;
+pub use identity::{IdentityError, Past};
 pub use lane::LaneId;
 pub use leaders::{FollowerStanding, GroupLeader, Leaders};
 pub use members::{EpochView, LevelView, MemberLevel, MemberView, MembersChange};
@@ -152,10 +153,11 @@ pub use outcome::{
     Applied, Completion, Consistency, Detached, DetachedRead, NotAttached, ReadFailed, Refused, Retry, Then,
     Unknown,
 };
+pub use probing::ProbeResponder;
 pub use reads::{Reads, UnknownReads};
 pub use recovery::{Found, FoundDirectory, FoundGroup, FoundSnapshot, Recovery, RecoveryError};
 pub use role::{ServerRole, UnknownRole};
-pub use server::{Engine, EngineBuilder, StartError, has_started};
+pub use server::{Engine, EngineBuilder, StartError, past};
 pub use snapshot::{SnapshotFailed, SnapshotTicket, TakenSnapshot};
 pub use state_machine::{ForeignState, NotACommand, NotAQuery, StateMachine};
 pub use status::{Digest, FollowedStatus, GroupStatus, LeaseStatus, Role, SnapshotStatus, Status, Waiting};

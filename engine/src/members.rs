@@ -18,6 +18,9 @@ pub struct EpochView {
     pub groups: u16,
     /// Ids of the servers that have its groups.
     pub members: Vec<u64>,
+    /// Ids of the servers that were members before. They must not be used again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former: Vec<u64>,
     /// The epoch since which there are these members, with these addresses.
     #[serde(default)]
     pub members_since: u32,

@@ -181,6 +181,7 @@ fn engine_config(file: File, base: &Path) -> Result<Config, ConfigFileError> {
             reason: unknown.to_string(),
         })?;
     }
+    config.joins = file.joins;
     config.groups = file.groups;
     // Files of releases that know no levels may be of a cluster whose other servers run such a release.
     config.first_level = file.first_level.unwrap_or(1);

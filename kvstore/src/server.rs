@@ -35,6 +35,24 @@ pub struct ServerConfig {
     pub peer_tls: Option<MutualFiles>,
 }
 
+impl ServerConfig {
+    /// The engine's configuration, with what this application adds to it.
+    ///
+    /// # Errors
+    /// If it cannot work, a certificate cannot be read, or other machines could reach servers that speak without TLS.
+    pub fn engine_config(&self) -> Result<Config, ServerError> {
+        let mut engine = self.engine.clone();
+        engine.application = command::application();
+        engine.check().map_err(StartError::Config)?;
+        engine.tls = self.peer_tls.clone().map(Mutual::open).transpose()?.map(Arc::new);
+        let insists = engine.tls.is_some() && engine.plain == Plain::Refused;
+        if !insists && !self.front.access.insecure {
+            peers::check_plain(&engine)?;
+        }
+        Ok(engine)
+    }
+}
+
 /// A running server. [`stop`](Self::stop) ends it cleanly.
 ///
 /// ```no_run
@@ -92,14 +110,8 @@ pub enum ServerError {
 impl Server {
     /// Starts the engine, then the front ends: once clients can connect, the server has recovered its logs.
     pub fn start(config: ServerConfig) -> Result<Server, ServerError> {
-        let ServerConfig { mut engine, mut front, peer_tls } = config;
-        engine.application = command::application();
-        engine.check().map_err(StartError::Config)?;
-        engine.tls = peer_tls.map(Mutual::open).transpose()?.map(Arc::new);
-        let insists = engine.tls.is_some() && engine.plain == Plain::Refused;
-        if !insists && !front.access.insecure {
-            peers::check_plain(&engine)?;
-        }
+        let engine = config.engine_config()?;
+        let mut front = config.front;
         front.peer_certificates = engine.tls.clone();
         front.max_connections = open_files::share_out(&engine, &front)?;
         let state = Kv::of_cluster(engine.cluster).map_err(ServerError::State)?;

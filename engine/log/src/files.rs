@@ -24,7 +24,7 @@ static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 /// `tests/tests/files/` holds every implementation to these promises.
 ///
 /// A missing file or directory is an error of the kind `NotFound`: a file to be opened, renamed or removed,
-/// or a directory to be listed, synced, or given a file. A directory cannot be opened, created or removed as
+/// or a directory to be listed, synced, measured, or given a file. A directory cannot be opened, created or removed as
 /// a file.
 ///
 /// After a loss of power a name is what it was at the last sync of its directory, or what it has been at any

@@ -129,6 +129,7 @@ impl<S: StateMachine> Client<S> {
             level: epoch.record.terms.level,
             groups: epoch.layout.groups(),
             members: epoch.members().to_vec(),
+            former: epoch.former.iter().copied().collect(),
             members_since: epoch.since.get(),
             contacts: self.contacts(&epoch.record),
             refused: self.shared.progress.change.refused(),

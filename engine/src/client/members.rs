@@ -1,9 +1,6 @@
 //! Servers that come, leave, and move, while the cluster runs.
 
-use std::io;
-use std::net::{TcpStream, ToSocketAddrs};
 use std::thread;
-use std::time::Duration;
 
 use niagara_sequencer::epoch::{Chain, Contact, MAX_MEMBERS, Refused, Terms};
 
@@ -12,9 +9,6 @@ use super::handle::Client;
 use crate::members::{MemberView, MembersChange};
 use crate::progress::EpochProgress;
 use crate::state_machine::StateMachine;
-
-/// How long a server that is to come may take to answer.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 impl<S: StateMachine> Client<S> {
     /// Asks for other members. The epoch ends, at the same position on every server, and the next one goes on with the
@@ -31,8 +25,9 @@ impl<S: StateMachine> Client<S> {
         self.ask_for(epoch, next)
     }
 
-    /// The same for servers that listen on TCP. First connects, on a thread of its own, to those that come, so that none is
-    /// waited for that cannot be reached; [`epoch`](Self::epoch) shows if that fails.
+    /// The same for servers that listen on TCP. First looks, on a thread of its own, whether those that come or move are where they
+    /// are said to be, so that none is waited for that cannot be reached; [`epoch`](Self::epoch) shows if one is not. A server
+    /// that comes answers with a [`ProbeResponder`](crate::ProbeResponder).
     ///
     /// # Errors
     /// As far as is known at once why it cannot happen.
@@ -45,7 +40,8 @@ impl<S: StateMachine> Client<S> {
         }
         let client = self.clone();
         let asks = move || {
-            let refused = match client.unreachable(&change) {
+            let missing = client.running_epoch().ok().and_then(|epoch| client.missing(epoch, &change.come));
+            let refused = match missing {
                 Some(why) => Some(why),
                 None => client.ask_for_members(&change).err().map(|why| why.to_string()),
             };
@@ -57,21 +53,23 @@ impl<S: StateMachine> Client<S> {
         Ok(())
     }
 
-    /// A server that is to come and does not listen where it should.
-    fn unreachable(&self, change: &MembersChange) -> Option<String> {
-        let is_new = |member: &&MemberView| !self.shared.progress.epoch().members().contains(&member.server);
-        let addresses = change.come.iter().filter(is_new).flat_map(|member| {
-            let all = member.addresses.iter().chain([&member.transfer]);
-            all.map(|address| (member.server, address))
+    /// Why a server that comes, or moves, is not where the others are to find it.
+    fn missing(&self, epoch: &EpochProgress, come: &[MemberView]) -> Option<String> {
+        let record = &epoch.record;
+        let stays = |member: &MemberView| {
+            let known = self.shared.contact(record, member.server);
+            let at = |known: &Contact| (known.addresses.clone(), known.transfer.clone());
+            known.map(at) == Some((member.addresses.clone(), member.transfer.clone()))
+        };
+        let mut missing = come.iter().filter(|member| !stays(member)).filter_map(|member| {
+            let why = self.shared.prober.find(member, record.terms.level).err()?;
+            let hint = match record.is_member(member.server) {
+                true => "start it there first, or correct the address",
+                false => "start it with `niagara serve --join` before it is added, or correct the address",
+            };
+            Some(format!("{why}: {hint}"))
         });
-        let mut failed = addresses.filter_map(|(server, address)| {
-            let error = connect(address).err()?;
-            Some(format!(
-                "this server cannot connect to server {server} at {address} ({error}): start that one, with `niagara \
-                 serve --join`, before it is added"
-            ))
-        });
-        failed.next()
+        missing.next()
     }
 
     /// What follows from a change.
@@ -133,15 +131,4 @@ fn is_possible(terms: &Terms) -> Result<(), NotChanged> {
         }
         Err(_) => Err(NotChanged::Members { members: terms.members.len(), most: MAX_MEMBERS }),
     }
-}
-
-fn connect(address: &str) -> io::Result<()> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "it has no address");
-    for address in address.to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, PATIENCE) {
-            Ok(_) => return Ok(()),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
 }

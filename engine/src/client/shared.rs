@@ -23,6 +23,7 @@ use crate::lane::{
 use crate::metrics::{GroupMetrics, Metrics};
 use crate::outcome::{Consistency, Refused};
 use crate::planted::{self, Bug};
+use crate::probing::Prober;
 use crate::progress::{Bell, EpochProgress, Executed, GroupProgress, ROLES, SharedProgress, alarms, waiting};
 use crate::read_gate::{AtLeastBatch, ReadBatch, ReadGate, ReadSink};
 use crate::reads::Reads;
@@ -41,6 +42,8 @@ pub(crate) struct Shared<S: StateMachine> {
     pub durability: Durability,
     /// How logs make writes durable.
     pub log_sync: SyncMethod,
+    /// What it looks for servers with.
+    pub prober: Prober,
     /// How strong reads are made sure to be fresh.
     pub mode: Reads,
     pub command_bytes: usize,
@@ -303,18 +306,26 @@ impl<S: StateMachine> Shared<S> {
             lane.expire(now, &mut deliveries);
         }
         deliveries.deliver();
+        if self.progress.removal.has_executed(GlobalPosition::new(self.progress.applied.load(SeqCst))) {
+            self.end_waiting();
+        }
         self.look_for_watchers();
     }
 
-    /// Refuses all further commands, and ends all waiting.
-    pub fn close(&self) {
-        self.progress.is_stopping.store(true, SeqCst);
+    /// Ends all waiting for commands and reads, of which there will be no more.
+    fn end_waiting(&self) {
         let mut deliveries = Deliveries::default();
         for lane in self.lanes.iter() {
             lane.close(&mut deliveries);
         }
         deliveries.deliver();
         self.reads.close();
+    }
+
+    /// Refuses all further commands, and ends all waiting.
+    pub fn close(&self) {
+        self.progress.is_stopping.store(true, SeqCst);
+        self.end_waiting();
         self.feed.close();
         self.progress.snapshots.requests.close();
         self.progress.watchers.changed();

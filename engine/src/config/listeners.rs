@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
 
@@ -32,6 +33,11 @@ impl Listeners {
     /// Takes the snapshot channel's socket, then one for each of the server's addresses.
     pub fn new(listeners: impl IntoIterator<Item = TcpListener>) -> Listeners {
         Listeners(Arc::new(Mutex::new((0..).zip(listeners).collect())))
+    }
+
+    /// Further handles of the sockets.
+    pub(crate) fn duplicates(&self) -> io::Result<Vec<TcpListener>> {
+        self.0.lock().values().map(TcpListener::try_clone).collect()
     }
 
     pub(crate) fn take(&self, address: u16) -> Option<TcpListener> {

@@ -13,15 +13,10 @@ impl Admission for Identity {
         let (here, there) = (self.server, peer.server);
         self.check_first_level(peer)?;
         self.peer_levels.note(there, peer.levels().known);
+        self.recognise(peer)?;
         let known = self.record.lock().peers.get(&there).copied();
         let met = Met { store: peer.store, incarnation: peer.incarnation, life: peer.lives[0] };
         if let Some(known) = known {
-            if known.store != peer.store {
-                return Err(Refusal::Store(format!(
-                    "server {there} has another log than the one that server {here} knows, so it may have \
-                     forgotten what it acknowledged: leave it stopped, and see docs/recovery.md"
-                )));
-            }
             if is_old_copy(&known, peer) && !planted::is(Bug::IncarnationNotCompared) {
                 return Err(Refusal::OldCopy(format!(
                     "the data directory of server {there} was restored from an old copy: this is its start \
@@ -38,6 +33,19 @@ impl Admission for Identity {
             record.peers.insert(there, met);
         });
         noted.map_err(|error| Refusal::Store(format!("server {here} cannot record a new peer: {error}")))
+    }
+
+    /// Checks that a peer has the data that it had.
+    fn recognise(&self, peer: &Hello) -> Result<(), Refusal> {
+        let (here, there) = (self.server, peer.server);
+        let known = self.record.lock().peers.get(&there).copied();
+        match known {
+            Some(known) if known.store != peer.store => Err(Refusal::Store(format!(
+                "server {there} has another log than the one that server {here} knows, so it may have \
+                 forgotten what it acknowledged: leave it stopped, and see docs/recovery.md"
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// Records a refusal that no later start can remedy.

@@ -91,6 +91,18 @@ pub enum IdentityError {
         /// Its data directory.
         dir: PathBuf,
     },
+    /// The server [joins](crate::Config::joins) a running cluster, and its directory is empty.
+    #[error(
+        "server {server} joins a cluster that runs, and its data directory {dir} is empty: start it with `niagara serve --join \
+         URL`, where URL is that of a member. If it was a member before, it has lost its data and must not come back: replace \
+         it by a server with an id that was never used (`niagara member replace`)"
+    )]
+    MustJoin {
+        /// Id of the server.
+        server: u64,
+        /// Its data directory.
+        dir: PathBuf,
+    },
     /// The directory is that of a server with another role.
     #[error(
         "data directory {dir} is that of a {found}, but the configuration says that this server is a {wanted}: a server keeps \

@@ -60,15 +60,24 @@ use self::marks::GroupMarks;
 use self::record::Record;
 use crate::config::Config;
 
-/// Whether the data directory is of a server that has had a part in its cluster: one that is to join needs no invitation
-/// then.
-pub(crate) fn has_started(config: &Config, files: &dyn Files) -> Result<bool, IdentityError> {
-    let path = config.data_dir.join("identity");
+/// What a data directory shows of its server's past.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Past {
+    /// It has had no part in a cluster.
+    None,
+    /// It founded a cluster whose only member it still is, as far as it knows.
+    Alone,
+    /// It has been a member beside others.
+    Member,
+}
+
+/// What the data directory shows of its server's past.
+pub(crate) fn past(config: &Config, files: &dyn Files) -> Result<Past, IdentityError> {
     if config.durability == Durability::Memory {
-        return Ok(false);
+        return Ok(Past::None);
     }
-    let record = file::find(files, &path)?;
-    Ok(record.is_some_and(|record| !record.joins || record.epochs.is_some()))
+    let record = file::find(files, &config.data_dir.join("identity"))?;
+    Ok(record.map_or(Past::None, |record| record.past()))
 }
 
 /// A server's identity. Until [`begin`](Identity::begin) it remains as the last start left it, so a failed
@@ -107,7 +116,10 @@ impl Identity {
             (Durability::Fsync | Durability::Os, _) => Some(RecordFile { files: Arc::clone(files), path }),
         };
         let record = match &place {
-            None => start::first_record(config, &**files, life),
+            None => {
+                start::check_first(config)?;
+                start::first_record(config, &**files, life)
+            }
             Some(place) => match found {
                 Some(bytes) => {
                     let record = file::understand(&place.path, &bytes)?;
@@ -116,6 +128,7 @@ impl Identity {
                 }
                 None => {
                     place.check_empty(dir, config.groups())?;
+                    start::check_first(config)?;
                     // The lock creates the directory, but not every owner of files takes a lock.
                     let io = |source| IdentityError::Io { path: dir.clone(), source };
                     files.create_dir(dir).map_err(io)?;

@@ -8,6 +8,7 @@ use niagara_net::LIVES;
 use niagara_log::{Durability, EntryId, HardState, Held};
 use niagara_sequencer::epoch::{Chain, Marks};
 
+use super::Past;
 use super::epochs::{parse_epochs, put_epochs};
 use crate::config::FIRST_LEVEL;
 
@@ -60,6 +61,15 @@ impl Record {
     /// Whether unsynced writes may have been lost, if this is the current run of the machine.
     pub fn lost_writes(&self, boot: &str) -> bool {
         self.durability == Durability::Os && !self.clean && self.boot != boot
+    }
+
+    /// What it shows of the server's past.
+    pub fn past(&self) -> Past {
+        match (self.joins, &self.epochs, &self.members) {
+            (true, None, _) => Past::None,
+            (false, None, Some(members)) if *members == [self.server] => Past::Alone,
+            _ => Past::Member,
+        }
     }
 
     pub fn to_text(&self) -> String {

@@ -36,6 +36,14 @@ pub(super) fn first_record(config: &Config, files: &dyn Files, life: u64) -> Rec
     }
 }
 
+/// Whether a server with this configuration may start on an empty directory.
+pub(super) fn check_first(config: &Config) -> Result<(), IdentityError> {
+    match config.joins && config.join.is_none() {
+        true => Err(IdentityError::MustJoin { server: config.server, dir: config.data_dir.clone() }),
+        false => Ok(()),
+    }
+}
+
 /// Whether a server with this configuration may start with a record.
 pub(super) fn check(record: &Record, config: &Config, boot: &str) -> Result<(), IdentityError> {
     let found = if record.follows { ServerRole::Follower } else { ServerRole::Member };

@@ -187,6 +187,14 @@ impl SharedProgress {
         self.made.lock().iter().flat_map(|epoch| epoch.left()).collect()
     }
 
+    /// A group's channel is closed, and its log is complete: it holds this.
+    pub fn is_left(&self, epoch: &EpochProgress, group: usize, held: Held) {
+        self.refusals.closed(channel_of(epoch.number, group));
+        *epoch.groups[group].left.lock() = Some(held);
+        // The logs of an epoch that is closed may go.
+        self.snapshots.wake();
+    }
+
     /// Sends a message to the threads of all groups, of all epochs.
     pub fn tell_groups(&self, mail: &Mail) {
         self.made.lock().iter().for_each(|epoch| epoch.tell(mail));

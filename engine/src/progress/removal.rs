@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
+use niagara_sequencer::GlobalPosition;
 use niagara_sequencer::epoch::{Cut, Epoch, Record};
 use parking_lot::Mutex;
 
@@ -14,6 +15,7 @@ pub(crate) struct Removal {
     next: OnceLock<Record>,
     started: Mutex<BTreeSet<u64>>,
     is_over: AtomicBool,
+    has_executed_all: AtomicBool,
 }
 
 impl Removal {
@@ -30,6 +32,13 @@ impl Removal {
     /// That epoch, if there is one.
     pub fn next(&self) -> Option<&Record> {
         self.next.get()
+    }
+
+    /// Whether this server has executed all up to this position, and so all that its last epoch holds: `true` once. What is still
+    /// in its lanes is never ordered.
+    pub fn has_executed(&self, applied: GlobalPosition) -> bool {
+        let is_all = self.next().is_some_and(|next| applied >= next.base);
+        is_all && !self.has_executed_all.swap(true, SeqCst)
     }
 
     /// Notes that a server has a snapshot at this cut, so it has started its epoch. Returns whether this one is needed by
@@ -78,7 +87,11 @@ mod tests {
         let removal = Removal::default();
         let cut = |epoch| Cut::start_of(Epoch::new(epoch));
         assert!(!removal.heard(1, cut(2)), "nothing is known yet");
+        assert!(!removal.has_executed(GlobalPosition::new(100)));
         removal.is_known(&chain.newest().record);
+        let base = chain.newest().record.base;
+        assert!(!removal.has_executed(GlobalPosition::new(base.get() - 1)));
+        assert!(removal.has_executed(base) && !removal.has_executed(base), "it is said once");
         assert!(!removal.heard(1, cut(1)) && !removal.heard(4, cut(2)) && !removal.heard(1, cut(2)));
         assert!(removal.heard(2, cut(2)) && removal.since().is_none());
         removal.ends();

@@ -1,13 +1,14 @@
 //! How a server that has no state yet gets one: it fetches a snapshot from another server, and starts from that as any server
 //! starts from its own. From whom, and how that server is asked, is for a [`Source`] to say.
 
+use std::collections::BTreeSet;
 use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use niagara_log::Files;
-use niagara_net::{Event, Frame, Transport};
+use niagara_net::{Event, Frame, Refusal, Transport};
 use niagara_sequencer::epoch::Cut;
 
 use super::start_error::StartError;
@@ -27,6 +28,10 @@ pub(super) trait Source {
     fn read(&self, from: u64, body: &Bytes) -> Said;
     /// What to ask a server that is connected, until one has a snapshot. Who only listens asks nothing.
     fn question(&self) -> Option<Frame>;
+    /// Whether nothing will come since so many servers do not take this one for the one that they know.
+    fn gives_up(&self, _refused_by: usize) -> bool {
+        false
+    }
     /// Tells whoever reads the log what is waited for.
     fn say_what_is_awaited(&self, connected: &[u64]);
 }
@@ -65,6 +70,8 @@ pub(super) struct FirstState<'a, S> {
     store: SnapshotStore,
     receiver: SnapshotReceiver<Unread>,
     next_word: Instant,
+    /// The servers that do not take this one for the one that they know.
+    refused_by: BTreeSet<u64>,
 }
 
 /// The servers on the transport's channel, and what they are asked.
@@ -78,7 +85,7 @@ impl<S: Source> FirstState<'_, S> {
     /// Fetches a snapshot into the data directory, or where snapshots are kept instead, however long that takes.
     ///
     /// # Errors
-    /// If the directory of snapshots cannot be opened.
+    /// If the directory of snapshots cannot be opened, or the others do not take this server for the one that they know.
     pub fn fetch(
         config: &Config,
         identity: &Arc<Identity>,
@@ -94,11 +101,12 @@ impl<S: Source> FirstState<'_, S> {
             config.snapshot_piece_bytes,
         );
         let next_word = Instant::now() + WORD;
-        FirstState { config, identity, transport, channel, source, store, receiver, next_word }.run();
-        Ok(())
+        let refused_by = BTreeSet::new();
+        FirstState { config, identity, transport, channel, source, store, receiver, next_word, refused_by }
+            .run()
     }
 
-    fn run(mut self) {
+    fn run(mut self) -> Result<(), StartError> {
         let mut events = Vec::new();
         loop {
             let now = Instant::now();
@@ -110,7 +118,11 @@ impl<S: Source> FirstState<'_, S> {
                 self.handle(now, event, &mut out);
             }
             if self.load(now) {
-                return;
+                return Ok(());
+            }
+            if self.source.gives_up(self.refused_by.len()) {
+                let dir = self.config.data_dir.clone();
+                return Err(StartError::NotRecognised { server: self.config.server, dir });
             }
             self.receiver.ask(now, &self.store, &mut out);
             for (to, message) in out {
@@ -144,7 +156,13 @@ impl<S: Source> FirstState<'_, S> {
                 Said::Nothing => {}
             },
             Event::Refused { peer, refusal, by_us } => {
-                tracing::warn!(?peer, by_us, "a connection was refused: {refusal}");
+                let is_news = match (&refusal, peer) {
+                    (Refusal::Store(_), Some(peer)) if !by_us => self.refused_by.insert(peer),
+                    _ => true,
+                };
+                if is_news {
+                    tracing::warn!(?peer, by_us, "a connection was refused: {refusal}");
+                }
             }
             Event::Down { .. } => {}
         }

@@ -13,16 +13,25 @@ use super::first_state::{FirstState, Said, Servers, Source};
 use super::start_error::{StartError, check_level};
 use super::surroundings::MakeTransport;
 use crate::config::Config;
-use crate::identity::{self, Identity};
+use crate::identity::{self, Identity, Past};
 use crate::snapshot::Transfer;
 
-/// Whether the data directory shows that this server has had a part in its cluster: then it starts again without
+/// What the data directory shows of its server's past: one that has had a part in its cluster starts again without
 /// [`Config::join`].
+///
+/// ```
+/// use niagara_engine::{Config, Past, past};
+///
+/// let mut config = Config::local(1, 1)?.remove(0);
+/// config.data_dir = std::env::temp_dir().join("niagara-of-nobody");
+/// assert_eq!(past(&config)?, Past::None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// If the directory's file `identity` cannot be read.
-pub fn has_started(config: &Config) -> Result<bool, StartError> {
-    Ok(identity::has_started(config, &SystemFiles)?)
+pub fn past(config: &Config) -> Result<Past, StartError> {
+    Ok(identity::past(config, &SystemFiles)?)
 }
 
 /// Fetches a snapshot from other members.
@@ -60,6 +69,11 @@ impl Source for Members {
 
     fn question(&self) -> Option<Frame> {
         None
+    }
+
+    /// A majority: one alone may only be unable to write down whom it meets.
+    fn gives_up(&self, refused_by: usize) -> bool {
+        refused_by > (self.0.terms.members.len() - 1) / 2
     }
 
     fn say_what_is_awaited(&self, _: &[u64]) {

@@ -140,8 +140,8 @@ impl GroupLog {
             Ok(None) => {}
             Err(error) => panic!("cannot write the log, so this server must not continue: {error}"),
         }
-        if self.is_complete() {
-            *group.left.lock() = self.last;
+        if let Some(held) = self.last.filter(|_| self.is_complete()) {
+            progress.is_left(&self.epoch, self.group, held);
         }
     }
 

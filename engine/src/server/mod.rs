@@ -65,7 +65,7 @@ pub use assembly::Engine;
 pub use builder::EngineBuilder;
 pub use environment::Environment;
 pub use followers::encoded_again;
-pub use join::has_started;
+pub use join::past;
 pub use sim_follower::SimFollower;
 pub use sim_server::{Figures, SimServer, Standing, WaitingBytes};
 pub(crate) use start::{log_config, log_directory};

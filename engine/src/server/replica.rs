@@ -437,10 +437,7 @@ impl Replica {
 
     /// Records what the log holds, as the group's thread ends.
     pub fn leaves(&self, held: Held) {
-        self.progress.refusals.closed(self.channel());
-        *self.mine().left.lock() = Some(held);
-        // The logs of an epoch that is closed may go.
-        self.progress.snapshots.wake();
+        self.progress.is_left(&self.epoch, self.group, held);
     }
 
     fn mine(&self) -> &GroupProgress {

@@ -15,7 +15,7 @@ use super::environment::Environment;
 use super::executor::{Executor, Work};
 use super::sequencer::{Sequencer, SnapshotLimits};
 use super::snapshot_manager::{SnapshotManager, SnapshotManagerConfig, SnapshotManagerShare};
-use super::start::{RestoredSnapshot, open_snapshots, snapshot_files};
+use super::start::{RestoredSnapshot, log_directory, open_snapshots, snapshot_files};
 use super::start_error::StartError;
 use crate::apply::LaneSessions;
 use crate::client::Shared;
@@ -26,6 +26,7 @@ use crate::identity::Identity;
 use crate::lane::LaneLimits;
 use crate::metrics::{Metrics, MetricsCollector};
 use crate::planted::{self, Bug};
+use crate::probing::Prober;
 use crate::progress::{Bell, ByteLimits, RoomWatch, SharedProgress};
 use crate::read_gate::ReadGate;
 use crate::snapshot::{Handover, Header};
@@ -150,15 +151,13 @@ fn own_state<S: StateMachine>(
     Ok(applied)
 }
 
-/// Logs may have file systems of their own.
+/// What checks the room on the disk.
 pub(super) fn room_watch(config: &Config, environment: &Environment) -> RoomWatch {
-    let groups = if config.follows() { 0 } else { config.groups() };
-    let logs = (1..=groups).map(|number| config.data_dir.join(format!("group-{number}")));
-    let dirs = match config.durability {
-        Durability::Memory => Vec::new(),
-        Durability::Fsync | Durability::Os => logs.chain([config.data_dir.clone()]).collect(),
+    let data_dir = match config.durability {
+        Durability::Memory => None,
+        Durability::Fsync | Durability::Os => Some(config.data_dir.clone()),
     };
-    RoomWatch::new(Arc::clone(&environment.files), dirs, config.disk_reserve_bytes)
+    RoomWatch::new(Arc::clone(&environment.files), data_dir, log_directory, config.disk_reserve_bytes)
 }
 
 fn sequencer<S: StateMachine>(
@@ -264,6 +263,7 @@ fn share<S: StateMachine>(
         server: config.server,
         cluster: config.cluster,
         contacts: config.contacts(),
+        prober: Prober::of(config),
         durability: config.durability,
         log_sync,
         mode: config.reads,

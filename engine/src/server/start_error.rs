@@ -1,6 +1,7 @@
 //! Why a server does not start.
 
 use std::io;
+use std::path::PathBuf;
 
 use niagara_log::LogError;
 use niagara_net::OpenError;
@@ -95,6 +96,18 @@ pub enum StartError {
     NotAMember {
         /// Id of the server.
         server: u64,
+    },
+    /// The server is to join a cluster whose members know it with other data.
+    #[error(
+        "the members know server {server} with other data than its directory {dir} has: it was a member before and has lost its \
+         data, with what it promised the others, so it must not come back. Replace it by a server with an id that was never used \
+         (`niagara member replace`)"
+    )]
+    NotRecognised {
+        /// Id of the server.
+        server: u64,
+        /// Its data directory.
+        dir: PathBuf,
     },
     /// A follower has received a snapshot, and does not find it.
     #[error(

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Args, Subcommand};
-use niagara_engine::EpochView;
+use niagara_engine::{EpochView, MAX_GROUPS};
 
 use super::cluster_args::ClusterArgs;
 use super::epoch_change::{Servers, Standing, Wanted};
@@ -34,7 +34,7 @@ pub enum GroupsCommand {
     #[command(after_long_help = manual::GROUPS)]
     Set {
         /// The number of groups, 1 to 1024.
-        #[arg(value_name = "R")]
+        #[arg(value_name = "R", value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_GROUPS)))]
         groups: u16,
         #[command(flatten)]
         cluster: ClusterArgs,

@@ -7,7 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use niagara_client::{Endpoint, Request};
-use niagara_engine::{Config, EpochView, Listeners};
+use niagara_engine::{Config, EpochView, Listeners, Past, ProbeResponder};
+use niagara_kvstore::server::ServerConfig;
 use serde::Deserialize;
 
 use super::failure::Failure;
@@ -27,36 +28,47 @@ struct Page {
     epoch: EpochView,
 }
 
-/// Listens at the server's addresses, so that members can see that it is there, and waits until it is one of them.
-/// `false`: it has been told to stop.
+/// Waits until this server is one of the members, which find it at its addresses meanwhile. `false`: it has been told to stop.
 pub fn await_membership(
-    config: &mut Config,
+    config: &mut ServerConfig,
     members: &[Endpoint],
     file: &str,
     stops: &AtomicBool,
 ) -> Result<bool, Failure> {
-    if niagara_engine::has_started(config)
-        .map_err(|error| Failure::new(error, "look at `data_dir` in the configuration file"))?
-    {
-        tracing::info!("this server has joined its cluster before: it starts as it is");
-        return Ok(true);
+    let engine = &mut config.engine;
+    let past = niagara_engine::past(engine)
+        .map_err(|error| Failure::new(error, "look at `data_dir` in the configuration file"))?;
+    match past {
+        Past::None => {}
+        Past::Alone => return check_alone(engine, members).map(|()| true),
+        Past::Member => {
+            tracing::info!("this server has joined its cluster before: it starts as it is");
+            return Ok(true);
+        }
     }
-    config.listeners = listen(config)?;
+    engine.listeners = listen(engine)?;
+    let (server, engine) = (engine.server, config.engine_config());
+    let hint = format!("correct {file}");
+    let engine =
+        engine.map_err(|error| Failure::new(format!("server {server} cannot join: {error}"), hint))?;
+    let _responder = ProbeResponder::start(&engine).map_err(|error| {
+        Failure::new(error, "is the limit of open files (ulimit -n) too low for the server's addresses?")
+    })?;
     let mut said: Option<Instant> = None;
     while !stops.load(SeqCst) {
-        let mut why = "no member answers".to_owned();
-        for member in members {
-            match ask(member, config)? {
-                Ok(epoch) => {
-                    config.join = Some(epoch);
-                    return Ok(true);
-                }
-                Err(not_yet) => why = not_yet,
-            }
+        let asked = ask_all(members, &engine)?;
+        if let Asked::Member(epoch) = asked {
+            config.engine.join = Some(epoch);
+            return Ok(true);
         }
         if said.is_none_or(|said| said.elapsed() >= SAY) {
             let at = members.iter().map(Endpoint::to_string).collect::<Vec<_>>().join(",");
-            tracing::info!("{why}; let it come with: niagara member add --file {file} --at {at}");
+            match asked {
+                Asked::Nobody(why) => tracing::info!("no member answers, so it asks again: {why}"),
+                _ => tracing::info!(
+                    "server {server} is no member yet; add it with: niagara member add --file {file} --at {at}"
+                ),
+            }
             said = Some(Instant::now());
         }
         thread::sleep(ASK);
@@ -64,13 +76,46 @@ pub fn await_membership(
     Ok(false)
 }
 
-/// The epoch that this server is a member of, or why it is none.
-fn ask(member: &Endpoint, config: &Config) -> Result<Result<EpochView, String>, Failure> {
-    let told = ask_for_epoch(member, config, "--join")?;
-    Ok(told.and_then(|epoch| match epoch.members.contains(&config.server) {
-        true => Ok(epoch),
-        false => Err(format!("server {} is no member yet", config.server)),
-    }))
+/// What members say of this server.
+enum Asked {
+    /// It is a member of this epoch.
+    Member(EpochView),
+    /// It is none.
+    NotYet,
+    /// None of them has answered, and why the last one has not.
+    Nobody(String),
+}
+
+fn ask_all(members: &[Endpoint], config: &Config) -> Result<Asked, Failure> {
+    let mut asked = Asked::Nobody("none is named".into());
+    for member in members {
+        match ask_for_epoch(member, config, "--join")? {
+            Ok(epoch) if epoch.members.contains(&config.server) => return Ok(Asked::Member(epoch)),
+            Ok(_) => asked = Asked::NotYet,
+            Err(why) if matches!(asked, Asked::Nobody(_)) => asked = Asked::Nobody(why),
+            Err(_) => {}
+        }
+    }
+    Ok(asked)
+}
+
+/// Checks that a server which founded a cluster alone is not to join another one with the same id.
+fn check_alone(config: &Config, members: &[Endpoint]) -> Result<(), Failure> {
+    for member in members {
+        if let Ok(epoch) = ask_for_epoch(member, config, "--join")?
+            && epoch.members != [config.server]
+        {
+            let what = format!(
+                "the data directory {} holds a cluster of server {} alone, which it founded when it was started without --join, \
+                 and nothing of the cluster of {member}",
+                config.data_dir.display(),
+                config.server
+            );
+            let hint = "move the directory away, then start the server again with --join";
+            return Err(Failure::new(what, hint));
+        }
+    }
+    Ok(())
 }
 
 /// The epoch that a server of the cluster is in, or why it does not say. `option` has named the server.

@@ -193,7 +193,12 @@ impl Cluster {
     }
 
     fn drain(&self, server: u64) -> Result<(), Failure> {
-        self.change(self.endpoint(server)?, r#"{"drain":{}}"#.to_owned())?;
+        let endpoint = self.endpoint(server)?;
+        if self.is_alone(endpoint)? {
+            let what = format!("server {server} is the only member, so nobody can take its groups over");
+            return Err(Failure::refused(what, "add a server first (`niagara member add`)"));
+        }
+        self.change(endpoint, r#"{"drain":{}}"#.to_owned())?;
         self.wait(|all| {
             let Some(drained) = all.iter().find(|leaders| leaders.server == server) else {
                 let what = format!("server {server} does not answer any more");
@@ -205,6 +210,20 @@ impl Cluster {
             let led: Vec<String> = drained.led_here().map(why_it_leads).collect();
             Ok((!led.is_empty()).then(|| format!("server {server} still leads {}", led.join("; "))))
         })
+    }
+
+    /// Whether the groups that a server leads have no other replica. A new leader knows the others after a moment.
+    fn is_alone(&self, endpoint: &Endpoint) -> Result<bool, Failure> {
+        let begun = Instant::now();
+        loop {
+            if !self.ask(endpoint)?.led_here().any(|group| group.followers.is_empty()) {
+                return Ok(false);
+            }
+            if begun.elapsed() >= GIVEN_UP {
+                return Ok(true);
+            }
+            thread::sleep(LOOK);
+        }
     }
 
     fn balance(&self) -> Result<(), Failure> {

@@ -35,7 +35,7 @@ pub enum LevelCommand {
     #[command(after_long_help = manual::LEVEL)]
     Raise {
         /// The level [default: the highest that all servers know].
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
         to: Option<u32>,
         #[command(flatten)]
         common: Common,

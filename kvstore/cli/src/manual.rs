@@ -277,8 +277,8 @@ Exit status:
 /// Of `niagara new-member`.
 pub const NEW_MEMBER: &str = "\
 Asks a running cluster for its id, its durability and its number of groups, and writes a file for one more server, \
-with every setting explained. Other settings that all servers must have alike, such as `reads`, `requirepass` or \
-`peer_tls`, are to be copied from the file of another server.
+with every setting explained. Copy other settings that all servers share, such as `reads`, `requirepass` or `peer_tls`, \
+from the file of another server.
 
 Examples:
   niagara new-member --dir cluster --base-port 7100
@@ -292,13 +292,14 @@ Exit status:
 
 /// Of `niagara member`.
 pub const MEMBER: &str = "\
-Servers come, leave and move while the others run and clients write. Each change ends the epoch at the same position \
-on every server; the next one goes on with the members of then (docs/members.md).
+Adds, removes, replaces and moves servers while the others run and clients write. Each change ends the epoch at the same \
+position on every server; the next one has the new members (docs/members.md).
 
-A server that comes needs an id that was never used, a configuration file of its own (with the cluster's id, and among \
-the members itself alone), and a start with `niagara serve --join`. Then `add` lets it come, and waits until it has \
-received the state and serves. A server that leaves stops when a majority of the others has gone on; one that is down \
-learns of it when it starts. One change at a time; each can be repeated if its outcome is not known.
+A new server needs an id that was never used, a configuration file of its own (`niagara new-member` writes it), and a \
+start with `niagara serve --join`. `add` first looks for it at its addresses, adds it, and waits until it has received \
+the state and serves. A server that is removed stops when a majority of the others has gone on; one that is down learns of \
+it when it starts. A server that moves is looked for at its new addresses, too: start it there before `update`. One \
+change at a time; each can be repeated if its outcome is not known.
 
 Examples:
   niagara serve --config server-4.toml --join http://10.0.0.1:7000

@@ -1,4 +1,4 @@
-//! `niagara member`: who is in the cluster, and servers that come, leave and move while it runs.
+//! `niagara member`: who is in the cluster, and servers that are added, removed, replaced and moved while it runs.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,7 +17,7 @@ use super::style::{self, Paint};
 use super::table::Table;
 use super::{manual, serve};
 
-/// Show the servers of the cluster, or let some come, leave or move while it runs.
+/// Show the members of the cluster, or add, remove, replace or move some while it runs.
 #[derive(Debug, Args)]
 #[command(after_long_help = manual::MEMBER)]
 pub struct MemberArgs {
@@ -34,7 +34,7 @@ pub enum MemberCommand {
         #[command(flatten)]
         common: CommonArgs,
     },
-    /// Let a server come that `niagara serve --join` has started.
+    /// Add a server that `niagara serve --join` has started.
     #[command(after_long_help = manual::MEMBER)]
     Add {
         #[command(flatten)]
@@ -42,7 +42,7 @@ pub enum MemberCommand {
         #[command(flatten)]
         common: CommonArgs,
     },
-    /// Let a server leave. It hands over what it leads, and stops; its id and its data are of no use any more.
+    /// Remove a server. It hands over what it leads, and stops; its id and its data are of no further use.
     #[command(after_long_help = manual::MEMBER)]
     Remove {
         /// The id of the server.
@@ -51,13 +51,13 @@ pub enum MemberCommand {
         #[command(flatten)]
         common: CommonArgs,
     },
-    /// Let one server leave and another one come, in one step: for one whose disk has died.
+    /// Remove one server and add another in one step: for one whose disk has died.
     #[command(after_long_help = manual::MEMBER)]
     Replace {
-        /// The id of the server that leaves.
+        /// The id of the server to remove.
         #[arg(long = "id", value_name = "N")]
         leaves: u64,
-        /// The id of the server that comes.
+        /// The id of the server to add [default: the one in --file].
         #[arg(long = "with", value_name = "N")]
         with: Option<u64>,
         #[command(flatten)]
@@ -65,7 +65,7 @@ pub enum MemberCommand {
         #[command(flatten)]
         common: CommonArgs,
     },
-    /// Change where a member is, or its share of the leaderships. What is not given stays.
+    /// Change a member's addresses, or its share of the leaderships. What is not given stays.
     #[command(after_long_help = manual::MEMBER)]
     Update {
         #[command(flatten)]
@@ -158,11 +158,15 @@ impl Wish {
     /// The change, if there is something to change.
     fn change(self, now: &EpochView) -> Result<Option<MembersChange>, Failure> {
         let is_member = |server: u64| now.members.contains(&server);
+        let was_member = |server: u64| now.former.contains(&server);
         let change = match self {
             Wish::Nothing => return Ok(None),
-            Wish::Leave(id) if !is_member(id) => {
-                note(&format!("server {id} is no member\n"));
+            Wish::Leave(id) if was_member(id) => {
+                note(&format!("server {id} was removed before\n"));
                 return Ok(None);
+            }
+            Wish::Leave(id) | Wish::Replace(id, ..) if !is_member(id) && !was_member(id) => {
+                return Err(no_member(id));
             }
             Wish::Leave(id) => MembersChange { leave: vec![id], come: Vec::new() },
             Wish::Come(id, place) => {
@@ -181,15 +185,14 @@ impl Wish {
                 }
                 if is_member(member.server) {
                     let what = format!("server {} is a member already", member.server);
-                    return Err(Failure::refused(what, "`niagara member remove` lets a server leave"));
+                    return Err(Failure::refused(what, "`niagara member remove` removes a server"));
                 }
                 MembersChange { leave: vec![id], come: vec![member] }
             }
             Wish::Move(id, place) => {
                 let server = place.id(id)?;
                 let Some(known) = now.contacts.iter().find(|contact| contact.server == server) else {
-                    let hint = "`niagara member list` shows who is";
-                    return Err(Failure::refused(format!("server {server} is no member"), hint));
+                    return Err(no_member(server));
                 };
                 let member = place.member(id, Some(known))?;
                 if member == *known {
@@ -201,6 +204,10 @@ impl Wish {
         };
         Ok(Some(change))
     }
+}
+
+fn no_member(server: u64) -> Failure {
+    Failure::refused(format!("server {server} is no member"), "`niagara member list` shows who is")
 }
 
 impl PlaceWithoutId {

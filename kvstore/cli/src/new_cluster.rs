@@ -72,8 +72,14 @@ pub fn run(arguments: &NewClusterArgs) -> Result<ExitCode, Failure> {
     let servers = plan_servers(arguments, groups)?;
     let password = arguments.password_file.as_deref().map(password::read_or_make).transpose()?;
     let protection = Protection { password, insecure: arguments.insecure };
-    let plan =
-        Plan { cluster: random_cluster()?, groups, durability: arguments.durability, servers, protection };
+    let plan = Plan {
+        cluster: random_cluster()?,
+        groups,
+        durability: arguments.durability,
+        servers,
+        protection,
+        joins: false,
+    };
     write_files(&plan, &arguments.dir)?;
     if arguments.tls {
         write_certificates(&plan, &arguments.dir)?;
@@ -358,6 +364,7 @@ mod tests {
             durability: Durability::Fsync,
             servers,
             protection: Protection::default(),
+            joins: false,
         };
         assert!(write_files(&plan, dir.path()).is_err());
         assert!(!dir.path().join("server-1.toml").exists());
@@ -373,7 +380,14 @@ mod tests {
             let servers = planned(&arguments(1, 1, &["h"], 7000)).unwrap();
             let protection = Protection { password, insecure: false };
             write_files(
-                &Plan { cluster: 1, groups: 1, durability: Durability::Fsync, servers, protection },
+                &Plan {
+                    cluster: 1,
+                    groups: 1,
+                    durability: Durability::Fsync,
+                    servers,
+                    protection,
+                    joins: false,
+                },
                 dir.path(),
             )
             .unwrap();

@@ -56,18 +56,20 @@ pub fn run(arguments: &NewMemberArgs) -> Result<ExitCode, Failure> {
     let file = shell::path(&arguments.dir.join(Plan::file_name(server)));
     let at = at.join(",");
     print(format!(
-        "Start server {server} on its machine; it waits until it may come:\n  niagara serve --config {file} --join {at}\n\n\
-         Then let it come:\n  niagara member add --file {file} --at {at}\n"
+        "Start server {server} on its machine; it waits until it is a member:\n  niagara serve --config {file} --join {at}\n\n\
+         Then add it:\n  niagara member add --file {file} --at {at}\n"
     ))?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn plan(arguments: &NewMemberArgs, status: &Status, epoch: &EpochView) -> Result<Plan, Failure> {
-    let greatest = epoch.members.iter().copied().max().unwrap_or(0);
+    let greatest = epoch.members.iter().chain(&epoch.former).copied().max().unwrap_or(0);
     let server = arguments.id.unwrap_or(greatest + 1);
-    if epoch.members.contains(&server) {
-        let what = format!("server {server} is a member already");
-        return Err(Failure::refused(what, "choose an id that was never used"));
+    for (used, when) in [(&epoch.members, "is a member already"), (&epoch.former, "was a member before")] {
+        if used.contains(&server) {
+            let what = format!("server {server} {when}");
+            return Err(Failure::refused(what, "choose an id that was never used"));
+        }
     }
     let as_the_first = || epoch.contacts.first().map_or(1, |contact| contact.addresses.len() as u16);
     let addresses = arguments.addresses.unwrap_or_else(as_the_first).min(epoch.groups);
@@ -93,5 +95,6 @@ fn plan(arguments: &NewMemberArgs, status: &Status, epoch: &EpochView) -> Result
         durability: status.durability,
         servers: vec![own],
         protection: Protection::default(),
+        joins: true,
     })
 }

@@ -28,8 +28,8 @@ pub struct ServeArgs {
     /// The server's configuration file; `niagara new-cluster` writes one.
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
-    /// Join a running cluster: the HTTP addresses of some of its members. `niagara member add` lets this server come;
-    /// it waits for that. Once it has joined, the option has no effect.
+    /// Join a running cluster: the HTTP addresses of some of its members. The server waits until `niagara member add` has
+    /// added it. Once it has joined, the option has no effect.
     #[arg(long, value_name = "URL,...", value_delimiter = ',')]
     pub join: Vec<Endpoint>,
     /// Follow a running cluster without being a member: the HTTP addresses of some of its servers. This server executes what
@@ -68,7 +68,7 @@ pub fn run(arguments: &ServeArgs) -> Result<ExitCode, Failure> {
     if !arguments.join.is_empty() {
         let members = with_access(&arguments.join)?;
         let file = shell::path(&arguments.config);
-        if !join::await_membership(&mut config.engine, &members, &file, &stop.flag())? {
+        if !join::await_membership(&mut config, &members, &file, &stop.flag())? {
             return Ok(ExitCode::SUCCESS);
         }
         joining = Some(join::end_at_signal(stop.flag()));
@@ -171,7 +171,7 @@ pub fn read(path: &Path) -> Result<ServerConfig, Failure> {
     match ConfigFile::read(path) {
         Ok(file) => Ok(file.server),
         Err(error) => {
-            let hint = "``niagara new-cluster` writes files that explain every setting";
+            let hint = "`niagara new-cluster` writes files that explain every setting";
             let what = match error {
                 ConfigFileError::Read { .. } => error.to_string(),
                 _ => format!("{}: {error}", path.display()),

@@ -21,7 +21,7 @@ use crate::{Failover, FrontEndConfig, Secret};
 ///     transfer: "127.0.0.1:7003".into(),
 ///     tls: None,
 /// };
-/// let plan = Plan { cluster: 0x5d7a, groups: 1, durability: Durability::Fsync, servers: vec![server], protection: Protection::default() };
+/// let plan = Plan { cluster: 0x5d7a, groups: 1, durability: Durability::Fsync, servers: vec![server], protection: Protection::default(), joins: false };
 /// let file = ConfigFile::parse(&plan.render(1), "cluster".as_ref())?;
 /// assert_eq!(file.server.engine.cluster, 0x5d7a);
 /// assert_eq!(file.server.engine.data_dir, std::path::Path::new("cluster").join(Plan::data_dir(1)));
@@ -39,6 +39,8 @@ pub struct Plan {
     pub servers: Vec<PlannedServer>,
     /// Who may use them.
     pub protection: Protection,
+    /// Whether the servers are to join a cluster that runs.
+    pub joins: bool,
 }
 
 /// Who may use a new cluster's servers.
@@ -110,15 +112,18 @@ impl Plan {
     fn identity(&self, own: &PlannedServer) -> String {
         let PlannedServer { server, http, redis, .. } = own;
         let (cluster, groups, durability) = (self.cluster, self.groups, self.durability);
-        let which = match self.servers.len() {
-            1 if *server != 1 => format!("server {server}, which joins a running cluster"),
-            servers => format!("server {server} of {servers}"),
+        let (which, join, joins) = match self.joins {
+            true => {
+                let which = format!("server {server}, which joins a running cluster");
+                (which, " --join URL", "joins = true")
+            }
+            false => (format!("server {server} of {}", self.servers.len()), "", "# joins = false"),
         };
         let (file, data_dir) = (Self::file_name(*server), Self::data_dir(*server));
         format!(
             r#"# Niagara: {which}. Start it with
 #
-#     niagara serve --config {file}
+#     niagara serve --config {file}{join}
 #
 # Commented-out settings are optional and show their defaults. An unknown setting is an error.
 
@@ -135,6 +140,10 @@ server = {server}
 #   "follower"  it executes what the members order and answers reads, but counts for no majority; it is not listed, and its
 #               id is that of no member, present or former
 # role = "member"
+
+# Whether this server joins a cluster that others have founded. On an empty data directory it starts only with --join then,
+# so that it never founds a second cluster with the same id, not even when it has lost its data. Default: false.
+{joins}
 
 # Number of Raft groups, the same in all files: about one for each core that replication may use, and at least one for
 # each link. Default: one for each address of the first member.

@@ -12,6 +12,8 @@ pub(super) struct File {
     pub cluster: String,
     pub server: u64,
     pub role: Option<String>,
+    #[serde(default)]
+    pub joins: bool,
     pub data_dir: PathBuf,
     pub durability: Option<String>,
     pub reads: Option<String>,

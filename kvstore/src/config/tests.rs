@@ -41,6 +41,7 @@ fn plan() -> Plan {
         durability: Durability::Os,
         servers,
         protection: Protection::default(),
+        joins: false,
     }
 }
 

@@ -90,7 +90,7 @@ impl ClusterPlan {
         // The network is the cluster's own, so no other cluster can come near.
         let protection = Protection { insecure: true, ..Protection::default() };
         let (groups, durability) = (self.groups, self.durability);
-        let plan = Plan { cluster: 0x1ab, groups, durability, servers, protection };
+        let plan = Plan { cluster: 0x1ab, groups, durability, servers, protection, joins: false };
         // Threads of several servers that share a machine would be bound to the same cores.
         let mut lines = vec!["pinning = \"off\"".to_owned()];
         if !self.leaders.is_empty() {

@@ -5,7 +5,7 @@ use niagara_log::{Durability, LogConfig};
 use niagara_sequencer::epoch::{Chain, Epoch, Terms};
 
 use super::*;
-use crate::progress::ByteLimits;
+use crate::progress::{ByteLimits, PeerRefusal, channel_of};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -68,7 +68,12 @@ fn groups_of_two_epochs_with_one_number_have_their_own_logs() {
         GroupLog::new(group, Arc::clone(epoch), log(dir.path(), id), GroupMetrics::new())
     };
     let logs = (0..).zip(groups).map(log).collect();
-    let (thread, handles) = LogThread::start("log-1".into(), logs, Arc::new(progress)).unwrap();
+    let progress = Arc::new(progress);
+    let (thread, handles) = LogThread::start("log-1".into(), logs, Arc::clone(&progress)).unwrap();
+    let refusal = PeerRefusal { peer: Some(2), by_us: false, why: "why".to_owned() };
+    for (group, epoch) in groups {
+        assert!(progress.refusals.note(channel_of(epoch.number, group), &refusal));
+    }
 
     for (id, (handle, (group, epoch))) in (0..).zip(handles.iter().zip(groups)) {
         handle.write((0..=id).map(|index| write(10 * id + index, index + 1)).collect());
@@ -78,6 +83,7 @@ fn groups_of_two_epochs_with_one_number_have_their_own_logs() {
         handle.finish(Held { segment: 0, last: Default::default(), hard_state: hard_state(id) });
     }
     thread.join();
+    assert!(progress.refusals.between(&[2]).is_empty(), "an alarm ends with its group");
     for (id, (group, epoch)) in (0..).zip(groups) {
         assert_eq!(
             indexes_in(dir.path(), id),

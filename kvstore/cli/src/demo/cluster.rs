@@ -113,7 +113,7 @@ fn plan(arguments: &DemoArgs, cluster: u128) -> Result<Plan, Failure> {
     let servers = PlannedServer::on_free_ports(servers, groups).map_err(|error| {
         Failure::new(format!("cannot find free ports on 127.0.0.1: {error}"), "use fewer servers or groups")
     })?;
-    Ok(Plan { cluster, groups, durability, servers, protection: Protection::default() })
+    Ok(Plan { cluster, groups, durability, servers, protection: Protection::default(), joins: false })
 }
 
 /// Removes what a failed start left, for the next attempt.

@@ -11,6 +11,7 @@ mod levels;
 mod log_sinks;
 mod members;
 mod new_cluster;
+mod newcomers;
 mod process;
 mod recover;
 mod security;
