@@ -155,7 +155,7 @@ pub use outcome::{
 };
 pub use probing::ProbeResponder;
 pub use reads::{Reads, UnknownReads};
-pub use recovery::{Found, FoundDirectory, FoundGroup, FoundSnapshot, Recovery, RecoveryError};
+pub use recovery::{Found, FoundDirectory, FoundGroup, FoundNext, FoundSnapshot, Recovery, RecoveryError};
 pub use role::{ServerRole, UnknownRole};
 pub use server::{Engine, EngineBuilder, StartError, past};
 pub use snapshot::{SnapshotFailed, SnapshotTicket, TakenSnapshot};

@@ -1,76 +1,18 @@
 //! Servers come and go while others run and clients write.
 
+mod coming;
 mod eventually;
 mod two_groups;
 
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
 
 use bytes::Bytes;
+use coming::{change, come, contact, count, have_quorum, id, newcomer, write};
 use eventually::eventually;
 use niagara_engine::internals::example::Counter;
-use niagara_engine::{
-    Config, Consistency, Durability, Engine, EngineState, Member, MemberView, MembersChange, NotChanged,
-    Recovery,
-};
-use two_groups::{configs, fit, newcomer_config, start};
-
-/// A server that is to come, whose sockets listen already.
-fn newcomer(server: u64, of: &Config, dir: &Path) -> Config {
-    let mut config = newcomer_config(server, of.cluster);
-    fit(&mut config, of.durability, dir);
-    config
-}
-
-fn contact(config: &Config) -> MemberView {
-    let Member { server, addresses, transfer } = config.members[0].clone();
-    MemberView { server, addresses, transfer, weight: 100, note: format!("note of {server}") }
-}
-
-/// Changes the members, and waits until the servers that run are there.
-fn change(engines: &[&Engine<Counter>], change: &MembersChange) {
-    let before = engines.iter().map(|engine| engine.client().epoch().number).max().unwrap();
-    let is_over = |engine: &&Engine<Counter>| engine.client().epoch().number > before;
-    eventually("a server takes the request", || {
-        engines.iter().any(|engine| engine.client().start_to_change_members(change.clone()).is_ok())
-            || engines.iter().any(is_over)
-    });
-    eventually("the epoch has ended", || {
-        engines.iter().filter(|engine| !change.leave.contains(&id(engine))).all(is_over)
-    });
-}
-
-fn id(engine: &Engine<Counter>) -> u64 {
-    engine.client().status().server
-}
-
-/// Starts a server that comes, when it is a member.
-fn come(config: &Config, member: &Engine<Counter>) -> Engine<Counter> {
-    let mut config = config.clone();
-    config.join = Some(member.client().epoch());
-    start(&config)
-}
-
-fn count(engine: &Engine<Counter>) -> usize {
-    let mut count = None;
-    eventually("a strong read is answered", || {
-        let read = engine.client().read(Consistency::Strong).wait();
-        count = read.ok().map(|counter| counter.load(SeqCst));
-        count.is_some()
-    });
-    count.unwrap()
-}
-
-fn write(engine: &Engine<Counter>, times: usize) {
-    for _ in 0..times {
-        engine.client().propose(Bytes::from_static(b"count")).unwrap().wait().unwrap();
-    }
-}
-
-fn have_quorum(engines: &[&Engine<Counter>]) {
-    eventually("a quorum", || engines.iter().all(|engine| engine.client().has_quorum()));
-}
+use niagara_engine::{Durability, Engine, EngineState, MemberView, MembersChange, NotChanged};
+use two_groups::{configs, start};
 
 #[test]
 fn a_server_comes_while_clients_write() {
@@ -243,39 +185,4 @@ fn what_cannot_be_is_refused() {
     stranger.join = Some(client.epoch());
     let refused = Engine::start(stranger, Counter::default()).unwrap_err().to_string();
     assert!(refused.contains("server 9 is no member"), "{refused}");
-}
-
-/// Of members 1, 3 and 4, the first is lost with all that it knew.
-#[test]
-fn a_cluster_whose_members_have_changed_is_recovered() {
-    let dir = tempfile::tempdir().unwrap();
-    for snapshot_entries in [1000, 15] {
-        let dir = dir.path().join(snapshot_entries.to_string());
-        let mut configs = configs(3, Durability::Os, &dir);
-        configs.iter_mut().for_each(|config| config.snapshot_entries = snapshot_entries);
-        let mut engines: Vec<_> = configs.iter().map(start).collect();
-        have_quorum(&engines.iter().collect::<Vec<_>>());
-        write(&engines[0], 20);
-        let four = newcomer(4, &configs[0], &dir);
-        let replaced = MembersChange { leave: vec![2], come: vec![contact(&four)] };
-        change(&engines.iter().collect::<Vec<_>>(), &replaced);
-        engines.push(come(&four, &engines[0]));
-        engines.remove(1).stop();
-        have_quorum(&engines.iter().collect::<Vec<_>>());
-        write(&engines[0], 20);
-        engines.into_iter().for_each(Engine::stop);
-
-        let left = [&configs[2], &four].map(|config| config.data_dir.clone());
-        let recovery = Recovery::open(&left).unwrap();
-        let found = recovery.found();
-        assert!(found.is_complete(), "{found:?}");
-        assert_eq!((&found.members[..], found.missing()), (&[1, 3, 4][..], vec![1]));
-        let mut new = Config::local(1, 1).unwrap();
-        fit(&mut new[0], Durability::Os, &dir.join("new"));
-        recovery.run(&new, Counter::default(), &mut |_| ()).unwrap();
-        let engine = start(&new[0]);
-        have_quorum(&[&engine]);
-        assert_eq!(count(&engine), 40);
-        engine.stop();
-    }
 }

@@ -31,6 +31,8 @@ pub(crate) struct Testimony {
     pub logs: BTreeMap<u32, Held>,
     /// The epochs that the server knows, and what it has done with them; `None` while there is the first one only.
     pub epochs: Option<(Chain, Marks)>,
+    /// The epoch from which on the cluster goes on without this server, if it has been told so.
+    pub removed: Option<u32>,
     /// The latest start that is known of each server, this one included.
     pub starts: BTreeMap<ServerId, u64>,
 }
@@ -65,6 +67,7 @@ pub(crate) fn look(dir: &Path, files: &dyn Files) -> Result<Option<Testimony>, I
         doubt,
         logs: record.logs,
         epochs: record.epochs,
+        removed: record.removed,
         starts,
     }))
 }

@@ -6,15 +6,17 @@
 //! the missing servers will not come back: if they did, two clusters would continue from the same state.
 //!
 //! 1. `source.rs` reads each directory, without changing it; `choice.rs` chooses a copy of each group's log; `found.rs` is the
-//!    account of that.
+//!    account of that. `beyond.rs` tells whether the cluster may have gone on in an epoch that is in none of them.
 //! 2. `replay.rs` puts the newest snapshot and the chosen logs into a server that is a majority by itself, and runs it: it
 //!    merges the logs, fills gaps with no-ops and executes, by the rules of any server, and takes a snapshot.
 //! 3. `founding.rs` makes of that snapshot a data directory for each server of the new cluster.
 
+mod beyond;
 mod choice;
 mod error;
 mod found;
 mod founding;
+mod group;
 mod replay;
 mod source;
 
@@ -23,19 +25,19 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use niagara_log::{EntryId, Files, SystemFiles};
+use niagara_log::{Files, SystemFiles};
 use niagara_sequencer::GlobalPosition;
-use niagara_sequencer::epoch::{Chain, Epoch, Record};
+use niagara_sequencer::epoch::{Chain, Epoch};
 
 pub use error::RecoveryError;
-pub use found::{Found, FoundDirectory, FoundGroup, FoundSnapshot};
+pub use found::{Found, FoundDirectory, FoundGroup, FoundNext, FoundSnapshot};
 
-use self::choice::{Choice, choose};
+use self::beyond::next_epochs;
 use self::founding::Workshop;
+use self::group::look_at_group;
 use self::replay::Replay;
-use self::source::{FoundLog, Source, read_whole};
+use self::source::{Source, read_whole};
 use crate::config::Config;
-use crate::progress::channel_of;
 use crate::snapshot::{Header, SnapshotError};
 use crate::state_machine::StateMachine;
 
@@ -108,7 +110,8 @@ impl Recovery {
         let first = base.as_ref().map_or(Epoch::FIRST, |base| base.cut().epoch);
         found.members.clone_from(&chain.newest().record.terms.members);
         found.members.sort_unstable();
-        let mut terms = Vec::new();
+        found.epoch = chain.newest().record.epoch.get();
+        let (mut terms, mut ends) = (Vec::new(), Vec::new());
         for record in chain.links().iter().map(|link| &link.record).filter(|record| record.epoch >= first) {
             let base = base.as_ref().filter(|base| base.cut().epoch == record.epoch);
             for group in 1..=record.terms.groups {
@@ -121,9 +124,11 @@ impl Recovery {
                     // Whoever went on held all of it, committed. What is above the end is void.
                     looked.uncertain = 0;
                 }
+                ends.extend(looked.from.into_iter().flat_map(|from| logs[from].ends().cloned()));
                 found.groups.push(looked);
             }
         }
+        found.next = next_epochs(&chain, &ends, &sources);
         Ok(Recovery { files, sources, found, terms, chain, first })
     }
 
@@ -219,11 +224,14 @@ fn account_of(sources: &[Source]) -> Result<Found, RecoveryError> {
         durability: source.testimony.durability,
         clean: source.testimony.clean,
         doubt: source.testimony.doubt.clone(),
+        removed: source.testimony.removed,
     };
     Ok(Found {
         cluster: first.testimony.cluster,
         // Replaced by those of the newest epoch, when that is known.
         members: first.testimony.members.clone(),
+        epoch: Epoch::FIRST.get(),
+        next: Vec::new(),
         directories: sources.iter().map(directory).collect(),
         snapshot: None,
         damaged_snapshots: Vec::new(),
@@ -251,52 +259,4 @@ fn newest_snapshot(sources: &[Source], found: &mut Found) -> Result<Option<Arc<H
         }
     }
     Ok(None)
-}
-
-/// Chooses what to continue a group from.
-fn look_at_group(
-    record: &Record,
-    group: u16,
-    base: EntryId,
-    sources: &[Source],
-    logs: &[FoundLog],
-) -> Result<FoundGroup, RecoveryError> {
-    let copies: Vec<_> = logs.iter().map(|log| log.copy).collect();
-    let from = match choose(base, &copies) {
-        Choice::Snapshot => None,
-        Choice::Copy(index) => Some(index),
-        Choice::OutOfReach(index) => {
-            return Err(RecoveryError::OutOfReach {
-                group,
-                dir: sources[index].dir.clone(),
-                floor: copies[index].floor.index,
-                found: base.index,
-            });
-        }
-    };
-    let committed = logs.iter().map(|log| log.committed).chain([base.index]).max().unwrap_or(0);
-    let channel = channel_of(record.epoch, usize::from(group) - 1);
-    let is_whole = |(log, source): (&FoundLog, &Source)| {
-        let is_member = record.is_member(source.testimony.server);
-        is_member && log.flaw.is_none() && source.testimony.doubt.is_none()
-    };
-    let flaw = |(log, source): (&FoundLog, &Source)| {
-        log.flaw.as_ref().map(|flaw| format!("{}: {flaw}", source.log_dir(channel).display()))
-    };
-    Ok(FoundGroup {
-        epoch: record.epoch.get(),
-        group,
-        members: record.terms.members.clone(),
-        is_held: logs
-            .iter()
-            .zip(sources)
-            .any(|pair| is_whole(pair) && pair.1.has_started(record.epoch.next())),
-        from,
-        floor: from.map_or(base, |from| copies[from].floor),
-        last: from.map_or(base, |from| copies[from].last),
-        committed,
-        uncertain: from.map_or(0, |from| logs[from].commands_above(committed)),
-        whole: logs.iter().zip(sources).filter(|pair| is_whole(*pair)).count(),
-        flaws: logs.iter().zip(sources).filter_map(flaw).collect(),
-    })
 }

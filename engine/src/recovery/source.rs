@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use niagara_group::batch::decode_commands;
+use niagara_group::epoch_end::{decode_end, is_end};
 use niagara_log::{EntryId, Files, Inspection, LogEntry, Replayed, inspect};
-use niagara_sequencer::epoch::{Chain, Epoch, Marks, Terms};
+use niagara_sequencer::epoch::{Chain, Epoch, EpochEnd, Marks, Terms};
 
 use super::choice::Copy;
 use super::error::{RecoveryError, io};
@@ -34,6 +35,8 @@ pub(super) struct FoundLog {
     pub flaw: Option<String>,
     /// Entries above the snapshot's floor, and how many commands each has.
     commands: Vec<(u64, u64)>,
+    /// Entries above the snapshot's floor that ask for the end of the epoch.
+    ends: Vec<(u64, EpochEnd)>,
 }
 
 impl Source {
@@ -116,18 +119,23 @@ impl Source {
 
 impl FoundLog {
     fn missing() -> FoundLog {
-        let flaw = Some("it is missing".to_owned());
-        FoundLog { copy: Copy::default(), committed: 0, term: 0, flaw, commands: Vec::new() }
+        FoundLog { flaw: Some("it is missing".to_owned()), ..FoundLog::not_begun() }
     }
 
     /// That of an epoch in which the server did not take part yet.
     fn not_begun() -> FoundLog {
-        FoundLog { copy: Copy::default(), committed: 0, term: 0, flaw: None, commands: Vec::new() }
+        let (commands, ends) = (Vec::new(), Vec::new());
+        FoundLog { copy: Copy::default(), committed: 0, term: 0, flaw: None, commands, ends }
     }
 
     /// Number of commands in entries above this index.
     pub fn commands_above(&self, index: u64) -> u64 {
         self.commands.iter().filter(|(at, _)| *at > index).map(|(_, commands)| commands).sum()
+    }
+
+    /// What asks for the end of the epoch, if the log is continued.
+    pub fn ends(&self) -> impl Iterator<Item = &EpochEnd> {
+        self.ends.iter().map(|(_, end)| end)
     }
 }
 
@@ -136,11 +144,12 @@ struct Seen {
     base: EntryId,
     term_at_base: Option<u64>,
     commands: Vec<(u64, u64)>,
+    ends: Vec<(u64, EpochEnd)>,
 }
 
 impl Seen {
     fn above(base: EntryId) -> Seen {
-        Seen { base, term_at_base: None, commands: Vec::new() }
+        Seen { base, term_at_base: None, commands: Vec::new(), ends: Vec::new() }
     }
 
     fn note(&mut self, replayed: Replayed<'_>) {
@@ -150,6 +159,7 @@ impl Seen {
                 self.replace_from(entry.index, entry.id());
                 if entry.index > self.base.index {
                     self.commands.push((entry.index, commands_in(entry)));
+                    self.ends.extend(end_in(entry).map(|end| (entry.index, end)));
                 }
             }
         }
@@ -158,17 +168,18 @@ impl Seen {
     /// An entry stands now where all from `index` on were.
     fn replace_from(&mut self, index: u64, entry: EntryId) {
         while self.commands.pop_if(|(at, _)| *at >= index).is_some() {}
+        while self.ends.pop_if(|(at, _)| *at >= index).is_some() {}
         if index <= self.base.index {
             self.term_at_base = (entry.index == self.base.index).then_some(entry.term);
         }
     }
 
     fn into_log(self, found: &Inspection, last: EntryId, flaw: Option<String>) -> FoundLog {
-        let Seen { base, term_at_base, commands } = self;
+        let Seen { base, term_at_base, commands, ends } = self;
         let at_floor = (found.floor.index == base.index).then_some(found.floor.term);
         let copy = Copy { floor: found.floor, last, term_at_base: term_at_base.or(at_floor) };
         let (committed, term) = (found.hard_state.commit.max(found.floor.index), found.hard_state.term);
-        FoundLog { copy, committed, term: term.max(last.term), flaw, commands }
+        FoundLog { copy, committed, term: term.max(last.term), flaw, commands, ends }
     }
 }
 
@@ -176,6 +187,11 @@ impl Seen {
 fn commands_in(entry: &LogEntry) -> u64 {
     let batches = decode_commands(&entry.context, &entry.data).unwrap_or_default();
     batches.iter().map(|batch| u64::from(batch.span.count)).sum()
+}
+
+/// What an entry asks for, if that is the end of its epoch.
+fn end_in(entry: &LogEntry) -> Option<EpochEnd> {
+    if is_end(&entry.context) { decode_end(&entry.data) } else { None }
 }
 
 /// Opens a snapshot, and reads all of it.

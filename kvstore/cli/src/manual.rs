@@ -523,7 +523,8 @@ servers and another number of groups. It begins with everything that the old log
 their way and may have been acknowledged or not.
 
 Without --into, it only says what is there. The account is complete if any majority of the old servers has a whole log \
-here: one of two servers, two of three, three of five. Otherwise writes that were acknowledged may be missing, and it \
+here: one of two servers, two of three, three of five. If members have changed, those of the last change count: a server \
+that was removed does not know what the others did since. Otherwise writes that were acknowledged may be missing, and it \
 makes nothing unless you accept that. The directories that it reads stay as they are.
 
 Before: make sure that no server of the lost cluster runs or can come back, and that clients no longer know its \

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use niagara_engine::{Found, FoundDirectory, FoundGroup};
+use niagara_engine::{Found, FoundDirectory, FoundGroup, FoundNext};
 use serde::Serialize;
 
 use crate::output::pretty;
@@ -28,22 +28,27 @@ pub fn text(found: &Found, position: Option<u64>, paint: Paint) -> String {
         out.push_str(&table.text(paint));
     }
     out.push('\n');
-    for doubt in doubts(found) {
+    for doubt in doubts(found).into_iter().chain(later_epochs(found)) {
         let _ = writeln!(out, "{doubt}");
     }
-    let verdict = match found.is_complete() {
-        true => paint.good(
-            "complete: any majority of the servers has a whole log here, so nothing that was acknowledged is missing",
-        ),
-        false => paint.bad(
-            "not complete: what was acknowledged by a majority without a whole log here is missing, and nobody can say what that is",
-        ),
-    };
-    let _ = writeln!(out, "{verdict}");
+    let _ = writeln!(out, "{}", verdict(found, paint));
     if let Some(position) = position {
         let _ = writeln!(out, "the new cluster begins after position {}", grouped(position));
     }
     out
+}
+
+fn verdict(found: &Found, paint: Paint) -> String {
+    if found.is_complete() {
+        return paint.good(
+            "complete: any majority of the servers has a whole log here, so nothing that was acknowledged is missing",
+        );
+    }
+    paint.bad(if found.has_whole_logs() {
+        "not complete: what the cluster has acknowledged in a later epoch is missing, and nobody can say what that is"
+    } else {
+        "not complete: what was acknowledged by a majority without a whole log here is missing, and nobody can say what that is"
+    })
 }
 
 /// For programs.
@@ -58,6 +63,8 @@ pub fn json(found: &Found, position: Option<u64>) -> String {
             position: snapshot.position.get(),
         }),
         damaged_snapshots: &found.damaged_snapshots,
+        epoch: found.epoch,
+        next_epochs: found.next.iter().map(NextDocument::of).collect(),
         directories: found.directories.iter().map(DirectoryDocument::of).collect(),
         groups: found.groups.iter().map(|group| GroupDocument::of(group, found)).collect(),
         begins_after: position,
@@ -73,6 +80,9 @@ struct Document<'a> {
     complete: bool,
     snapshot: Option<SnapshotDocument>,
     damaged_snapshots: &'a [String],
+    epoch: u32,
+    /// Epochs that no server here had begun, and that may have followed.
+    next_epochs: Vec<NextDocument<'a>>,
     directories: Vec<DirectoryDocument<'a>>,
     groups: Vec<GroupDocument<'a>>,
     /// `null` if nothing was made.
@@ -92,6 +102,8 @@ struct DirectoryDocument<'a> {
     durability: String,
     clean: bool,
     doubt: Option<&'a str>,
+    /// The epoch from which on the cluster has gone on without the server; `null` if it was not told so.
+    removed: Option<u32>,
 }
 
 impl DirectoryDocument<'_> {
@@ -102,6 +114,26 @@ impl DirectoryDocument<'_> {
             durability: found.durability.to_string(),
             clean: found.clean,
             doubt: found.doubt.as_deref(),
+            removed: found.removed,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct NextDocument<'a> {
+    epoch: u32,
+    members: &'a [u64],
+    directories: usize,
+    ruled_out: bool,
+}
+
+impl NextDocument<'_> {
+    fn of(of: &FoundNext) -> NextDocument<'_> {
+        NextDocument {
+            epoch: of.epoch,
+            members: &of.members,
+            directories: of.not_begun,
+            ruled_out: of.is_ruled_out(),
         }
     }
 }
@@ -194,6 +226,29 @@ fn doubts(found: &Found) -> Vec<String> {
         );
     }
     doubts
+}
+
+/// Epochs that no server here had begun, and in which the cluster has gone on, or may have.
+fn later_epochs(found: &Found) -> Vec<String> {
+    let told = found.told_of();
+    let may_follow = |next: &FoundNext| {
+        format!(
+            "epoch {} may have begun, with servers {}: the logs end epoch {}, and {} of these servers' directories are here, too few \
+             to rule it out",
+            next.epoch,
+            listed(&next.members),
+            found.epoch,
+            next.not_begun
+        )
+    };
+    let is_open =
+        |next: &&FoundNext| !next.is_ruled_out() && told.is_none_or(|(_, epoch)| next.epoch > epoch);
+    let has_begun = told.map(|(server, epoch)| {
+        let members = found.next.iter().filter(|next| next.epoch == epoch).map(|next| listed(&next.members));
+        let with = members.map(|members| format!(", with servers {members}")).collect::<Vec<_>>().join(" or");
+        format!("epoch {epoch} has begun{with}: server {server} was told that it is no member any more")
+    });
+    found.next.iter().filter(is_open).map(may_follow).chain(has_begun).collect()
 }
 
 fn listed(servers: &[u64]) -> String {

@@ -120,6 +120,40 @@ fn no_acknowledged_write_is_lost_with_two_directories_of_three() {
 }
 
 #[test]
+fn a_removed_server_s_directory_does_not_tell_what_came_after() {
+    let mut cluster = Cluster::start_with(2, 2, &["--durability", "os"]);
+    assert_eq!(cluster.run_when_ready(&["put", "before", "it left"]).status, Some(0));
+    let removed = cluster.run(&["member", "remove", "--id", "2", "--timeout", "60"]);
+    assert_eq!(removed.status, Some(0), "{removed:?}");
+    let mut second = cluster.servers.remove(1);
+    second.wait_for("server 2 has stopped: it was removed");
+    assert_eq!(cluster.run_when_ready(&["put", "after", "it left"]).status, Some(0));
+    cluster.servers.drain(..).for_each(|server| {
+        server.end_with(Signal::KILL);
+    });
+
+    let data = [1, 2].map(|server| cluster.dir.path().join(format!("data-{server}")));
+    let [one, two] = data.each_ref().map(|dir| text(dir));
+    let look = run(["recover", "--from", two]);
+    assert_eq!(look.status, Some(0), "{look:?}");
+    let told = "epoch 2 has begun, with servers 1: server 2 was told that it is no member any more";
+    assert!(look.text().contains(told), "{}", look.text());
+    assert!(
+        look.text().contains("not complete: what the cluster has acknowledged in a later epoch is missing")
+    );
+    let alone = document(&run(["recover", "--from", two, "--json"]));
+    let next = serde_json::json!([{"epoch": 2, "members": [1], "directories": 0, "ruled_out": false}]);
+    assert_eq!((&alone["complete"], &alone["next_epochs"]), (&Value::Bool(false), &next));
+
+    let new = Cluster::prepare(1, 1);
+    let file = new.file(1);
+    let refused = run(["recover", "--from", two, "--into", text(&file)]);
+    assert!(refused.status == Some(1) && refused.stderr.contains("nothing was made"), "{refused:?}");
+    let made = document(&run(["recover", "--from", two, "--from", one, "--into", text(&file), "--json"]));
+    assert_eq!((&made["complete"], &made["next_epochs"]), (&Value::Bool(true), &serde_json::json!([])));
+}
+
+#[test]
 fn a_running_server_s_directory_and_one_that_is_none_are_refused() {
     let cluster = Cluster::start(1, 1);
     let data = cluster.dir.path().join("data-1");
