@@ -271,7 +271,22 @@ fn what_cannot_be_a_recovery_is_refused_and_changes_nothing() {
     let copy = dir.path().join("copy");
     fs::create_dir(&copy).unwrap();
     fs::copy(here.join("identity"), copy.join("identity")).unwrap();
-    assert!(open(&[here.clone(), copy]).contains("both are of server 1"));
+    assert!(open(&[here.clone(), copy]).contains("are both of server 1: name the one"));
+    assert!(open(&[dir.path().join("nowhere")]).contains("there is no directory"));
+    assert!(open(&[here.join("identity")]).contains("there is no directory"));
+    let link = dir.path().join("link");
+    std::os::unix::fs::symlink(&here, &link).unwrap();
+    for again in [&here, &here.join(""), &link] {
+        let twice = Recovery::open(&[here.clone(), there.clone(), again.clone()]).unwrap_err();
+        assert!(matches!(twice, RecoveryError::GivenTwice { .. }), "{twice}");
+        assert!(twice.to_string().ends_with("given twice"), "{twice}");
+    }
+
+    let mut follower = Config::follower(old[0].cluster, 9, old[0].members.clone());
+    follower.data_dir = dir.path().join("follower");
+    let nodes = start(&[old[0].clone(), follower.clone()]);
+    nodes.into_iter().for_each(Node::stop);
+    assert!(open(&[here.clone(), follower.data_dir]).contains("is that of a follower"));
 
     let recovery = Recovery::open(std::slice::from_ref(&here)).unwrap();
     let run = |into: &[Config]| {

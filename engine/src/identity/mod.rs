@@ -53,7 +53,7 @@ use parking_lot::Mutex;
 pub use error::IdentityError;
 pub(crate) use levels::PeerLevels;
 pub(crate) use lock::DirectoryLock;
-pub(crate) use outside::{Testimony, look, make};
+pub(crate) use outside::{Owner, Testimony, look, make};
 
 use self::file::RecordFile;
 use self::marks::GroupMarks;

@@ -37,10 +37,28 @@ pub(crate) struct Testimony {
     pub starts: BTreeMap<ServerId, u64>,
 }
 
-/// Reads what a data directory says about its server. `None` if it says nothing.
-pub(crate) fn look(dir: &Path, files: &dyn Files) -> Result<Option<Testimony>, IdentityError> {
+/// Whose data directory it is.
+pub(crate) enum Owner {
+    /// No server's.
+    Nobody,
+    /// A follower's. It has acknowledged nothing.
+    Follower,
+    /// That of a server that was to join, and had not. It has acknowledged nothing.
+    Newcomer,
+    /// That of a server which is or was a member.
+    Member(Box<Testimony>),
+}
+
+/// Reads what a data directory says about its server.
+pub(crate) fn look(dir: &Path, files: &dyn Files) -> Result<Owner, IdentityError> {
     let path = dir.join("identity");
-    let Some(record) = file::find(files, &path)? else { return Ok(None) };
+    let Some(record) = file::find(files, &path)? else { return Ok(Owner::Nobody) };
+    if record.follows {
+        return Ok(Owner::Follower);
+    }
+    if record.joins && record.epochs.is_none() {
+        return Ok(Owner::Newcomer);
+    }
     let doubt = if record.old_copy {
         Some("it was restored from an old copy: the other servers have met it in a later state".to_owned())
     } else if record.lost_writes(&files.boot_id()) {
@@ -48,15 +66,11 @@ pub(crate) fn look(dir: &Path, files: &dyn Files) -> Result<Option<Testimony>, I
     } else {
         None
     };
-    // A server that was to join and has not has acknowledged nothing, nor has a follower.
-    if record.joins && record.epochs.is_none() || record.follows {
-        return Ok(None);
-    }
     let newest = record.epochs.as_ref().map(|(chain, _)| sorted(&chain.newest().record.terms.members));
     let mut starts: BTreeMap<_, _> =
         record.peers.iter().map(|(server, met)| (*server, met.incarnation)).collect();
     starts.insert(record.server, record.incarnation);
-    Ok(Some(Testimony {
+    Ok(Owner::Member(Box::new(Testimony {
         cluster: record.cluster,
         server: record.server,
         groups: record.groups,
@@ -69,7 +83,7 @@ pub(crate) fn look(dir: &Path, files: &dyn Files) -> Result<Option<Testimony>, I
         epochs: record.epochs,
         removed: record.removed,
         starts,
-    }))
+    })))
 }
 
 /// Makes the identity of a server whose data directory is made for it, before its first start. That start will be the one

@@ -204,3 +204,21 @@ fn a_damaged_file_is_refused() {
     file.write_all_at(&mut [IoSlice::new(damaged.as_bytes())], 0).unwrap();
     assert!(matches!(open(&config, &files, 0xb), Err(IdentityError::Damaged { .. })));
 }
+
+#[test]
+fn a_directory_says_whose_it_is() {
+    let (config, files) = (config(Path::new("d")), memory_files());
+    let whose = |change: fn(&mut Record)| {
+        let mut record = start::first_record(&config, &*files, 0xa);
+        change(&mut record);
+        let path = Path::new("d").join("identity");
+        files.create_dir(Path::new("d")).unwrap();
+        RecordFile { files: Arc::clone(&files), path }.save(&record).unwrap();
+        look(Path::new("d"), &*files).unwrap()
+    };
+    assert!(matches!(look(Path::new("d"), &*files), Ok(Owner::Nobody)));
+    assert!(matches!(whose(|record| record.follows = true), Owner::Follower));
+    assert!(matches!(whose(|record| record.joins = true), Owner::Newcomer));
+    let member = whose(|record| record.removed = Some(4));
+    assert!(matches!(member, Owner::Member(testimony) if testimony.removed == Some(4)));
+}

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use niagara_log::LogError;
 
-use crate::config::ConfigError;
+use crate::config::{ConfigError, ServerId};
 use crate::identity::IdentityError;
 use crate::server::StartError;
 use crate::snapshot::SnapshotError;
@@ -18,9 +18,28 @@ pub enum RecoveryError {
     /// No directory was given.
     #[error("nothing to recover from: name the data directory of at least one server")]
     NoDirectory,
+    /// There is no such directory.
+    #[error("there is no directory {0}")]
+    Missing(PathBuf),
+    /// A directory is given twice, perhaps by two names.
+    #[error("{}", given_twice(first, again))]
+    GivenTwice {
+        /// Its name when it was given first.
+        first: PathBuf,
+        /// Its name when it was given again.
+        again: PathBuf,
+    },
     /// The directory is no server's.
     #[error("{0} is not a server's data directory: it has no file `identity`")]
     NotADataDirectory(PathBuf),
+    /// The directory is of a server that has acknowledged nothing.
+    #[error("{dir} is that of {whose}, which has acknowledged nothing and has no logs: leave it out")]
+    HasNoLogs {
+        /// The directory.
+        dir: PathBuf,
+        /// What kind of server that is.
+        whose: &'static str,
+    },
     /// A directory's identity cannot be read, or a server runs on it.
     #[error(transparent)]
     Identity(#[from] IdentityError),
@@ -33,6 +52,16 @@ pub enum RecoveryError {
         other: PathBuf,
         /// In what they differ.
         what: String,
+    },
+    /// Two directories are of the same server: one is a copy.
+    #[error("{one} and {other} are both of server {server}: name the one that the server used last")]
+    SameServer {
+        /// The first directory.
+        one: PathBuf,
+        /// The other directory.
+        other: PathBuf,
+        /// Id of the server.
+        server: ServerId,
     },
     /// What a log continues from is missing.
     #[error(
@@ -88,6 +117,13 @@ pub enum RecoveryError {
         /// Why.
         source: io::Error,
     },
+}
+
+fn given_twice(first: &Path, again: &Path) -> String {
+    if first.as_os_str() == again.as_os_str() {
+        return format!("{} is given twice", first.display());
+    }
+    format!("{} and {} are the same directory, given twice", first.display(), again.display())
 }
 
 /// Makes an error of an operation on this path.

@@ -19,8 +19,8 @@ mod founding;
 mod group;
 mod replay;
 mod source;
+mod together;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -37,6 +37,7 @@ use self::founding::Workshop;
 use self::group::look_at_group;
 use self::replay::Replay;
 use self::source::{Source, read_whole};
+use self::together::{check_belong_together, check_given_once};
 use crate::config::Config;
 use crate::snapshot::{Header, SnapshotError};
 use crate::state_machine::StateMachine;
@@ -88,9 +89,10 @@ impl Recovery {
     /// snapshot and of the logs, and changes nothing.
     ///
     /// # Errors
-    /// If a directory is no server's or in use, if they do not belong together, or if no log can be continued from what is
+    /// If a directory is no server's or in use, or is given twice, if they do not belong together, or if no log can be continued from what is
     /// there.
     pub fn open(directories: &[PathBuf]) -> Result<Recovery, RecoveryError> {
+        check_given_once(directories)?;
         let files: Arc<dyn Files> = Arc::new(SystemFiles);
         let directories: Vec<_> = directories.iter().map(|dir| (dir.clone(), Arc::clone(&files))).collect();
         Recovery::from(&directories, files)
@@ -169,33 +171,6 @@ impl fmt::Debug for Recovery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Recovery").field("found", &self.found).finish_non_exhaustive()
     }
-}
-
-fn check_belong_together(sources: &[Source]) -> Result<(), RecoveryError> {
-    let (first, others) = sources.split_first().ok_or(RecoveryError::NoDirectory)?;
-    let mut servers = BTreeMap::from([(first.testimony.server, first)]);
-    for other in others {
-        let (one, another) = (&first.testimony, &other.testimony);
-        let differ = |with: &Source, what| {
-            Err(RecoveryError::Differ { one: with.dir.clone(), other: other.dir.clone(), what })
-        };
-        if one.cluster != another.cluster {
-            let what =
-                format!("one is of cluster {:032x}, the other of {:032x}", one.cluster, another.cluster);
-            return differ(first, what);
-        }
-        // After a change, the chains of epochs are compared.
-        let is_first_epoch = one.epochs.is_none() && another.epochs.is_none();
-        if is_first_epoch && (&one.members, one.groups) != (&another.members, another.groups) {
-            return differ(first, "their servers, or numbers of groups, are not the same".into());
-        }
-        if let Some(same) = servers.insert(another.server, other) {
-            let what =
-                format!("both are of server {}: name the one that the server used last", another.server);
-            return differ(same, what);
-        }
-    }
-    Ok(())
 }
 
 /// The epochs of whoever knew most of them. Each server went through the same ones.

@@ -11,7 +11,7 @@ use niagara_sequencer::epoch::{Chain, Epoch, EpochEnd, Marks, Terms};
 
 use super::choice::Copy;
 use super::error::{RecoveryError, io};
-use crate::identity::{self, DirectoryLock, Testimony};
+use crate::identity::{self, DirectoryLock, Owner, Testimony};
 use crate::progress::channel_of;
 use crate::server::log_directory;
 use crate::snapshot::{SNAPSHOT, SnapshotError, SnapshotReader};
@@ -41,9 +41,15 @@ pub(super) struct FoundLog {
 
 impl Source {
     pub fn open(dir: &Path, files: Arc<dyn Files>) -> Result<Source, RecoveryError> {
-        let look = || {
-            let testimony = identity::look(dir, &*files)?;
-            testimony.ok_or_else(|| RecoveryError::NotADataDirectory(dir.to_owned()))
+        if files.are_of_the_system() && !dir.is_dir() {
+            return Err(RecoveryError::Missing(dir.to_owned()));
+        }
+        let has_no_logs = |whose| Err(RecoveryError::HasNoLogs { dir: dir.to_owned(), whose });
+        let look = || match identity::look(dir, &*files)? {
+            Owner::Nobody => Err(RecoveryError::NotADataDirectory(dir.to_owned())),
+            Owner::Follower => has_no_logs("a follower"),
+            Owner::Newcomer => has_no_logs("a server that was to join the cluster"),
+            Owner::Member(testimony) => Ok(*testimony),
         };
         // A directory that is no server's gets no lock.
         look()?;

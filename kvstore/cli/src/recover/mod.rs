@@ -2,6 +2,7 @@
 
 mod report;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -37,6 +38,7 @@ pub struct RecoverArgs {
 
 pub fn run(arguments: &RecoverArgs) -> Result<ExitCode, Failure> {
     logs::start(None, "error")?;
+    check_named_once(&arguments.into)?;
     let into = arguments.into.iter().map(|file| read(file)).collect::<Result<Vec<_>, _>>()?;
     let recovery = Recovery::open(&arguments.from).map_err(|error| failure(&error))?;
     let found = recovery.found();
@@ -72,6 +74,16 @@ pub fn run(arguments: &RecoverArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Refuses a configuration file that is named twice, also by different names.
+fn check_named_once(files: &[PathBuf]) -> Result<(), Failure> {
+    let mut named = HashSet::new();
+    let twice = files.iter().find(|file| file.canonicalize().is_ok_and(|file| !named.insert(file)));
+    let refused = |file: &PathBuf| {
+        Err(Failure::usage(format!("{} is given twice", file.display()), "name each configuration file once"))
+    };
+    twice.map_or(Ok(()), refused)
+}
+
 fn names(paths: &[PathBuf]) -> String {
     paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }
@@ -98,7 +110,10 @@ fn failure(error: &RecoveryError) -> Failure {
         RecoveryError::NotEmpty(_) | RecoveryError::Unfit(_) | RecoveryError::Config(_) => {
             "`niagara new-cluster` writes the files of a new cluster"
         }
-        RecoveryError::NotADataDirectory(_) | RecoveryError::Differ { .. } => {
+        RecoveryError::GivenTwice { .. } => return Failure::usage(error, "name each data directory once"),
+        RecoveryError::SameServer { .. } => "give one data directory of each server",
+        RecoveryError::HasNoLogs { .. } => "give the data directories of servers that are or were members",
+        RecoveryError::Missing(_) | RecoveryError::NotADataDirectory(_) | RecoveryError::Differ { .. } => {
             "give the data directories of servers of one cluster, `data_dir` in their configuration files"
         }
         RecoveryError::OutOfReach { .. } | RecoveryError::Empty => "nothing was made",

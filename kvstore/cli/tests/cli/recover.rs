@@ -164,4 +164,23 @@ fn a_running_server_s_directory_and_one_that_is_none_are_refused() {
     assert_eq!(none.status, Some(1), "{none:?}");
     assert!(none.stderr.contains("is not a server's data directory"), "{}", none.stderr);
     assert_eq!(run(["recover"]).status, Some(2), "no directory");
+    let nowhere = run(["recover", "--from", text(&cluster.dir.path().join("data-9"))]);
+    assert!(nowhere.status == Some(1) && nowhere.stderr.contains("there is no directory"), "{nowhere:?}");
+}
+
+#[test]
+fn what_is_given_twice_is_refused_as_a_wrong_command_line() {
+    let cluster = Cluster::prepare(1, 1);
+    let data = cluster.dir.path().join("data-1");
+    fs::create_dir(&data).unwrap();
+    let link = cluster.dir.path().join("link");
+    std::os::unix::fs::symlink(&data, &link).unwrap();
+    for again in [&data, &data.join(""), &link] {
+        let twice = run(["recover", "--from", text(&data), "--from", text(again)]);
+        assert_eq!(twice.status, Some(2), "{twice:?}");
+        assert!(twice.stderr.contains("given twice"), "{}", twice.stderr);
+    }
+    let file = cluster.file(1);
+    let twice = run(["recover", "--from", text(&data), "--into", text(&file), "--into", text(&file)]);
+    assert!(twice.status == Some(2) && twice.stderr.contains("server-1.toml is given twice"), "{twice:?}");
 }
