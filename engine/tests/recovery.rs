@@ -320,6 +320,37 @@ fn what_cannot_be_a_recovery_is_refused_and_changes_nothing() {
     nodes.into_iter().for_each(Node::stop);
 }
 
+/// Copies a directory as it is.
+fn copy(dir: &Path, to: &Path) {
+    for (path, bytes) in contents(dir) {
+        let path = to.join(path.strip_prefix(dir).unwrap());
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+}
+
+#[test]
+fn an_old_copy_counts_for_nothing_if_another_server_knows_better() {
+    let dir = tempfile::tempdir().unwrap();
+    let old = cluster(3, 2, dir.path(), "old");
+    let old_copy = dir.path().join("copy");
+    for numbers in [0..30, 30..60] {
+        let nodes = start(&old);
+        write(&nodes.iter().collect::<Vec<_>>(), numbers.clone());
+        nodes.into_iter().for_each(Node::stop);
+        if numbers.start == 0 {
+            copy(&old[0].data_dir, &old_copy);
+        }
+    }
+    let recovery = Recovery::open(&[old_copy, old[1].data_dir.clone()]).unwrap();
+    let found = recovery.found();
+    let doubt = found.directories[0].doubt.as_ref().unwrap();
+    assert!(doubt.contains("an old copy: server 2 has met this server in a later start"), "{doubt}");
+    assert!(found.directories[1].doubt.is_none() && !found.is_complete(), "{found:?}");
+    drop(recovery);
+    assert!(Recovery::open(&dirs(&old, &[1, 2])).unwrap().found().is_complete());
+}
+
 #[test]
 fn a_cluster_that_has_executed_nothing_has_nothing_to_recover() {
     let dir = tempfile::tempdir().unwrap();

@@ -37,7 +37,7 @@ use self::founding::Workshop;
 use self::group::look_at_group;
 use self::replay::Replay;
 use self::source::{Source, read_whole};
-use self::together::{check_belong_together, check_given_once};
+use self::together::{check_belong_together, check_given_once, doubt_old_copies};
 use crate::config::Config;
 use crate::snapshot::{Header, SnapshotError};
 use crate::state_machine::StateMachine;
@@ -104,8 +104,9 @@ impl Recovery {
         files: Arc<dyn Files>,
     ) -> Result<Recovery, RecoveryError> {
         let open = |(dir, files): &(PathBuf, Arc<dyn Files>)| Source::open(dir, Arc::clone(files));
-        let sources = directories.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+        let mut sources = directories.iter().map(open).collect::<Result<Vec<_>, _>>()?;
         check_belong_together(&sources)?;
+        doubt_old_copies(&mut sources);
         let mut found = account_of(&sources)?;
         let base = newest_snapshot(&sources, &mut found)?;
         let chain = longest_chain(&sources, base.as_deref())?;

@@ -46,3 +46,19 @@ pub(super) fn check_belong_together(sources: &[Source]) -> Result<(), RecoveryEr
     }
     Ok(())
 }
+
+/// Casts doubt on a directory whose server another one has met in a later start: something that it acknowledged since may be
+/// missing.
+pub(super) fn doubt_old_copies(sources: &mut [Source]) {
+    let doubt = |source: &Source| {
+        let (server, starts) = (source.testimony.server, &source.testimony.starts);
+        let met_later = |other: &&Source| other.testimony.starts.get(&server) > starts.get(&server);
+        let by = sources.iter().find(met_later)?.testimony.server;
+        Some(format!("it is an old copy: server {by} has met this server in a later start"))
+    };
+    let doubts: Vec<_> = sources.iter().map(doubt).collect();
+    for (source, doubt) in sources.iter_mut().zip(doubts) {
+        let known = source.testimony.doubt.take();
+        source.testimony.doubt = known.or(doubt);
+    }
+}
