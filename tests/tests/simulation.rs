@@ -111,6 +111,11 @@ const FAILED_WITH_FOLLOWERS: &[(u64, &str)] = &[
         "the power failed between the two segments of a write whose entries replaced others: the entries of the new term were \
          there, the term was not, and the log was taken for one that has lost its end",
     ),
+    (
+        1_340_000_011_058,
+        "a server that leapt over epochs whose groups its start had opened kept these groups, and their logs, until it was \
+         started again",
+    ),
 ];
 
 /// Simulates a plan that no seed stands for.

@@ -172,7 +172,12 @@ impl SharedProgress {
         self.made.lock().iter().filter(|epoch| !epoch.is_closed()).cloned().collect()
     }
 
-    /// All epochs since this process has started, in order. Some may be closed.
+    /// The newest epoch whose groups this process has made.
+    pub fn newest_made(&self) -> Arc<EpochProgress> {
+        Arc::clone(self.made.lock().last().expect("there is a first one"))
+    }
+
+    /// All epochs since this process has started that the merge has come to or leapt over, in order. Some may be closed.
     pub fn epochs(&self) -> impl Iterator<Item = &Arc<EpochProgress>> {
         std::iter::successors(Some(&self.first_epoch), |epoch| epoch.successor())
     }

@@ -59,16 +59,13 @@ impl Succession {
         self.ready.lock().push_back(next);
     }
 
-    /// Takes the groups of this epoch, if they are there. Those of earlier ones are of no use any more.
-    pub fn take(&self, epoch: Epoch) -> Option<NextEpoch> {
+    /// Takes the groups of this epoch, if they are there, behind those of the epochs before it that have yet to be merged.
+    pub fn take_up_to(&self, epoch: Epoch) -> Option<(Vec<NextEpoch>, NextEpoch)> {
         let mut ready = self.ready.lock();
-        while ready.pop_front_if(|next| next.progress.number < epoch).is_some() {}
-        ready.pop_front_if(|next| next.progress.number == epoch)
-    }
-
-    /// Whether any epoch's groups are there.
-    pub fn has_any(&self) -> bool {
-        !self.ready.lock().is_empty()
+        let place = ready.iter().position(|next| next.progress.number == epoch)?;
+        let mut taken: Vec<NextEpoch> = ready.drain(..=place).collect();
+        let last = taken.pop()?;
+        Some((taken, last))
     }
 
     /// Whether the groups of this epoch are there.

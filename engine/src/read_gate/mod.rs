@@ -251,11 +251,12 @@ impl ReadGate {
         self.ask(round);
     }
 
-    /// The merge goes on with a received snapshot of the epoch `next`: all reads are asked again.
+    /// The merge goes on with a received snapshot of the last one of the epochs that begin with `next`: all reads are asked
+    /// again.
     pub fn leave_epoch(&self, next: Arc<EpochProgress>) {
         let mut waiting = self.waiting.lock();
-        waiting.strong.leave_epoch(next.layout);
         self.progress.epoch().is_followed_by(next);
+        waiting.strong.leave_epoch(self.progress.epoch().layout);
         let round = waiting.strong.begin(self.awaited());
         drop(waiting);
         self.ask(round);

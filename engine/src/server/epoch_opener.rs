@@ -186,7 +186,7 @@ impl<S: StateMachine> EpochOpener<S> {
             record,
             snapshot,
             sealed: None,
-            lanes_before: self.shared.progress.epoch().lanes,
+            lanes_before: self.shared.progress.newest_made().lanes,
             before,
         };
         let groups = 0..usize::from(record.terms.groups);

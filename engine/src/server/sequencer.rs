@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use niagara_group::batch::EntryFill;
 use niagara_group::epoch_end::{decode_end, is_end};
 use niagara_log::{LogEntry, LogStore};
-use niagara_sequencer::epoch::{Chain, Cut, Ending, EpochEnd, Sealed};
+use niagara_sequencer::epoch::{Chain, Cut, Ending, Epoch, EpochEnd, Sealed};
 use niagara_sequencer::{Balance, Emitted, GlobalPosition, Layout, Merge, Slot};
 
 use self::pulled::{Pulled, room_for};
@@ -66,8 +66,8 @@ pub(crate) struct Sequencer {
     last_commands: GlobalPosition,
     /// Whether the last stretch ended before everything pulled was merged.
     more: bool,
-    /// Whether a received snapshot waits for the groups of its epoch.
-    leaps: bool,
+    /// The epoch of a received snapshot that waits for its groups.
+    leaps_to: Option<Epoch>,
     /// Whether the logs are a follower's, which keep nothing that is merged.
     is_fed: bool,
 }
@@ -109,7 +109,7 @@ impl Sequencer {
             written_before: 0,
             last_commands: GlobalPosition::ZERO,
             more: false,
-            leaps: false,
+            leaps_to: None,
         };
         if let Some(header) = snapshot {
             sequencer.go_on_from(header);
@@ -215,8 +215,8 @@ impl Sequencer {
     /// Goes on with the next epoch, if its groups are there.
     fn begin_epoch(&mut self) -> Stretch {
         self.more = false;
-        let Some(NextEpoch { progress, stores }) = self.progress.succession.take(self.epoch.number.next())
-        else {
+        let next = self.epoch.number.next();
+        let Some((_, NextEpoch { progress, stores })) = self.progress.succession.take_up_to(next) else {
             return Stretch::default();
         };
         let last_round = self.ending.last_round().expect("it has ended");
@@ -271,7 +271,7 @@ impl Sequencer {
     pub fn has_news(&self) -> bool {
         let snapshots = &self.progress.snapshots;
         if snapshots.has_resume() {
-            return !self.leaps || self.progress.succession.has_any();
+            return self.leaps_to.is_none_or(|epoch| self.progress.succession.has(epoch));
         }
         if self.progress.bounds.execution_is_full() {
             return false;
@@ -384,8 +384,9 @@ impl Sequencer {
     fn leap(&mut self, header: &Arc<Header>) -> bool {
         let epoch = header.cut().epoch;
         self.epoch.ends();
-        let Some(NextEpoch { progress, stores }) = self.progress.succession.take(epoch) else {
-            if !std::mem::replace(&mut self.leaps, true) {
+        let Some((between, NextEpoch { progress, stores })) = self.progress.succession.take_up_to(epoch)
+        else {
+            if self.leaps_to.replace(epoch) != Some(epoch) {
                 let wanted =
                     Wanted { chain: header.chain.clone(), after: Before::Replaced(Arc::clone(header)) };
                 self.progress.succession.want(wanted);
@@ -394,13 +395,24 @@ impl Sequencer {
             self.progress.snapshots.offer_resume(Arc::clone(header));
             return false;
         };
-        self.leaps = false;
+        self.leaps_to = None;
         self.chain = header.chain.clone();
         self.ending = Ending::default();
         self.enter(Arc::clone(&progress), stores);
-        self.reads.leave_epoch(progress);
+        self.reads.leave_epoch(self.leap_over(between, progress));
         self.merge = Merge::new(self.layout);
         true
+    }
+
+    /// Ends the epochs between the one that is left and `last`, whose groups are there. They follow each other as those that are
+    /// merged do: lanes begin in them, and go on from each to the next, and their groups are closed in turn. Returns the first.
+    fn leap_over(&self, between: Vec<NextEpoch>, last: Arc<EpochProgress>) -> Arc<EpochProgress> {
+        between.into_iter().rfold(last, |next, NextEpoch { progress: left, .. }| {
+            left.ends();
+            self.progress.bounds.groups_come(left.groups.len());
+            left.is_followed_by(next);
+            left
+        })
     }
 
     /// The next slot to merge is the first after the snapshot. Logs that reach beyond it are pulled again
