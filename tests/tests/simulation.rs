@@ -116,6 +116,10 @@ const FAILED_WITH_FOLLOWERS: &[(u64, &str)] = &[
         "a server that leapt over epochs whose groups its start had opened kept these groups, and their logs, until it was \
          started again",
     ),
+    (
+        1_330_000_020_864,
+        "a log stayed on disk that a process had begun to make when it died, of an epoch that the next one leapt over",
+    ),
 ];
 
 /// Simulates a plan that no seed stands for.

@@ -234,7 +234,8 @@ impl<S: StateMachine> EpochOpener<S> {
             let channels = (0..usize::from(terms.groups)).map(|group| channel_of(*epoch, group));
             remove_logs(&self.config, &*self.environment.files, channels);
         }
-        self.has_left_some = false;
+        // Those between the one that is merged and the newest may be leapt over.
+        self.has_left_some = running < chain.newest().record.epoch;
         Ok(())
     }
 
