@@ -120,6 +120,10 @@ const FAILED_WITH_FOLLOWERS: &[(u64, &str)] = &[
         1_330_000_020_864,
         "a log stayed on disk that a process had begun to make when it died, of an epoch that the next one leapt over",
     ),
+    (
+        1_330_000_015_871,
+        "a log of a closed epoch had waited for room on the disk, and its server counted as without room for good",
+    ),
 ];
 
 /// Simulates a plan that no seed stands for.

@@ -120,8 +120,9 @@ impl EpochProgress {
 
     /// Closes the groups: their threads let go of them.
     pub fn close(&self) {
-        self.tell(&Mail::Stop);
+        // A thread that reads the mail sees why it is to stop.
         self.is_closed.store(true, SeqCst);
+        self.groups.iter().for_each(|group| group.send(Mail::Stop));
     }
 
     pub fn is_closed(&self) -> bool {

@@ -144,7 +144,10 @@ impl DrivenGroup {
         let held = Held { segment: 0, last: self.replica.driver.last_entry(), hard_state };
         match self.disk {
             Disk::Thread(log, _) => log.finish(held),
-            Disk::Inline(mut writer, pending) => {
+            Disk::Inline(mut writer, mut pending) => {
+                if self.replica.epoch().is_closed() {
+                    pending.give_up(&self.replica.progress.room);
+                }
                 let done = complete(&mut writer, &pending, hard_state);
                 if done.unwrap_or_else(|error| panic!("cannot write the log: {error}")) {
                     self.replica.leaves(held);

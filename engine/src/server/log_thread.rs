@@ -135,6 +135,9 @@ impl GroupLog {
     /// Writes and syncs what is pending, and tells the group's thread.
     fn write(&mut self, progress: &SharedProgress) {
         let group = &self.epoch.groups[self.group];
+        if self.last.is_some() && self.epoch.is_closed() {
+            self.pending.give_up(&progress.room);
+        }
         match self.pending.write(&mut self.writer, &progress.room, &self.metrics) {
             Ok(Some(ready)) => group.send(Mail::Persisted(ready)),
             Ok(None) => {}
@@ -167,6 +170,19 @@ impl Pending {
         self.writes.extend(writes);
     }
 
+    /// Forgets the writes of a log that nobody needs any more. What waits for room would never get any: it may be such logs
+    /// that fill the disk.
+    pub fn give_up(&mut self, room: &Room) {
+        self.writes.clear();
+        self.goes_on(room);
+    }
+
+    fn goes_on(&mut self, room: &Room) {
+        if std::mem::take(&mut self.waits_for_room) {
+            room.log_goes_on();
+        }
+    }
+
     /// Makes everything durable, in as few batches as resets and compactions allow, and returns the last
     /// durable Ready. Writes without room stay, to be retried.
     ///
@@ -193,10 +209,10 @@ impl Pending {
                 Err(error) => return Err(error),
             }
         }
-        if std::mem::take(&mut self.waits_for_room) {
+        if self.waits_for_room {
             tracing::info!("a log that waited for room on the disk has been written");
-            room.log_goes_on();
         }
+        self.goes_on(room);
         Ok(written)
     }
 

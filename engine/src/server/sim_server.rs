@@ -315,8 +315,9 @@ impl<S: StateMachine> SimServer<S> {
 
     /// Lets go of a group of an epoch that is over. What it had yet to write counts for nothing any more.
     fn end_group(&mut self, group: usize) {
-        let SimGroup { parts, .. } = self.groups[group].take().expect("the server has the group");
+        let SimGroup { parts, mut writes } = self.groups[group].take().expect("the server has the group");
         let GroupParts { replica, .. } = parts;
+        writes.give_up(&self.shared.progress.room);
         replica.leaves(Held {
             segment: 0,
             last: replica.driver.last_entry(),

@@ -94,3 +94,15 @@ fn groups_of_two_epochs_with_one_number_have_their_own_logs() {
         assert_eq!(left.hard_state, hard_state(id));
     }
 }
+
+#[test]
+fn a_log_that_nobody_needs_waits_for_no_room() {
+    let room = Room::default();
+    room.log_waits();
+    let mut pending = Pending { waits_for_room: true, ..Pending::default() };
+    pending.add([write(1, 1)]);
+    pending.give_up(&room);
+    assert!(pending.is_empty() && !room.is_lacking());
+    pending.give_up(&room);
+    assert!(!room.is_lacking(), "it is said once");
+}
