@@ -7,7 +7,8 @@ use super::{Broken, hold};
 /// there is a quorum. It cannot hand over again, since nobody counts as active any more.
 ///
 /// raft-rs looks once an election timeout who has been heard from since the last look, whether or not at the same time. So a
-/// server counts as reached for that long.
+/// server counts as reached for that long, and one that answers counts, even if it is out of reach again at the next tick: a
+/// server that ends a pause answers what has come meanwhile, and may close the group of an ended epoch a moment later.
 ///
 /// And a leader never hands over to a server whose log ends far below what is committed, since commands would
 /// wait meanwhile.
@@ -84,6 +85,18 @@ impl LeadsAQuorum {
             let waited = (now - alone.since + election) / 1000;
             format!("server {server} leads group {} and has been without a quorum for {waited} ms", group + 1)
         })
+    }
+
+    /// Whether a replica leads, as of its last tick.
+    pub fn leads(&self, at: (u64, usize)) -> bool {
+        self.leading.contains_key(&at)
+    }
+
+    /// A leader gets an answer of another server, now in microseconds.
+    pub fn answered(&mut self, at: (u64, usize), peer: u64, now: u64) {
+        if let Some(Leading { reached, .. }) = self.leading.get_mut(&at) {
+            reached.insert(peer, now);
+        }
     }
 
     /// A server has started.

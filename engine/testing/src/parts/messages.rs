@@ -52,6 +52,11 @@ impl MessageKind {
         }
     }
 
+    /// Whether a leader learns from it that its sender takes it for the leader.
+    pub fn is_answer(self) -> bool {
+        matches!(self, HEARD | Self::APPENDED)
+    }
+
     /// All kinds.
     pub const ALL: &[MessageKind] = &[
         Self::APPEND,

@@ -1,9 +1,11 @@
 //! Messages over the links between servers.
 
+use bytes::Bytes;
 use niagara_net::{DownReason, Event as NetEvent, Frame, FrameReader, Refusal};
 
 use super::{Event, MS, World};
 use crate::invariants::Broken;
+use crate::sim::messages::MessageKind;
 use crate::sim::network::{Cargo, Flight};
 use crate::sim::server::Thread;
 
@@ -28,6 +30,7 @@ impl World {
         }
         match flight.cargo {
             Cargo::Body(body) => {
+                self.note_answer((to, group), from, &body);
                 self.put_into_inbox(to, group, NetEvent::Frame { from, body });
             }
             Cargo::Damaged(bytes, sent) => {
@@ -61,6 +64,14 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// Notes that a leader hears from a server that takes it for the leader.
+    fn note_answer(&mut self, leader: (u64, usize), from: u64, body: &Bytes) {
+        let leads_a_quorum = &mut self.invariants.leads_a_quorum;
+        if leads_a_quorum.leads(leader) && MessageKind::of(body).is_some_and(MessageKind::is_answer) {
+            leads_a_quorum.answered(leader, from, self.now);
+        }
     }
 
     /// Gives a group's thread an event to handle.
