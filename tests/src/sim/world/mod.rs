@@ -140,8 +140,8 @@ pub(crate) struct World {
     /// What the cluster has done, now and when it was left idle.
     pub activity: Activity,
     pub before_idling: Activity,
-    /// When nothing more was asked for, and how many commands had been executed then.
-    pub idles_since: (Micros, u64),
+    /// When nothing more was asked for, and how many commands had been executed, and groups were open, then.
+    pub idles_since: (Micros, u64, u64),
     /// How often a server that catches up has been waited for, and how many commands it had executed at the last look.
     pub waited_for_laggard: (u32, u64),
     /// How often the script has waited for a timekeeper.
@@ -204,7 +204,7 @@ impl World {
             cut_servers: (0, 0),
             activity: Activity::default(),
             before_idling: Activity::default(),
-            idles_since: (0, 0),
+            idles_since: (0, 0, 0),
             waited_for_laggard: (0, 0),
             waited_for_time: 0,
             waited_for_leader: 0,
