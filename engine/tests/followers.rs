@@ -14,7 +14,7 @@ use niagara_engine::agreement::{Agreement, compare_all};
 use niagara_engine::internals::example::Counter;
 use niagara_engine::{
     Config, Consistency, Durability, Engine, EngineState, IdentityError, Member, MemberView, MembersChange,
-    NotChanged, Refused, ServerRole, StartError, Status, Ticket,
+    NotChanged, ProbeResponder, Refused, ServerRole, StartError, Status, Ticket,
 };
 use two_groups::{configs, fit, newcomer_config, start};
 
@@ -157,6 +157,7 @@ fn a_follower_goes_on_with_other_members_when_those_that_it_knew_have_left() {
         let come = MemberView { server: comes, addresses, transfer, weight: 100, ..MemberView::default() };
         let change = MembersChange { leave: vec![leaves], come: vec![come] };
         let before = members[0].client().epoch().number;
+        let waits = ProbeResponder::start(&config).unwrap();
         eventually("a member takes the request", || {
             members.iter().any(|member| member.client().start_to_change_members(change.clone()).is_ok())
                 || members.iter().any(|member| member.client().epoch().number > before)
@@ -164,6 +165,7 @@ fn a_follower_goes_on_with_other_members_when_those_that_it_knew_have_left() {
         eventually("the epoch has ended", || {
             members[1..].iter().all(|member| member.client().epoch().number > before)
         });
+        drop(waits);
         config.join = Some(members[1].client().epoch());
         members.push(start(&config));
         have_quorum(&members[1..]);

@@ -181,7 +181,7 @@ fn what_cannot_be_is_refused() {
     assert_eq!(client.epoch().number, 1);
 
     // A server that is to join has to be a member.
-    let mut stranger = newcomer(9, &configs[0], dir.path());
+    let mut stranger = newcomer(9, &configs[0], dir.path()).clone();
     stranger.join = Some(client.epoch());
     let refused = Engine::start(stranger, Counter::default()).unwrap_err().to_string();
     assert!(refused.contains("server 9 is no member"), "{refused}");

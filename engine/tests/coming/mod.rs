@@ -1,20 +1,36 @@
 //! Servers that come and go.
 
+use std::cell::Cell;
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::atomic::Ordering::SeqCst;
 
 use bytes::Bytes;
 use niagara_engine::internals::example::Counter;
-use niagara_engine::{Config, Consistency, Engine, Member, MemberView, MembersChange};
+use niagara_engine::{Config, Consistency, Engine, Member, MemberView, MembersChange, ProbeResponder};
 
 use crate::eventually::eventually;
 use crate::two_groups::{fit, newcomer_config, start};
 
-/// A server that is to come, whose sockets listen already.
-pub fn newcomer(server: u64, of: &Config, dir: &Path) -> Config {
+/// A server that is to come. Members find it at its addresses until it starts.
+pub struct Newcomer {
+    config: Config,
+    waits: Cell<Option<ProbeResponder>>,
+}
+
+impl Deref for Newcomer {
+    type Target = Config;
+
+    fn deref(&self) -> &Config {
+        &self.config
+    }
+}
+
+pub fn newcomer(server: u64, of: &Config, dir: &Path) -> Newcomer {
     let mut config = newcomer_config(server, of.cluster);
     fit(&mut config, of.durability, dir);
-    config
+    let waits = Cell::new(Some(ProbeResponder::start(&config).unwrap()));
+    Newcomer { config, waits }
 }
 
 pub fn contact(config: &Config) -> MemberView {
@@ -40,8 +56,9 @@ pub fn id(engine: &Engine<Counter>) -> u64 {
 }
 
 /// Starts a server that comes, when it is a member.
-pub fn come(config: &Config, member: &Engine<Counter>) -> Engine<Counter> {
-    let mut config = config.clone();
+pub fn come(newcomer: &Newcomer, member: &Engine<Counter>) -> Engine<Counter> {
+    drop(newcomer.waits.take());
+    let mut config = newcomer.config.clone();
     config.join = Some(member.client().epoch());
     start(&config)
 }

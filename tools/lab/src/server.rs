@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use clap::Args;
 use niagara_client::{Endpoint, Request};
-use niagara_engine::{Config, EpochView, Listeners};
+use niagara_engine::{EpochView, Listeners, ProbeResponder};
 use niagara_kvstore::config::ConfigFile;
-use niagara_kvstore::server::Server;
+use niagara_kvstore::server::{Server, ServerConfig};
 use niagara_load::Failure;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing_subscriber::EnvFilter;
@@ -45,7 +45,7 @@ pub fn serve(options: &ServerOptions) -> Result<(), Failure> {
     let mut file =
         ConfigFile::read(path).map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
     if let Some(member) = &options.join {
-        await_membership(&mut file.server.engine, member)?;
+        await_membership(&mut file.server, member)?;
     }
     let server = Server::start(file.server).map_err(|error| Failure::new(error.to_string()))?;
     server.client().register_metrics(niagara_logging::register);
@@ -57,11 +57,15 @@ pub fn serve(options: &ServerOptions) -> Result<(), Failure> {
 }
 
 /// Listens, and waits until the server is a member.
-fn await_membership(config: &mut Config, member: &Endpoint) -> Result<(), Failure> {
+fn await_membership(server: &mut ServerConfig, member: &Endpoint) -> Result<(), Failure> {
+    let config = &mut server.engine;
     let own = config.members.iter().find(|member| member.server == config.server).expect("its file lists it");
     let addresses = [&own.transfer].into_iter().chain(&own.addresses);
     let listeners = addresses.map(TcpListener::bind).collect::<io::Result<Vec<_>>>();
     config.listeners = Listeners::new(listeners.map_err(Failure::io("cannot listen"))?);
+    let engine = server.engine_config().map_err(|error| Failure::new(error.to_string()))?;
+    let _responder = ProbeResponder::start(&engine).map_err(Failure::io("cannot answer members"))?;
+    let config = &mut server.engine;
     loop {
         let answer = member.send(&Request::get("/members"), ANSWERS_WITHIN);
         let epoch = answer.ok().and_then(|answer| serde_json::from_slice::<EpochView>(&answer.body).ok());
