@@ -134,6 +134,11 @@ const FAILED_WITH_FOLLOWERS: &[(u64, &str)] = &[
         "the groups of an ended epoch were closed while nobody wanted anything, and their heartbeats until then counted as \
          too many: the checker's mistake",
     ),
+    (
+        1_340_000_014_156,
+        "a voter refused a pre-vote for a term that had come already, took its own log for the longer one, and deposed whom \
+         it had just voted for",
+    ),
 ];
 
 /// Simulates a plan that no seed stands for.

@@ -100,13 +100,15 @@ impl Driver {
         if !self.takes(&mut message) {
             return;
         }
+        // What is asked for a term that has come already is refused whatever the logs hold.
+        let is_of_later_term = message.term > self.term();
         let before = self.raft.raft.msgs.len();
         if let Err(error) = self.step(message) {
             tracing::debug!(from, %error, "raft refused a message");
         }
         let refused =
             |answer: &Message| answer.msg_type == MessageType::MsgRequestPreVoteResponse && answer.reject;
-        if self.raft.raft.msgs.iter().skip(before).any(refused) {
+        if is_of_later_term && self.raft.raft.msgs.iter().skip(before).any(refused) {
             self.failover.has_longer_log(self.ticks);
         }
     }
@@ -126,5 +128,68 @@ impl Driver {
         if answers.map(acknowledged).eq([true]) {
             self.raft.raft.msgs.pop();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use raft::eraftpb::Entry;
+
+    use super::super::fixture::NoCommands;
+    use super::super::{DriverConfig, Output, View, Write};
+    use super::*;
+
+    /// Server 1 of five, which has lost its leader with one entry in its log, and has voted for server 3 in term 2.
+    struct Voter(Driver);
+
+    impl Voter {
+        fn new() -> Voter {
+            let config =
+                DriverConfig { voters: vec![1, 2, 3, 4, 5], wanted_leader: 3, ..DriverConfig::small() };
+            let mut voter = Voter(Driver::in_memory(config));
+            (2..=5).for_each(|peer| voter.0.link_up(peer));
+            let entry = Entry { index: 1, term: 1, ..Entry::default() };
+            voter.receive(2, MessageType::MsgAppend, 1, &[entry]);
+            voter.0.link_down(2);
+            voter.0.peer_ended(2);
+            let last = Message { index: 1, log_term: 1, ..message(3, MessageType::MsgRequestVote, 2) };
+            voter.0.receive(3, Wire::Raft(Box::new(last)));
+            voter.turn();
+            assert_eq!((voter.0.term(), voter.0.hard_state().vote), (2, 3));
+            voter
+        }
+
+        fn receive(&mut self, from: u64, kind: MessageType, term: u64, entries: &[Entry]) {
+            let message = Message { entries: entries.to_vec().into(), ..message(from, kind, term) };
+            self.0.receive(from, Wire::Raft(Box::new(message)));
+        }
+
+        /// Whether it campaigns now.
+        fn turn(&mut self) -> bool {
+            let mut output = Output::default();
+            for _ in 0..2 {
+                self.0.turn(&View::default(), &[&NoCommands], &mut output);
+                for write in std::mem::take(&mut output.writes) {
+                    if let Write::Ready { ready, .. } = write {
+                        self.0.persisted(ready);
+                    }
+                }
+            }
+            let asks = |wire: &Wire| matches!(wire, Wire::Raft(message) if message.msg_type == MessageType::MsgRequestPreVote);
+            output.messages.iter().any(|(_, wire)| asks(wire))
+        }
+    }
+
+    fn message(from: u64, msg_type: MessageType, term: u64) -> Message {
+        Message { msg_type, from, to: 1, term, ..Message::default() }
+    }
+
+    #[test]
+    fn nobody_stands_against_its_candidate_since_another_one_asks_too_late() {
+        let mut voter = Voter::new();
+        voter.receive(4, MessageType::MsgRequestPreVote, 2, &[]);
+        assert!(!voter.turn(), "server 4 had not heard of term 2");
+        voter.receive(4, MessageType::MsgRequestPreVote, 3, &[]);
+        assert!(voter.turn(), "server 4 cannot win term 3, since its log is shorter");
     }
 }
