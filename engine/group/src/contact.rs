@@ -34,6 +34,11 @@ impl Contact {
         }
     }
 
+    /// Whether the server has been heard lately, and its connection has not broken since.
+    pub fn is_there(&self, server: u64, now: u64) -> bool {
+        self.is_steady(server, now, 0)
+    }
+
     /// Notes that the connection broke.
     pub fn broken(&mut self, server: u64) {
         self.heard.retain(|heard| heard.server != server);

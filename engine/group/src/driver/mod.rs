@@ -93,6 +93,8 @@ pub struct Driver {
     leasing: Option<Leasing>,
     placement: Placement,
     contact: Contact,
+    /// When each follower has last answered this leader. raft-rs notes only who has since it last looked for a quorum.
+    answers: Contact,
     failover: Failover,
     pacing: Pacing,
     lag: Lag,
@@ -180,6 +182,7 @@ impl Driver {
             leasing: config.promise.map(|promise| Leasing::new(promise, config.voters.len())),
             placement: Placement::new(&config),
             contact: Contact::new(3 * u64::from(config.heartbeat_ticks)),
+            answers: Contact::new(config.election_ticks.into()),
             failover: Failover::new(&config),
             pacing: Pacing::new(config.window),
             lag: Lag::new(config.window, config.election_ticks),
@@ -361,6 +364,7 @@ impl Driver {
     pub fn link_down(&mut self, peer: u64) {
         self.flow.forget_probe(peer);
         self.contact.broken(peer);
+        self.answers.broken(peer);
         self.placement.link(peer, false, self.ticks);
         if self.leads() {
             self.raft.report_unreachable(peer);

@@ -131,7 +131,7 @@ impl Driver {
         let raft = &self.raft.raft;
         let (committed, limit) = (raft.raft_log.committed, self.config.window as u64);
         let Some(progress) = raft.prs().get(server) else { return Some(Unfit::Unreachable) };
-        if !progress.recent_active || !self.placement.is_connected(server) {
+        if !self.answers.is_there(server, self.ticks) || !self.placement.is_connected(server) {
             return Some(Unfit::Unreachable);
         }
         let is_close = progress.matched >= committed.saturating_sub(limit);
@@ -216,5 +216,89 @@ impl Driver {
     /// Whether this replica leads, and another server could take over.
     pub fn has_successor(&self) -> bool {
         self.leads() && (self.transferee() != 0 || self.successor().is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use raft::eraftpb::{Message, MessageType};
+
+    use super::super::fixture::NoCommands;
+    use super::super::{DriverConfig, Output, Write};
+    use super::*;
+    use crate::wire::Wire;
+
+    /// Server 1, which is about to lead with server 2, and without server 3.
+    struct Leader(Driver);
+
+    impl Leader {
+        fn new() -> Leader {
+            let mut leader = Leader(Driver::in_memory(DriverConfig::small()));
+            (2..=3).for_each(|peer| leader.0.link_up(peer));
+            (0..100).for_each(|_| leader.tick());
+            assert!(leader.0.leads());
+            leader
+        }
+
+        /// Lets a tick pass, in which server 2 gives what it is asked for.
+        fn tick(&mut self) {
+            self.0.tick(&View::default());
+            let mut asked = self.turn();
+            while !asked.is_empty() {
+                let answers = asked.iter().filter(|asked| asked.to == 2).filter_map(answer);
+                answers.for_each(|answer| self.0.receive(2, Wire::Raft(Box::new(answer))));
+                asked = self.turn();
+            }
+        }
+
+        fn turn(&mut self) -> Vec<Message> {
+            let mut output = Output::default();
+            for _ in 0..2 {
+                self.0.turn(&View::default(), &[&NoCommands], &mut output);
+                for write in std::mem::take(&mut output.writes) {
+                    if let Write::Ready { ready, .. } = write {
+                        self.0.persisted(ready);
+                    }
+                }
+            }
+            let messages = output.messages.into_iter();
+            let of_raft = |(to, wire)| match wire {
+                Wire::Raft(message) => Some(Message { to, ..*message }),
+                _ => None,
+            };
+            messages.filter_map(of_raft).collect()
+        }
+    }
+
+    fn answer(asked: &Message) -> Option<Message> {
+        let msg_type = match asked.msg_type {
+            MessageType::MsgRequestPreVote => MessageType::MsgRequestPreVoteResponse,
+            MessageType::MsgRequestVote => MessageType::MsgRequestVoteResponse,
+            MessageType::MsgHeartbeat => MessageType::MsgHeartbeatResponse,
+            MessageType::MsgAppend => MessageType::MsgAppendResponse,
+            _ => return None,
+        };
+        let index = asked.index + asked.entries.len() as u64;
+        Some(Message { msg_type, from: 2, to: 1, term: asked.term, index, ..Message::default() })
+    }
+
+    #[test]
+    fn a_follower_that_answers_is_reached_at_each_moment_and_one_that_is_silent_is_not() {
+        let mut leader = Leader::new();
+        for tick in 0..100 {
+            leader.tick();
+            assert_eq!(leader.0.unfit(2), None, "in tick {tick}");
+            assert_eq!(leader.0.unfit(3), Some(Unfit::Unreachable), "in tick {tick}");
+        }
+        let election = DriverConfig::small().election_ticks;
+        let is_reached = |leader: &mut Leader| {
+            leader.0.tick(&View::default());
+            leader.turn();
+            leader.0.leads() && leader.0.unfit(2).is_none()
+        };
+        let reached = (0..100).take_while(|_| is_reached(&mut leader)).count();
+        assert!((8..=10).contains(&reached), "{reached} ticks after its last answer, of {election}");
+        leader.0.link_down(2);
+        assert_eq!(leader.0.unfit(2), Some(Unfit::Unreachable));
     }
 }

@@ -97,6 +97,7 @@ impl Driver {
         if message.msg_type == MessageType::MsgAppendResponse {
             self.flow.forget_probe(from);
         }
+        self.note_answer(from, &message);
         if !self.takes(&mut message) {
             return;
         }
@@ -110,6 +111,15 @@ impl Driver {
             |answer: &Message| answer.msg_type == MessageType::MsgRequestPreVoteResponse && answer.reject;
         if is_of_later_term && self.raft.raft.msgs.iter().skip(before).any(refused) {
             self.failover.has_longer_log(self.ticks);
+        }
+    }
+
+    /// Notes that a follower takes this replica for its leader.
+    fn note_answer(&mut self, from: u64, message: &Message) {
+        let answers =
+            matches!(message.msg_type, MessageType::MsgHeartbeatResponse | MessageType::MsgAppendResponse);
+        if answers && message.term == self.term() && self.leads() {
+            self.answers.heard(from, self.ticks);
         }
     }
 
