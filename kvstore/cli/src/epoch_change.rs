@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use super::ask::{endpoints, refusal};
 use super::cluster_args::ClusterArgs;
 use super::failure::Failure;
+use super::one_cluster;
 use super::output::note;
 
 /// How often to look whether the servers are there.
@@ -55,6 +56,7 @@ impl Servers {
 
     /// The servers that a survey has found.
     pub fn of(survey: &Survey, page: &'static str, timeout: Duration) -> Result<Servers, Failure> {
+        one_cluster::check(survey)?;
         let known = survey.rows.iter();
         let servers: Vec<(u64, Endpoint)> =
             known.filter_map(|row| Some((row.status.as_ref()?.server, row.endpoint.clone()))).collect();
@@ -177,3 +179,6 @@ impl Patience {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,10 +13,10 @@ use niagara_engine::{GroupLeader, Leaders};
 use super::ask::{endpoints, refusal};
 use super::cluster_args::ClusterArgs;
 use super::failure::Failure;
-use super::manual;
 use super::output::{note, print};
 use super::style::{self, Paint};
 use super::table::{Table, grouped};
+use super::{manual, one_cluster};
 
 /// How often to look whether something has happened.
 const LOOK: Duration = Duration::from_millis(100);
@@ -88,6 +88,7 @@ struct Cluster {
 impl Cluster {
     fn find(arguments: &ClusterArgs, timeout: Duration) -> Result<Cluster, Failure> {
         let survey = Survey::take(endpoints(arguments)?, timeout);
+        one_cluster::check(&survey)?;
         let servers: Vec<(u64, Endpoint)> = survey
             .rows
             .iter()

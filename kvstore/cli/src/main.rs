@@ -50,6 +50,7 @@ mod manual;
 mod member;
 mod new_cluster;
 mod new_member;
+mod one_cluster;
 mod output;
 mod parse;
 mod password;

@@ -220,7 +220,8 @@ fn explanation(agreement: &Agreement) -> Option<String> {
         }
         Agreement::Unknown(why) => Some(format!("Whether all servers agree is unknown: {why}.")),
         Agreement::DifferentClusters => Some(
-            "These servers belong to different clusters; ask the servers of one cluster at a time.".into(),
+            "The servers named belong to different clusters; ask the servers of one cluster at a time."
+                .into(),
         ),
         Agreement::Agree { .. } => None,
     }
@@ -276,7 +277,14 @@ mod tests {
             status.local.push(local);
         }
         let at = format!("http://s{server}:7000");
-        Row { endpoint: at.parse().unwrap(), at, status: Some(status), error: None }
+        Row {
+            endpoint: at.parse().unwrap(),
+            at,
+            status: Some(status),
+            error: None,
+            named: true,
+            stranger: false,
+        }
     }
 
     fn of(rows: impl Into<Vec<Row>>) -> Survey {
@@ -289,6 +297,8 @@ mod tests {
             endpoint: "http://s3:7000".parse().unwrap(),
             status: None,
             error: Some("unreachable: nothing listens there".into()),
+            named: true,
+            stranger: false,
         }
     }
 

@@ -25,6 +25,7 @@
 //! | `message.rs` | HTTP requests and replies, as bytes |
 //! | [`redis`] | one server over the Redis protocol, with pipelines |
 //! | `outcome.rs` | what a reply says about the outcome, in either protocol |
+//! | `members.rs` | what a server tells of its cluster, and of where the members are |
 //! | `survey` | what all servers of a cluster report, and whether they agree (feature `status`) |
 //! | `access.rs` | a password, and certificates |
 //! | `address.rs` | hosts and ports |
@@ -35,6 +36,10 @@ mod access;
 mod address;
 mod cluster;
 mod endpoint;
+#[cfg(all(test, feature = "status"))]
+mod fake_servers;
+#[cfg(feature = "status")]
+mod members;
 mod message;
 mod outcome;
 mod receiving;

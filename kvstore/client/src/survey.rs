@@ -7,9 +7,11 @@ use niagara_engine::Status;
 use niagara_engine::agreement::Agreement;
 use serde::{Deserialize, Serialize};
 
-use crate::{Endpoint, Request};
+use crate::Endpoint;
+use crate::members::{Member, of_another_cluster, status_of};
 
-/// What each server of a cluster reports at one time.
+/// What each server of a cluster reports at one time. The cluster is that of the first named server that answers; a server of
+/// another one has a row without a status.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -42,9 +44,15 @@ pub struct Row {
     /// Its status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
-    /// Why it gave no status.
+    /// Why there is no status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Whether the caller named it. If not, another server did.
+    #[serde(skip)]
+    pub named: bool,
+    /// Whether it answered, and is of another cluster.
+    #[serde(skip)]
+    pub stranger: bool,
 }
 
 /// A cluster's members by id, with their HTTP addresses.
@@ -59,20 +67,20 @@ struct Page {
     members: Vec<Member>,
 }
 
-#[derive(Deserialize)]
-struct Member {
-    server: u64,
-    http: String,
-    https: Option<String>,
-}
-
 impl Survey {
     /// Asks the servers that are named, then those that they name, each once.
     pub fn take(named: Vec<Endpoint>, timeout: Duration) -> Survey {
         let (mut asked, mut rows) = (Vec::<Endpoint>::new(), Vec::<Row>::new());
+        let mut cluster = None;
         let mut next = named;
         while !next.is_empty() {
-            let (found, members): (Vec<_>, Vec<_>) = ask_all(&next, timeout).into_iter().unzip();
+            let are_named = asked.is_empty();
+            let (mut found, mut members): (Vec<Row>, Vec<Members>) =
+                ask_all(&next, timeout).into_iter().unzip();
+            for (row, members) in found.iter_mut().zip(&mut members) {
+                row.named = are_named;
+                row.check(&mut cluster, members);
+            }
             rows.extend(found);
             asked.append(&mut next);
             for (server, endpoint) in members.into_iter().flatten() {
@@ -95,7 +103,25 @@ impl Survey {
 
     /// Whether the servers have executed the same, as far as their digests tell.
     pub fn agreement(&self) -> Agreement {
+        if self.rows.iter().any(|row| row.named && row.stranger) {
+            return Agreement::DifferentClusters;
+        }
         Agreement::of(self.statuses(), self.rows.len() - self.statuses().count())
+    }
+}
+
+impl Row {
+    /// Takes what a server of another cluster says for no answer, and follows none of the addresses that it lists. The first
+    /// answer says which cluster it is.
+    fn check(&mut self, cluster: &mut Option<String>, members: &mut Members) {
+        let Some(status) = &self.status else { return };
+        let ours = cluster.get_or_insert_with(|| status.cluster.clone());
+        if status.cluster != *ours {
+            self.error = Some(of_another_cluster(&status.cluster, ours));
+            self.status = None;
+            self.stranger = true;
+            members.clear();
+        }
     }
 }
 
@@ -111,7 +137,7 @@ fn ask_all(endpoints: &[Endpoint], timeout: Duration) -> Vec<(Row, Members)> {
 }
 
 fn ask_one(endpoint: &Endpoint, timeout: Duration) -> (Row, Members) {
-    let outcome = match endpoint.send(&Request::get("/status"), timeout) {
+    let outcome = match status_of(endpoint, timeout) {
         Err(trouble) => Err(format!("unreachable: {trouble}")),
         Ok(response) if response.status != 200 => Err(response.what_happened()),
         Ok(response) => serde_json::from_slice::<Page>(&response.body)
@@ -122,10 +148,11 @@ fn ask_one(endpoint: &Endpoint, timeout: Duration) -> (Row, Members) {
         Err(error) => (None, Some(error)),
     };
     let (status, members) = page.map_or((None, Vec::new()), |page| (Some(page.status), page.members));
-    let members = members.into_iter().filter_map(|Member { server, http, https }| {
-        let at = if endpoint.is_encrypted() { format!("https://{}", https?) } else { http };
-        Some((server, at.parse::<Endpoint>().ok()?.or_at_host_of(endpoint).with(endpoint.access())))
-    });
-    let members = members.collect();
-    (Row { at: endpoint.to_string(), endpoint: endpoint.clone(), status, error }, members)
+    let members =
+        members.into_iter().filter_map(|member| Some((member.server, member.endpoint(endpoint)?))).collect();
+    let (at, endpoint) = (endpoint.to_string(), endpoint.clone());
+    (Row { at, endpoint, status, error, named: false, stranger: false }, members)
 }
+
+#[cfg(test)]
+mod tests;

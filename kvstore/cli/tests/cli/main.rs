@@ -17,5 +17,6 @@ mod recover;
 mod security;
 mod servers;
 mod snapshot;
+mod two_clusters;
 mod usage;
 mod wrong_ports;
