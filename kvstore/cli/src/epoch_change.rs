@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use niagara_client::survey::Survey;
-use niagara_client::{Endpoint, Request};
+use niagara_client::{Endpoint, Request, Response, Trouble};
 use niagara_engine::EpochView;
 use serde::de::DeserializeOwned;
 
@@ -100,26 +100,44 @@ impl Servers {
     /// Asks the servers in turn until one takes the request: only one that leads a group does. Returns its id.
     pub fn ask_for(&self, body: &[u8], begun: Instant) -> Result<u64, Failure> {
         loop {
-            let mut refused = None;
+            let (mut refused, mut away) = (None, None);
             for (server, endpoint) in &self.servers {
-                let request = Request::post(self.page).body(body.to_vec());
-                let response = endpoint.send(&request, self.timeout).map_err(|trouble| {
-                    let hint =
-                        format!("look with `niagara{}` before you try again", self.page.replace('/', " "));
-                    Failure::unknown(format!("{endpoint}: {trouble}"), hint)
-                })?;
+                let response = match self.ask_one(endpoint, body)? {
+                    Ok(response) => response,
+                    Err(failure) => {
+                        away = Some(failure);
+                        continue;
+                    }
+                };
                 match response.status {
                     202 => return Ok(*server),
                     409 | 503 => refused = Some(refusal(&response)),
                     _ => return Err(refusal(&response)),
                 }
             }
+            // What a server has said tells more.
             if begun.elapsed() >= self.timeout
-                && let Some(refused) = refused
+                && let Some(failure) = refused.or(away)
             {
-                return Err(refused);
+                return Err(failure);
             }
             thread::sleep(LOOK);
+        }
+    }
+
+    /// What a server answers to the request, or why it cannot have had it. It fails if the server may have taken it.
+    fn ask_one(&self, endpoint: &Endpoint, body: &[u8]) -> Result<Result<Response, Failure>, Failure> {
+        let request = Request::post(self.page).body(body.to_vec());
+        match endpoint.send(&request, self.timeout) {
+            Ok(response) => Ok(Ok(response)),
+            Err(trouble @ Trouble::NotSent(_)) => {
+                let hint = "`niagara status` shows which servers answer";
+                Ok(Err(Failure::refused(format!("{endpoint}: {trouble}"), hint)))
+            }
+            Err(trouble @ Trouble::Lost(_)) => {
+                let hint = format!("look with `niagara{}` before you try again", self.page.replace('/', " "));
+                Err(Failure::unknown(format!("{endpoint}: {trouble}"), hint))
+            }
         }
     }
 
