@@ -12,7 +12,7 @@ use super::failure::Failure;
 
 #[derive(Debug, Args)]
 pub struct ClusterArgs {
-    /// The servers' HTTP addresses, separated by commas; if one cannot serve, the next is tried [default: the
+    /// The servers' HTTP addresses, separated by commas; if one cannot serve, the next is tried, then other members [default: the
     /// environment variable NIAGARA_AT, else http://127.0.0.1:7000].
     #[arg(long, value_name = "URL,...", value_delimiter = ',')]
     pub at: Vec<Endpoint>,

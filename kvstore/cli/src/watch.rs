@@ -77,7 +77,7 @@ pub fn run(arguments: &WatchArgs) -> Result<ExitCode, Failure> {
     let patience = Duration::from_secs(arguments.cluster.timeout.into());
     let mut heard = Instant::now();
     loop {
-        for endpoint in cluster.endpoints() {
+        for endpoint in &cluster.endpoints() {
             let before = watch.seen.clone();
             let ended = watch.through(endpoint, patience)?;
             if before != watch.seen {

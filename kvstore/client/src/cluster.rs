@@ -1,12 +1,18 @@
 //! Asks servers in turn until one can serve, and never hides that a write may have been executed.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::{Access, Endpoint, Outcome, Request, Response, Trouble};
+use learning::Learning;
+
+pub use results::{Attempt, Failed, Found, Written};
+
+mod learning;
+mod results;
 
 /// Longer than the servers' own deadline, so that the server answers first.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -15,10 +21,18 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// minute at least.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How old what is known of the members may become while requests are served.
+const FRESH: Duration = Duration::from_secs(10);
+
 /// How long to wait when no server has known the outcome.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// The servers of a cluster. Any of them takes any request.
+///
+/// Those that were named are asked first, always. They tell where the other members are: a cluster that serves requests asks for
+/// the members every ten seconds, before a request, and one that can serve a request nowhere asks before it gives up. So one
+/// address suffices, and a program goes on when the servers that it named have been replaced. Clones share what they learn.
+/// Nothing is asked of a server at a learned address before it has shown that it is of this cluster.
 ///
 /// ```no_run
 /// use niagara_client::{Again, Cluster, Request};
@@ -35,7 +49,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// ```
 #[derive(Clone, Debug)]
 pub struct Cluster {
-    endpoints: Vec<Endpoint>,
+    named: Vec<Endpoint>,
+    learning: Arc<Learning>,
     timeout: Duration,
 }
 
@@ -53,44 +68,6 @@ pub enum Again {
     Never,
 }
 
-/// Why one server did not serve a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attempt {
-    /// The server.
-    pub endpoint: Endpoint,
-    /// What it answered, or what went wrong.
-    pub why: String,
-}
-
-/// No server has served the request. Each attempt says why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Failed {
-    /// The request had no effect.
-    Refused(Vec<Attempt>),
-    /// The request may or may not have been executed.
-    Unknown(Vec<Attempt>),
-}
-
-/// A write that has been applied.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Written {
-    /// Its position in the global log.
-    pub position: u64,
-    /// The key's version now, or `None` if the key does not exist.
-    pub version: Option<String>,
-}
-
-/// A key's value, as a strong read found it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// The value.
-    pub value: Vec<u8>,
-    /// Its version, for conditional writes.
-    pub version: Option<String>,
-    /// The position whose state was read.
-    pub position: u64,
-}
-
 /// What follows from one server's answer or silence.
 enum Verdict {
     Answer(Response),
@@ -103,6 +80,7 @@ enum Verdict {
 }
 
 /// What has become of a request that no server has served.
+#[derive(Default)]
 struct Round {
     tried: Vec<Attempt>,
     /// One of them may have executed it.
@@ -112,15 +90,16 @@ struct Round {
 }
 
 impl Cluster {
-    /// A cluster with servers at these addresses, which are asked in this order.
+    /// A cluster with servers at these addresses, which are asked in this order, and then the other members.
     pub fn new(endpoints: impl IntoIterator<Item = Endpoint>) -> Cluster {
-        Cluster { endpoints: endpoints.into_iter().collect(), timeout: TIMEOUT }
+        Cluster { named: endpoints.into_iter().collect(), learning: Arc::default(), timeout: TIMEOUT }
     }
 
     /// Shows this to all servers.
     pub fn with(self, access: &Access) -> Cluster {
-        let endpoints = self.endpoints.into_iter().map(|endpoint| endpoint.with(access)).collect();
-        Cluster { endpoints, ..self }
+        let named = self.named.into_iter().map(|endpoint| endpoint.with(access)).collect();
+        // What was learned is for the access of before, and may be shared with clones that still have that.
+        Cluster { named, learning: Arc::default(), ..self }
     }
 
     /// Limits each step of a server to `timeout`, and how long a write is sent again while its outcome is unknown.
@@ -128,9 +107,30 @@ impl Cluster {
         Cluster { timeout, ..self }
     }
 
-    /// Its servers, in the order in which they are asked.
-    pub fn endpoints(&self) -> &[Endpoint] {
-        &self.endpoints
+    /// Its servers in the order in which they are asked: those that were named, then those that were learned. For requests that
+    /// a program sends to one of them itself; [`recognise`](Self::recognise) says whether it may.
+    pub fn endpoints(&self) -> Vec<Endpoint> {
+        let mut all = self.named.clone();
+        all.extend(self.learning.members());
+        all
+    }
+
+    /// Whether the server at one of the [`endpoints`](Self::endpoints) may be sent requests and a password: at a learned address,
+    /// if it shows that it is of this cluster; at one that was named, if it is a Niagara server.
+    ///
+    /// # Errors
+    /// If something else answers there, or nothing does; the text says what.
+    pub fn recognise(&self, endpoint: &Endpoint) -> Result<(), String> {
+        match self.named.contains(endpoint) {
+            true => endpoint.recognise(self.timeout).map_err(|trouble| trouble.to_string()),
+            false => self.learning.check(endpoint, self.timeout),
+        }
+    }
+
+    /// Asks the servers where the members are, if that was done longer ago than this. Requests see to that by themselves; this is
+    /// for programs that send to the [`endpoints`](Self::endpoints). Servers that do not answer within a second tell nothing.
+    pub fn keep_up(&self, age: Duration) {
+        self.learning.keep_up(age, &self.named, self.timeout);
     }
 
     /// Reads a key, strongly consistent.
@@ -187,7 +187,10 @@ impl Cluster {
         request: &Request,
         again: Again,
         mut tell: impl FnMut(&Attempt, &Endpoint),
-    ) -> Result<(Response, &Endpoint), Failed> {
+    ) -> Result<(Response, Endpoint), Failed> {
+        if self.learning.has_served() {
+            self.keep_up(FRESH);
+        }
         let request = match again {
             Again::Once if !request.has_key() => Cow::Owned(request.clone().with_key()),
             _ => Cow::Borrowed(request),
@@ -197,7 +200,10 @@ impl Cluster {
         loop {
             let Round { tried, unknown, early } = match self.one_round(&request, again, &mut tell) {
                 Err(round) => round,
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    self.learning.serves();
+                    return Ok(answer);
+                }
             };
             was_unknown |= unknown;
             let goes_on = again == Again::Once && (was_unknown || early);
@@ -208,44 +214,56 @@ impl Cluster {
         }
     }
 
-    /// Asks each server once, until one answers.
+    /// Asks each server once, until one answers. If none does, those that are learned then are asked, too.
     fn one_round(
         &self,
         request: &Request,
         again: Again,
         tell: &mut impl FnMut(&Attempt, &Endpoint),
-    ) -> Result<(Response, &Endpoint), Round> {
-        let mut tried = Vec::<Attempt>::new();
-        let (mut unknown, mut early) = (false, false);
-        for endpoint in &self.endpoints {
-            if let Some(last) = tried.last().filter(|_| unknown && again != Again::Once) {
-                tell(last, endpoint);
-            }
-            let mut failed = |why| tried.push(Attempt { endpoint: endpoint.clone(), why });
-            // A write, or a password, may only reach servers of ours, so this checks what answers before it sends one.
-            if (again != Again::Harmless || endpoint.access().credentials().is_some())
-                && let Err(trouble) = endpoint.recognise(self.timeout)
-            {
-                failed(trouble.to_string());
-                continue;
-            }
-            match judge(endpoint.send(request, self.timeout)) {
-                Verdict::Answer(response) => return Ok((response, endpoint)),
-                Verdict::Elsewhere(why) => failed(why),
-                Verdict::Early(why) => {
-                    failed(why);
-                    early = true;
+    ) -> Result<(Response, Endpoint), Round> {
+        let mut round = Round::default();
+        let mut next = self.endpoints();
+        while !next.is_empty() {
+            let begun = Instant::now();
+            for endpoint in next {
+                if let Some(last) = round.tried.last().filter(|_| round.unknown && again != Again::Once) {
+                    tell(last, &endpoint);
                 }
-                Verdict::Unknown(why) => {
-                    failed(why);
-                    unknown |= again != Again::Harmless;
-                    if again == Again::Never {
-                        break;
+                let why = match self.ask(&endpoint, request, again) {
+                    Verdict::Answer(response) => return Ok((response, endpoint)),
+                    Verdict::Elsewhere(why) => why,
+                    Verdict::Early(why) => {
+                        round.early = true;
+                        why
                     }
+                    Verdict::Unknown(why) => {
+                        round.unknown |= again != Again::Harmless;
+                        why
+                    }
+                };
+                round.tried.push(Attempt { endpoint, why });
+                if round.unknown && again == Again::Never {
+                    return Err(round);
                 }
             }
+            self.learning.learn_since(begun, &self.named, self.timeout);
+            next = self.endpoints();
+            next.retain(|endpoint| round.tried.iter().all(|attempt| attempt.endpoint != *endpoint));
         }
-        Err(Round { tried, unknown, early })
+        Err(round)
+    }
+
+    /// Sends a request to one server, if it is one that may have it.
+    fn ask(&self, endpoint: &Endpoint, request: &Request, again: Again) -> Verdict {
+        // A write, or a password, may only reach servers of ours, so this checks what answers before it sends one. At a learned
+        // address even a read might be answered by another cluster's.
+        let is_harmless = again == Again::Harmless && endpoint.access().credentials().is_none();
+        if !(is_harmless && self.named.contains(endpoint))
+            && let Err(why) = self.recognise(endpoint)
+        {
+            return Verdict::Elsewhere(why);
+        }
+        judge(endpoint.send(request, self.timeout))
     }
 
     fn write(&self, request: &Request) -> Result<Written, Failed> {
@@ -257,7 +275,7 @@ impl Cluster {
     /// Sends a request, and turns an error reply into a failure.
     fn applied(&self, request: &Request, again: Again) -> Result<Response, Failed> {
         let (response, endpoint) = self.first_answer(request, again, |_, _| {})?;
-        let said = || vec![Attempt { endpoint: endpoint.clone(), why: response.what_happened() }];
+        let said = || vec![Attempt { endpoint, why: response.what_happened() }];
         match response.outcome() {
             Outcome::Applied => Ok(response),
             Outcome::Refused => Err(Failed::Refused(said())),
@@ -292,25 +310,6 @@ impl FromStr for Cluster {
         Ok(Cluster::new(text.split(',').map(|url| url.trim().parse()).collect::<Result<Vec<_>, _>>()?))
     }
 }
-
-impl fmt::Display for Attempt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.endpoint, self.why)
-    }
-}
-
-impl fmt::Display for Failed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (what, tried) = match self {
-            Failed::Refused(tried) => ("no server could serve the request", tried),
-            Failed::Unknown(tried) => ("the outcome is unknown: it may or may not have been executed", tried),
-        };
-        f.write_str(what)?;
-        tried.iter().try_for_each(|attempt| write!(f, "\n  {attempt}"))
-    }
-}
-
-impl std::error::Error for Failed {}
 
 #[cfg(test)]
 mod tests;

@@ -19,6 +19,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `cluster.rs` | several servers: fails over, and never hides that a write may have been executed |
+//! | `cluster/learning.rs` | which other servers there are, and that they are of the same cluster |
 //! | `endpoint.rs` | one server over HTTP: a connection for each request, and how far the request got |
 //! | `streaming.rs` | replies without an end of their own, line by line |
 //! | `receiving.rs` | replies, as they arrive |
@@ -30,15 +31,15 @@
 //! | `access.rs` | a password, and certificates |
 //! | `address.rs` | hosts and ports |
 //!
-//! All calls block, and nothing runs in the background.
+//! All calls block. Nothing runs in the background, except that a server which is slow to tell the members may keep a thread for
+//! a moment after the call.
 
 mod access;
 mod address;
 mod cluster;
 mod endpoint;
-#[cfg(all(test, feature = "status"))]
+#[cfg(test)]
 mod fake_servers;
-#[cfg(feature = "status")]
 mod members;
 mod message;
 mod outcome;

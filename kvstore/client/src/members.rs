@@ -6,12 +6,46 @@ use serde::Deserialize;
 
 use crate::{Endpoint, Request, Response, Trouble};
 
+/// What `GET /status` tells, as far as it matters here.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Told {
+    pub server: u64,
+    /// The cluster's id.
+    pub cluster: String,
+    /// The epoch that the server is in, whose members it lists; 0 if it runs an older release.
+    #[serde(default)]
+    pub epoch: u32,
+    #[serde(default)]
+    pub members: Vec<Member>,
+}
+
+/// Why a server tells nothing.
+#[derive(Debug)]
+pub(crate) struct Untold {
+    pub why: String,
+    /// Whether it must not tell this client.
+    pub denied: bool,
+}
+
 /// Where one member is.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Member {
     pub server: u64,
     http: String,
     https: Option<String>,
+}
+
+impl Told {
+    /// Asks a server.
+    pub fn by(endpoint: &Endpoint, timeout: Duration) -> Result<Told, Untold> {
+        let untold = |why: String| Untold { why, denied: false };
+        let response = status_of(endpoint, timeout).map_err(|trouble| untold(trouble.to_string()))?;
+        if response.status != 200 {
+            let denied = matches!(response.status, 401 | 403);
+            return Err(Untold { why: response.what_happened(), denied });
+        }
+        serde_json::from_slice(&response.body).map_err(|_| untold("it does not tell its cluster".into()))
+    }
 }
 
 impl Member {
@@ -43,16 +77,11 @@ mod tests {
     use super::*;
     use crate::Access;
 
-    #[derive(Deserialize)]
-    struct Page {
-        members: Vec<Member>,
-    }
-
     #[test]
     fn members_are_asked_as_the_one_that_lists_them() {
         let page = r#"{"server":1,"cluster":"a","members":[
             {"server":1,"http":"0.0.0.0:1","https":"[::]:2"},{"server":2,"http":"h:3"},{"server":3,"http":"?"}]}"#;
-        let told: Page = serde_json::from_str(page).unwrap();
+        let told: Told = serde_json::from_str(page).unwrap();
         let seen_from = |at: &str| -> Vec<String> {
             let teller = at.parse::<Endpoint>().unwrap().with(&Access::new().password("x"));
             let members: Vec<_> = told.members.iter().filter_map(|member| member.endpoint(&teller)).collect();

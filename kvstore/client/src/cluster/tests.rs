@@ -255,7 +255,7 @@ fn strangers_do_not_hear_the_password() {
     assert!(asked(stranger("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")).is_err());
 }
 
-/// A server that answers requests other than health checks in turn, and tells the keys of these.
+/// A server that answers requests in turn, and tells the keys of these. Besides, it answers health checks, and gives no status.
 fn server_of_many(answers: Vec<String>) -> (Endpoint, JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = listener.local_addr().unwrap().to_string().parse().unwrap();
@@ -271,6 +271,10 @@ fn server_of_many(answers: Vec<String>) -> (Endpoint, JoinHandle<Vec<String>>) {
             }
             if request.starts_with(b"GET /healthz ") {
                 stream.write_all(HEALTHY.as_bytes()).unwrap();
+                continue;
+            }
+            if request.starts_with(b"GET /status ") {
+                stream.write_all(error_reply(404).as_bytes()).unwrap();
                 continue;
             }
             let text = String::from_utf8(request).unwrap();

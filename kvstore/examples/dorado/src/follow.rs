@@ -32,7 +32,7 @@ struct Line {
 pub fn follow(cluster: &Cluster) -> Receiver<Ordered> {
     let (sender, receiver) = mpsc::channel();
     let (begun, has_begun) = mpsc::channel();
-    let endpoints = cluster.endpoints().to_vec();
+    let endpoints = cluster.endpoints();
     thread::spawn(move || {
         let (mut seen, mut begun) = (None, Some(begun));
         for endpoint in endpoints.iter().cycle() {
