@@ -44,6 +44,9 @@ pub struct WatchArgs {
 /// How long to wait before the next server is tried, so that servers that restart are not asked without a break.
 const PAUSE: Duration = Duration::from_millis(250);
 
+/// How old what is known of the members may become.
+const FRESH: Duration = Duration::from_secs(10);
+
 /// A line, as far as it matters here.
 #[derive(Deserialize)]
 struct Line {
@@ -65,6 +68,7 @@ enum Ended {
 /// A watch that goes on at the next server when one is gone.
 struct Watch<'w> {
     arguments: &'w WatchArgs,
+    cluster: &'w Cluster,
     /// The last `id`.
     seen: Option<String>,
     left: u64,
@@ -73,28 +77,29 @@ struct Watch<'w> {
 pub fn run(arguments: &WatchArgs) -> Result<ExitCode, Failure> {
     let cluster = cluster(&arguments.cluster)?;
     let left = arguments.count.unwrap_or(u64::MAX);
-    let mut watch = Watch { arguments, seen: arguments.after.clone(), left };
+    let mut watch = Watch { arguments, cluster: &cluster, seen: arguments.after.clone(), left };
     let patience = Duration::from_secs(arguments.cluster.timeout.into());
     let mut heard = Instant::now();
     loop {
-        for endpoint in &cluster.endpoints() {
+        for endpoint in cluster.endpoints() {
             let before = watch.seen.clone();
-            let ended = watch.through(endpoint, patience)?;
+            let ended = watch.through(&endpoint, patience)?;
             if before != watch.seen {
                 heard = Instant::now();
             }
             let Ended::Lost(why) = ended else { return Ok(ExitCode::SUCCESS) };
             if heard.elapsed() >= patience {
-                return Err(nobody(&cluster, &why, watch.seen.as_deref()));
+                return Err(nobody(cluster.endpoints().len(), &why, watch.seen.as_deref()));
             }
             note(&format!("note: {endpoint}: {why}; going on at the next server\n"));
             thread::sleep(PAUSE);
         }
+        cluster.keep_up(Duration::ZERO);
     }
 }
 
-fn nobody(cluster: &Cluster, why: &str, seen: Option<&str>) -> Failure {
-    let what = format!("none of {} servers tells changes; the last one: {why}", cluster.endpoints().len());
+fn nobody(servers: usize, why: &str, seen: Option<&str>) -> Failure {
+    let what = format!("none of {servers} servers tells changes; the last one: {why}");
     let resume =
         seen.map_or(String::new(), |seen| format!("; --after {seen} resumes behind what was printed"));
     Failure::refused(what, format!("check with `niagara status`{resume}"))
@@ -103,11 +108,8 @@ fn nobody(cluster: &Cluster, why: &str, seen: Option<&str>) -> Failure {
 impl Watch<'_> {
     /// Prints what one server tells.
     fn through(&mut self, endpoint: &Endpoint, patience: Duration) -> Result<Ended, Failure> {
-        // A password may only reach servers of ours.
-        if endpoint.access().credentials().is_some()
-            && let Err(trouble) = endpoint.recognise(patience)
-        {
-            return Ok(Ended::Lost(trouble.to_string()));
+        if let Err(why) = self.cluster.recognise(endpoint) {
+            return Ok(Ended::Lost(why));
         }
         let mut reply = match endpoint.open(&self.request(patience), patience) {
             Ok(reply) => reply,
@@ -159,6 +161,10 @@ impl Watch<'_> {
                 }
             }
             self.seen = Some(line.id);
+            // While it can be asked: later this server may be gone, and with it all that were named.
+            if self.left > 0 {
+                self.cluster.keep_up(FRESH);
+            }
         }
         Ok(Ended::Done)
     }

@@ -7,6 +7,7 @@ mod demo;
 mod exit_statuses;
 mod followers;
 mod groups;
+mod learned_members;
 mod levels;
 mod log_sinks;
 mod members;
