@@ -88,7 +88,7 @@ pub struct Hello {
     pub cluster: u128,
     /// Server id.
     pub server: u64,
-    /// Channel of the connection.
+    /// Channel of the connection. Those from 0xffff_8000 to 0xffff_fffe are for [probes](crate::probe).
     pub channel: u32,
     /// Number of channels that the server has.
     pub channels: u32,

@@ -9,13 +9,13 @@ use crate::hello::Hello;
 use crate::refusal::Refusal;
 
 /// The channel of probes. Those of a [`Responder`](crate::Responder), one for each address, are counted down from it.
-pub(crate) const PROBE_CHANNEL: u32 = u32::MAX;
+pub(crate) const PROBE_CHANNEL: u32 = u32::MAX - 1;
 /// The lowest channel that is one of probes.
-const FIRST_PROBE_CHANNEL: u32 = 0xffff_0000;
+const FIRST_PROBE_CHANNEL: u32 = 0xffff_8000;
 
-/// Whether a channel is one of probes. Any other channel has a lower number.
+/// Whether a channel is one of probes.
 pub(crate) fn is_probe(channel: u32) -> bool {
-    channel >= FIRST_PROBE_CHANNEL
+    (FIRST_PROBE_CHANNEL..=PROBE_CHANNEL).contains(&channel)
 }
 
 /// What a server says of itself in a probe: nothing about its data, and nothing that may differ between a member and a
