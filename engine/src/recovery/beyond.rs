@@ -2,7 +2,7 @@
 
 use niagara_sequencer::epoch::{Chain, EpochEnd};
 
-use super::found::FoundNext;
+use super::found::{FoundNext, is_enough};
 use super::source::Source;
 use crate::config::ServerId;
 
@@ -19,7 +19,8 @@ pub(super) fn next_epochs(chain: &Chain, ends: &[EpochEnd], sources: &[Source]) 
         members.sort_unstable();
         if found.iter().all(|next| next.members != members) {
             let not_begun = not_begun(&members, sources);
-            found.push(FoundNext { epoch: now.next().get(), members, not_begun });
+            let is_ruled_out = is_enough(members.len(), not_begun);
+            found.push(FoundNext { epoch: now.next().get(), members, not_begun, is_ruled_out });
         }
     }
     found

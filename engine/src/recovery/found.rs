@@ -59,6 +59,8 @@ pub struct FoundNext {
     pub members: Vec<ServerId>,
     /// Number of directories of these members. Each proves that its server had acknowledged nothing there.
     pub not_begun: usize,
+    /// Whether any majority of the members has one of these servers, so that nothing can have been acknowledged there.
+    pub is_ruled_out: bool,
 }
 
 /// A snapshot.
@@ -91,7 +93,8 @@ pub struct FoundGroup {
     pub committed: u64,
     /// Commands in entries above that, which are kept. The cluster may have acknowledged them, or not.
     pub uncertain: u64,
-    /// Whether its epoch has ended, and a directory whose log is whole is of a server that had gone on: then it held all of it.
+    /// Whether its epoch has ended, and a directory whose log is whole is of a server that had gone on by its logs: then it held all
+    /// of it.
     pub is_held: bool,
     /// Number of directories whose log of this group is whole.
     pub whole: usize,
@@ -109,8 +112,8 @@ impl Found {
     /// Whether nothing that the cluster acknowledged can be missing. It takes all of this:
     ///
     /// 1. Of each group, so many logs are whole that any majority of its epoch's members has one of them. Whatever was
-    ///    acknowledged in that epoch is in one of them, then. If the epoch has ended, the logs of one server that had gone on do as
-    ///    well: it held all of them.
+    ///    acknowledged in that epoch is in one of them, then. If the epoch has ended, the logs of one server that had gone on by
+    ///    them do as well: it held all of it.
     /// 2. The cluster has not gone on in an epoch that none of the servers had begun. If it had, the end of the newest one that
     ///    they had begun would be committed, and in the logs by 1. So either no log ends it; or any majority of the members that
     ///    follow by that end has a server whose directory is here, and which therefore has not begun. A majority acknowledges
@@ -133,7 +136,7 @@ impl Found {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn is_complete(&self) -> bool {
-        self.has_whole_logs() && self.next.iter().all(FoundNext::is_ruled_out) && self.told_of().is_none()
+        self.has_whole_logs() && self.next.iter().all(|next| next.is_ruled_out) && self.told_of().is_none()
     }
 
     /// Whether nothing can be missing that was acknowledged in the epochs that the servers had begun.
@@ -149,15 +152,8 @@ impl Found {
     }
 }
 
-impl FoundNext {
-    /// Whether nothing can have been acknowledged in this epoch, since too many of its members had not begun it.
-    pub fn is_ruled_out(&self) -> bool {
-        is_enough(self.members.len(), self.not_begun)
-    }
-}
-
 /// Whether any majority of the members includes one of so many.
-fn is_enough(members: usize, servers: usize) -> bool {
+pub(super) fn is_enough(members: usize, servers: usize) -> bool {
     members - servers < members / 2 + 1
 }
 
@@ -196,7 +192,12 @@ mod tests {
     #[test]
     fn an_epoch_that_no_server_had_begun_is_ruled_out_by_a_majority_of_its_members() {
         assert_eq!(found(None, Vec::new()).missing(), [2]);
-        let next = |members: &[u64], not_begun| FoundNext { epoch: 4, members: members.to_vec(), not_begun };
+        let next = |members: &[u64], not_begun| FoundNext {
+            epoch: 4,
+            members: members.to_vec(),
+            not_begun,
+            is_ruled_out: is_enough(members.len(), not_begun),
+        };
         for (members, not_begun, is_complete) in
             [(&[2][..], 0, false), (&[1, 2], 1, true), (&[1, 2, 4], 1, false), (&[1, 2, 4], 2, true)]
         {

@@ -36,6 +36,10 @@ pub(super) fn look_at_group(
         let is_member = record.is_member(source.testimony.server);
         is_member && log.flaw.is_none() && source.testimony.doubt.is_none()
     };
+    // One that came to a later epoch by a snapshot may lack anything in the logs of this one.
+    let led_to_the_end = |(log, source): (&FoundLog, &Source)| {
+        source.sealed(record.epoch, group).is_some_and(|sealed| log.copy.last.index >= sealed)
+    };
     let flaw = |(log, source): (&FoundLog, &Source)| {
         log.flaw.as_ref().map(|flaw| format!("{}: {flaw}", source.log_dir(channel).display()))
     };
@@ -43,10 +47,7 @@ pub(super) fn look_at_group(
         epoch: record.epoch.get(),
         group,
         members: record.terms.members.clone(),
-        is_held: logs
-            .iter()
-            .zip(sources)
-            .any(|pair| is_whole(pair) && pair.1.has_started(record.epoch.next())),
+        is_held: logs.iter().zip(sources).any(|pair| is_whole(pair) && led_to_the_end(pair)),
         from,
         floor: from.map_or(base, |from| copies[from].floor),
         last: from.map_or(base, |from| copies[from].last),

@@ -88,6 +88,12 @@ impl Source {
         marks.newest_started().is_some_and(|newest| newest >= epoch)
     }
 
+    /// The entry of a group that ended its epoch, if the server went on from there by its logs.
+    pub fn sealed(&self, epoch: Epoch, group: u16) -> Option<u64> {
+        let (_, marks) = self.testimony.epochs.as_ref()?;
+        sealed_at(marks, epoch, group)
+    }
+
     /// Whether the server was a member in an epoch, as far as it knew.
     fn is_member_in(&self, epoch: Epoch) -> bool {
         let Some((chain, _)) = &self.testimony.epochs else { return true };
@@ -143,6 +149,11 @@ impl FoundLog {
     pub fn ends(&self) -> impl Iterator<Item = &EpochEnd> {
         self.ends.iter().map(|(_, end)| end)
     }
+}
+
+fn sealed_at(marks: &Marks, epoch: Epoch, group: u16) -> Option<u64> {
+    let sealed = marks.sealed().iter().find(|sealed| sealed.epoch == epoch)?;
+    sealed.committed.get(usize::from(group) - 1).copied()
 }
 
 /// What a log turns out to hold as it is read.
@@ -210,6 +221,7 @@ pub(super) fn read_whole(path: &Path, files: &dyn Files) -> Result<SnapshotReade
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use niagara_sequencer::epoch::Sealed;
 
     use super::*;
 
@@ -245,5 +257,15 @@ mod tests {
         assert_eq!(seen(base, &[Entry(2, 1), Entry(3, 1), Entry(1, 2)]), (None, vec![]));
         assert_eq!(seen(base, &[Entry(1, 1), Entry(2, 1), Entry(3, 1), Reset(2, 4)]), (Some(4), vec![]));
         assert_eq!(seen(base, &[Entry(1, 1), Reset(9, 4), Entry(10, 4)]), (None, vec![10]));
+    }
+
+    #[test]
+    fn only_logs_that_a_server_went_on_from_lead_to_the_end_of_an_epoch() {
+        let second = Epoch::new(2);
+        let sealed = Sealed { epoch: second, last_round: 9, committed: vec![8, 7] };
+        let marks = Marks::read(3, 3, 1, vec![sealed]).unwrap();
+        assert_eq!([1, 2, 3].map(|group| sealed_at(&marks, second, group)), [Some(8), Some(7), None]);
+        let leapt = Marks::read(3, 3, 1, Vec::new()).unwrap();
+        assert_eq!(sealed_at(&leapt, second, 1), None);
     }
 }

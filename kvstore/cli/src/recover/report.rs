@@ -133,7 +133,7 @@ impl NextDocument<'_> {
             epoch: of.epoch,
             members: &of.members,
             directories: of.not_begun,
-            ruled_out: of.is_ruled_out(),
+            ruled_out: of.is_ruled_out,
         }
     }
 }
@@ -241,8 +241,7 @@ fn later_epochs(found: &Found) -> Vec<String> {
             next.not_begun
         )
     };
-    let is_open =
-        |next: &&FoundNext| !next.is_ruled_out() && told.is_none_or(|(_, epoch)| next.epoch > epoch);
+    let is_open = |next: &&FoundNext| !next.is_ruled_out && told.is_none_or(|(_, epoch)| next.epoch > epoch);
     let has_begun = told.map(|(server, epoch)| {
         let members = found.next.iter().filter(|next| next.epoch == epoch).map(|next| listed(&next.members));
         let with = members.map(|members| format!(", with servers {members}")).collect::<Vec<_>>().join(" or");
