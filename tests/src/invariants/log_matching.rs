@@ -37,6 +37,11 @@ impl LogMatching {
         &self.committed[group]
     }
 
+    /// Whether anything is committed in this group or a later one, as far as any server knows.
+    pub fn has_committed_from(&self, group: usize) -> bool {
+        self.committed[group..].iter().any(|committed| !committed.is_empty())
+    }
+
     /// Up to where a replica knew its log to be committed when last observed.
     pub fn known_to(&self, server: u64, group: usize) -> u64 {
         self.compared.get(&(server, group)).copied().unwrap_or(0)

@@ -108,7 +108,7 @@ pub use progress_after_heal::{Pending, check_progress_after_heal};
 pub use read_is_fresh::ReadIsFresh;
 pub use read_is_prompt::check_read_is_prompt;
 pub use read_shows_its_state::ReadShowsItsState;
-pub use recovery_is_complete::{check_recovery, log_directory};
+pub use recovery_is_complete::{Known, check_recovery, log_directory};
 pub use refused_mset_sets_nothing::check_refused_mset_sets_nothing;
 pub use request_is_answered::check_request_is_answered;
 pub use restored_state::check_restored_state;

@@ -19,6 +19,22 @@ impl OneChain {
         self.longest.as_ref().map(|chain| chain.newest().record.terms.members.as_slice())
     }
 
+    /// The first and the newest list of members that have this one; none if it was never a member.
+    pub fn lists_with(&self, member: u64) -> Vec<Vec<u64>> {
+        let chain = self.longest.iter().flat_map(Chain::memberships);
+        let mut lists: Vec<Vec<u64>> = chain.map(|record| record.terms.members.clone()).collect();
+        lists.retain(|members| members.contains(&member));
+        if lists.len() > 2 {
+            lists.drain(1..lists.len() - 1);
+        }
+        lists
+    }
+
+    /// The last round of an epoch; `None` unless a later one is known.
+    pub fn last_round(&self, epoch: u32) -> Option<u64> {
+        self.longest.as_ref()?.last_round(Epoch::new(epoch))
+    }
+
     /// The place of an epoch's first group among those of all epochs; `None` if nobody has been there.
     pub fn first_place(&self, epoch: u32) -> Option<usize> {
         let Some(longest) = &self.longest else { return (epoch == 1).then_some(0) };

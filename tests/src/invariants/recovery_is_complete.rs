@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use niagara_engine::RecoveryError;
 use niagara_engine::internals::recovery::survey;
 use niagara_log::{EntryId, Files, Replayed, inspect};
 
@@ -8,18 +9,36 @@ use super::{Broken, Record, hold};
 
 const NAME: &str = "recovery_is_complete";
 
-/// What a recovery from these disks calls complete holds everything that any server knows to be committed in a group,
-/// given by its epoch and zero-based index. Returns whether it calls it complete.
+/// What any server knows of a cluster.
+pub trait Known {
+    /// What is committed in a group, given by its epoch and zero-based index, up to the end of the epoch.
+    fn committed(&self, epoch: u32, group: usize) -> Vec<Record>;
+
+    /// Whether anything is committed in an epoch after this one.
+    fn goes_on_after(&self, epoch: u32) -> bool;
+}
+
+/// What a recovery from these disks calls complete holds everything that any server knows to be committed, in all epochs. Returns
+/// whether it calls it complete; `None` if one of them is of a server that has acknowledged nothing.
 pub fn check_recovery(
     disks: &[(PathBuf, Arc<dyn Files>)],
-    committed: impl Fn(u32, usize) -> Vec<Record>,
-) -> Result<bool, Broken> {
-    let found = survey(disks).map_err(|error| Broken::new(NAME, error.to_string()))?;
+    known: &impl Known,
+) -> Result<Option<bool>, Broken> {
+    let found = match survey(disks) {
+        Err(RecoveryError::HasNoLogs { .. }) => return Ok(None),
+        found => found.map_err(|error| Broken::new(NAME, error.to_string()))?,
+    };
     if !found.is_complete() {
-        return Ok(false);
+        return Ok(Some(false));
     }
+    hold(!known.goes_on_after(found.epoch), NAME, || {
+        format!(
+            "what the cluster has acknowledged after epoch {} is in none of {:?}",
+            found.epoch, found.directories
+        )
+    })?;
     for chosen in &found.groups {
-        let committed = committed(chosen.epoch, usize::from(chosen.group) - 1);
+        let committed = known.committed(chosen.epoch, usize::from(chosen.group) - 1);
         let index = committed.len() as u64;
         if index <= chosen.floor.index {
             continue;
@@ -39,7 +58,7 @@ pub fn check_recovery(
             )
         })?;
     }
-    Ok(true)
+    Ok(Some(true))
 }
 
 /// Where a group's log is in a data directory.

@@ -8,38 +8,65 @@ use niagara_log::Files;
 
 use super::World;
 use super::observe::Invariants;
-use crate::invariants::{Broken, check_recovery, log_directory};
+use crate::invariants::{Broken, Known, Record, check_recovery, log_directory};
 use crate::sim::disk::{Disk, Trouble};
 use crate::sim::draws::MOST_GROUPS;
 
-impl World {
-    /// Checks that the disks of just so many servers, this one first, hold everything that is committed, that any majority has one
-    /// of them. Done when a server starts for the second time, which is at some moment of a fault.
-    pub(crate) fn check_remains(&mut self, first: u64) -> Result<(), Broken> {
-        let servers = self.plan.founders();
-        if first > servers || !self.members().into_iter().eq(1..=servers) {
-            return Ok(());
+impl Known for Invariants {
+    fn committed(&self, epoch: u32, group: usize) -> Vec<Record> {
+        let Some(first) = self.one_chain.first_place(epoch) else { return Vec::new() };
+        let mut committed = self.log_matching.committed(first + group).to_vec();
+        // What is above the end is void.
+        if let Some(last_round) = self.one_chain.last_round(epoch) {
+            let ends = |record: &Record| record.fill.place().is_some_and(|place| place >= last_round);
+            let needed = committed.iter().position(ends).map_or(committed.len(), |end| end + 1);
+            committed.truncate(needed);
         }
+        committed
+    }
+
+    fn goes_on_after(&self, epoch: u32) -> bool {
+        let first = self.one_chain.first_place(epoch + 1);
+        first.is_some_and(|first| self.log_matching.has_committed_from(first))
+    }
+}
+
+impl World {
+    /// Checks what a recovery would make of the disks of just so many members, this one first, that any majority has one of them;
+    /// of those that it is a member with now, or was at first, whoever may have come or left since. Done when a server starts for
+    /// the second time, which is at some moment of a fault.
+    pub(crate) fn check_remains(&mut self, first: u64) -> Result<(), Broken> {
         if self.plan.durability == Durability::Memory || self.server(first).life != 1 {
             return Ok(());
         }
-        let enough = servers.div_ceil(2);
-        let left: Vec<u64> = (0..enough).map(|step| (first - 1 + step) % servers + 1).collect();
+        for members in self.invariants.one_chain.lists_with(first) {
+            self.check_remains_of(first, members)?;
+        }
+        Ok(())
+    }
+
+    fn check_remains_of(&mut self, first: u64, mut members: Vec<u64>) -> Result<(), Broken> {
+        members.sort_unstable();
+        let begin = members.iter().position(|member| *member == first).expect("it is one of them");
+        members.rotate_left(begin);
+        members.truncate(members.len().div_ceil(2));
         let is_whole = |id: &u64| {
             let server = &self.servers[*id as usize - 1];
-            server.flipped.is_none() && server.rotten == 0 && server.life > 0 && !server.is_out
+            server.flipped.is_none() && server.rotten == 0 && server.life > 0
         };
-        if !left.iter().all(is_whole) {
+        if !members.iter().all(is_whole) {
             return Ok(());
         }
-        let disks: Vec<_> = left.iter().map(|id| self.copy_of(*id)).collect();
-        let Invariants { log_matching, one_chain, .. } = &self.invariants;
-        let places = |epoch, group| one_chain.first_place(epoch).map(|first| first + group);
-        let committed = |epoch, group| {
-            places(epoch, group).map_or_else(Vec::new, |place| log_matching.committed(place).to_vec())
-        };
-        let complete = check_recovery(&disks, committed)?;
-        self.coverage.count(if complete { "recovery complete" } else { "recovery incomplete" });
+        let disks: Vec<_> = members.iter().map(|id| self.copy_of(*id)).collect();
+        // A disk that is lost for good is blank.
+        if disks.iter().any(|(dir, files)| files.open(&dir.join("identity")).is_err()) {
+            return Ok(());
+        }
+        match check_recovery(&disks, &self.invariants)? {
+            Some(true) => self.coverage.count("recovery complete"),
+            Some(false) => self.coverage.count("recovery incomplete"),
+            None => {}
+        }
         Ok(())
     }
 
