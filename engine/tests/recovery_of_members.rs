@@ -111,7 +111,8 @@ fn a_majority_of_earlier_members_does_not_know_what_the_present_ones_acknowledge
     have_quorum(&engines.iter().collect::<Vec<_>>());
     write(&engines[0], 10);
     let new = [4, 5].map(|server| newcomer(server, &configs[0], dir.path()));
-    let replaced = MembersChange { leave: vec![2, 3], come: new.iter().map(|newcomer| contact(newcomer)).collect() };
+    let replaced =
+        MembersChange { leave: vec![2, 3], come: new.iter().map(|newcomer| contact(newcomer)).collect() };
     change(&engines.iter().collect::<Vec<_>>(), &replaced);
     let come = new.each_ref().map(|config| come(config, &engines[0]));
     have_quorum(&come.each_ref());

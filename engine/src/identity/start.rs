@@ -38,7 +38,7 @@ pub(super) fn first_record(config: &Config, files: &dyn Files, life: u64) -> Rec
 
 /// Whether a server with this configuration may start on an empty directory.
 pub(super) fn check_first(config: &Config) -> Result<(), IdentityError> {
-    match config.joins && config.join.is_none() {
+    match config.joins && config.join.is_none() && !config.follows() {
         true => Err(IdentityError::MustJoin { server: config.server, dir: config.data_dir.clone() }),
         false => Ok(()),
     }
