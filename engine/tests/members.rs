@@ -85,6 +85,29 @@ fn a_server_whose_disk_is_gone_is_replaced() {
     assert_eq!(asked, Err(NotChanged::WasMember { server: 2 }));
 }
 
+/// Who leaves knows only one of the two that go on.
+#[test]
+fn one_of_two_servers_is_replaced_and_stops() {
+    let dir = tempfile::tempdir().unwrap();
+    let configs = configs(2, Durability::Os, dir.path());
+    let mut engines: Vec<_> = configs.iter().map(start).collect();
+    have_quorum(&engines.iter().collect::<Vec<_>>());
+    write(&engines[0], 10);
+    let three = newcomer(3, &configs[0], dir.path());
+    let replace = MembersChange { leave: vec![2], come: vec![contact(&three)] };
+    change(&engines.iter().collect::<Vec<_>>(), &replace);
+    let third = come(&three, &engines[0]);
+    let second = engines.pop().unwrap();
+    // The first that is committed says that a majority has begun.
+    write(&third, 1);
+    let state = || second.client().watch().current().state;
+    eventually("the server knows that it is needed by nobody", || {
+        matches!(state(), EngineState::Removed { epoch: 2 })
+    });
+    second.stop();
+    assert_eq!(count(&third), 11);
+}
+
 #[test]
 fn a_server_that_leaves_stops_and_stays_away() {
     let dir = tempfile::tempdir().unwrap();

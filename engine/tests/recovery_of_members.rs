@@ -116,9 +116,9 @@ fn a_majority_of_earlier_members_does_not_know_what_the_present_ones_acknowledge
     change(&engines.iter().collect::<Vec<_>>(), &replaced);
     let come = new.each_ref().map(|config| come(config, &engines[0]));
     have_quorum(&come.each_ref());
-    // They are stopped before they are told that they are needed no more.
-    engines.drain(1..).for_each(Engine::stop);
     write(&come[0], 10);
+    // No two members of now know them.
+    engines.drain(1..).for_each(see_off);
     engines.into_iter().chain(come).for_each(Engine::stop);
 
     let [one, two, three] = &configs[..] else { unreachable!("there are three") };

@@ -42,8 +42,9 @@ impl Removal {
     }
 
     /// Notes that a server has a snapshot at this cut, so it has started its epoch. Returns whether this one is needed by
-    /// nobody since then. If the next epoch has ended in its turn, a majority of its members had started it: only they could
-    /// commit its end. Some of them may have left since, and tell nobody anything any more.
+    /// nobody since then. If the cut is beyond the beginning of the next epoch, or that one has ended in its turn, a majority of
+    /// its members had started it: only they could commit anything there. Some of them may have left since, or never have met
+    /// this server, and tell it nothing.
     pub fn heard(&self, from: u64, cut: Cut) -> bool {
         let Some(next) = self.next().filter(|_| !self.is_over()) else { return false };
         if cut.epoch > next.epoch {
@@ -51,6 +52,9 @@ impl Removal {
         }
         if cut.epoch < next.epoch || !next.is_member(from) {
             return false;
+        }
+        if cut > Cut::start_of(next.epoch) {
+            return true;
         }
         let mut started = self.started.lock();
         started.insert(from);
@@ -101,5 +105,11 @@ mod tests {
         let removal = Removal::default();
         removal.is_known(&chain.newest().record);
         assert!(removal.heard(7, cut(3)), "epoch 2 has ended, too");
+
+        let removal = Removal::default();
+        removal.is_known(&chain.newest().record);
+        let beyond = Cut { epoch: Epoch::new(2), round: 1 };
+        assert!(!removal.heard(4, beyond), "of a member only");
+        assert!(removal.heard(3, beyond), "a majority has begun");
     }
 }
