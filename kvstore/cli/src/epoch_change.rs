@@ -16,6 +16,8 @@ use super::output::note;
 
 /// How often to look whether the servers are there.
 const LOOK: Duration = Duration::from_millis(50);
+/// The longest time between two attempts, which grows from the one above.
+const MOST_PAUSE: Duration = Duration::from_secs(1);
 /// How often to say what is still waited for.
 const SAY: Duration = Duration::from_secs(1);
 
@@ -99,6 +101,7 @@ impl Servers {
 
     /// Asks the servers in turn until one takes the request: only one that leads a group does. Returns its id.
     pub fn ask_for(&self, body: &[u8], begun: Instant) -> Result<u64, Failure> {
+        let mut pause = LOOK;
         loop {
             let (mut refused, mut away) = (None, None);
             for (server, endpoint) in &self.servers {
@@ -121,7 +124,9 @@ impl Servers {
             {
                 return Err(failure);
             }
-            thread::sleep(LOOK);
+            // Each refusal is a line of the servers' audit.
+            thread::sleep(pause);
+            pause = (2 * pause).min(MOST_PAUSE);
         }
     }
 

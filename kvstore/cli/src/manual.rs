@@ -277,8 +277,8 @@ Exit status:
 /// Of `niagara new-member`.
 pub const NEW_MEMBER: &str = "\
 Asks a running cluster for its id, its durability and its number of groups, and writes a file for one more server, \
-with every setting explained. Copy other settings that all servers share, such as `reads`, `requirepass` or `peer_tls`, \
-from the file of another server.
+with every setting explained. Asked by https://, the new server speaks TLS, too; issue its certificate before it starts. Copy \
+other settings that all servers share, such as `reads` or `requirepass`, from the file of another server.
 
 Examples:
   niagara new-member --dir cluster --base-port 7100

@@ -52,8 +52,10 @@ pub fn run(arguments: &ServeArgs) -> Result<ExitCode, Failure> {
     // A server with certificates reads them again at SIGHUP.
     let mut stop = StopSignal::watch_for(config.front.tls.is_none() && config.peer_tls.is_none())?;
     let mut joining = None;
+    // The authority that vouches for this server vouches for the others.
+    let tls = config.front.tls.clone();
     let with_access = |endpoints: &[Endpoint]| -> Result<Vec<Endpoint>, Failure> {
-        let access = arguments.access.read(None)?;
+        let access = arguments.access.read(tls.as_ref())?;
         Ok(endpoints.iter().map(|endpoint| endpoint.clone().with(&access)).collect())
     };
     if !arguments.follow.is_empty() {

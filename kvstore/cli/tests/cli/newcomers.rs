@@ -9,8 +9,8 @@ use niagara_kvstore::config::ConfigFile;
 use rustix::process::Signal;
 
 use crate::members::{join, members, new_member, patiently};
-use crate::process::{Finished, run};
-use crate::servers::{Cluster, text};
+use crate::process::{Finished, Running, run};
+use crate::servers::{Cluster, free_block, text};
 
 /// A copy of a server's file in which one address is another one.
 fn with_address(file: &Path, from: &str, to: &str) -> PathBuf {
@@ -102,13 +102,35 @@ fn an_empty_directory_is_no_second_cluster() {
     third.wait_for("server 3 has another log than the one that server");
 }
 
+/// What the command prints, step by step.
+#[test]
+fn a_newcomer_of_a_cluster_with_certificates_gets_one() {
+    let cluster = Cluster::start_with(1, 1, &["--tls"]);
+    assert_eq!(cluster.run_when_ready(&["put", "key", "value"]).status, Some(0));
+    let (dir, port) = (cluster.dir.path().to_str().unwrap(), free_block().to_string());
+    let written = cluster.run(&["new-member", "--dir", dir, "--base-port", &port]);
+    assert_eq!(written.status, Some(0), "{written:?}");
+    let steps = written.text().lines().filter_map(|line| line.strip_prefix("  niagara "));
+    let steps: Vec<Vec<&str>> = steps.map(|step| step.split(' ').collect()).collect();
+    let [issue, serve, add] = &steps[..] else { panic!("{written:?}") };
+
+    let early = run(serve.iter().copied());
+    assert!(early.status == Some(1) && early.stderr.contains("server-2.pem"), "{early:?}");
+    assert_eq!(run(issue.iter().copied()).status, Some(0));
+    let mut second = Running::start(serve.iter().copied());
+    second.wait_for("server 2 is no member yet");
+    let added = run(add.iter().copied().chain(["--json", "--timeout", "60"]));
+    assert_eq!(members(&added), [1, 2]);
+    second.wait_for("server 2 serves");
+}
+
 /// A file without `joins`, as earlier releases wrote it, started without --join.
 #[test]
 fn a_cluster_of_its_own_does_not_join() {
     let cluster = Cluster::start(1, 1);
     assert_eq!(cluster.run_when_ready(&["put", "key", "value"]).status, Some(0));
     let file = with_address(&new_member(&cluster, 2), "joins = true", "");
-    let mut founder = crate::process::Running::start(["serve", "--config", text(&file)]);
+    let mut founder = Running::start(["serve", "--config", text(&file)]);
     founder.wait_for("server 2 serves");
     founder.end_with(Signal::TERM);
     let joins = run(["serve", "--config", text(&file), "--join", &cluster.url(1)]);
