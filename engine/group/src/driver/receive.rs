@@ -1,5 +1,8 @@
 //! Handles other servers' messages.
 
+use std::cmp::Ordering;
+
+use raft::INVALID_ID;
 use raft::eraftpb::{Message, MessageType};
 
 use super::Driver;
@@ -101,15 +104,19 @@ impl Driver {
         if !self.takes(&mut message) {
             return;
         }
-        // What is asked for a term that has come already is refused whatever the logs hold.
-        let is_of_later_term = message.term > self.term();
+        // What is asked for a term that is over, or in which this replica has voted, is refused whatever the logs hold.
+        let is_open = match message.term.cmp(&self.term()) {
+            Ordering::Less => false,
+            Ordering::Equal => self.raft.raft.vote == INVALID_ID,
+            Ordering::Greater => true,
+        };
         let before = self.raft.raft.msgs.len();
         if let Err(error) = self.step(message) {
             tracing::debug!(from, %error, "raft refused a message");
         }
         let refused =
             |answer: &Message| answer.msg_type == MessageType::MsgRequestPreVoteResponse && answer.reject;
-        if is_of_later_term && self.raft.raft.msgs.iter().skip(before).any(refused) {
+        if is_open && self.raft.raft.msgs.iter().skip(before).any(refused) {
             self.failover.has_longer_log(self.ticks);
         }
     }
@@ -154,6 +161,19 @@ mod tests {
 
     impl Voter {
         fn new() -> Voter {
+            let voter = Voter::asked_for_a_vote(1);
+            assert_eq!((voter.0.term(), voter.0.hard_state().vote), (2, 3));
+            voter
+        }
+
+        /// The same, but server 3 has a shorter log.
+        fn without_vote() -> Voter {
+            let voter = Voter::asked_for_a_vote(0);
+            assert_eq!((voter.0.term(), voter.0.hard_state().vote), (2, 0));
+            voter
+        }
+
+        fn asked_for_a_vote(last: u64) -> Voter {
             let config =
                 DriverConfig { voters: vec![1, 2, 3, 4, 5], wanted_leader: 3, ..DriverConfig::small() };
             let mut voter = Voter(Driver::in_memory(config));
@@ -162,10 +182,9 @@ mod tests {
             voter.receive(2, MessageType::MsgAppend, 1, &[entry]);
             voter.0.link_down(2);
             voter.0.peer_ended(2);
-            let last = Message { index: 1, log_term: 1, ..message(3, MessageType::MsgRequestVote, 2) };
-            voter.0.receive(3, Wire::Raft(Box::new(last)));
+            let asks = Message { index: last, log_term: last, ..message(3, MessageType::MsgRequestVote, 2) };
+            voter.0.receive(3, Wire::Raft(Box::new(asks)));
             voter.turn();
-            assert_eq!((voter.0.term(), voter.0.hard_state().vote), (2, 3));
             voter
         }
 
@@ -199,7 +218,16 @@ mod tests {
         let mut voter = Voter::new();
         voter.receive(4, MessageType::MsgRequestPreVote, 2, &[]);
         assert!(!voter.turn(), "server 4 had not heard of term 2");
+        voter.receive(4, MessageType::MsgRequestPreVote, 1, &[]);
+        assert!(!voter.turn(), "nor of term 1");
         voter.receive(4, MessageType::MsgRequestPreVote, 3, &[]);
         assert!(voter.turn(), "server 4 cannot win term 3, since its log is shorter");
+    }
+
+    #[test]
+    fn who_has_voted_for_nobody_stands_against_a_shorter_log_also_in_a_term_that_has_come() {
+        let mut voter = Voter::without_vote();
+        voter.receive(4, MessageType::MsgRequestPreVote, 2, &[]);
+        assert!(voter.turn(), "server 4 cannot win term 2, nor has anybody else");
     }
 }
