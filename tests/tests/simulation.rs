@@ -139,6 +139,11 @@ const FAILED_WITH_FOLLOWERS: &[(u64, &str)] = &[
         "a voter refused a pre-vote for a term that had come already, took its own log for the longer one, and deposed whom \
          it had just voted for",
     ),
+    (
+        1_360_000_000_169,
+        "a new leader that had committed nothing yet dropped the question of a read, which was not put again before three \
+         heartbeats",
+    ),
 ];
 
 /// Simulates a plan that no seed stands for.

@@ -23,8 +23,8 @@ pub struct PendingReads {
     put_at: u64,
 }
 
-/// A leader by term and id, and whether it is known to answer: a leader on this server does so once it has
-/// committed in its term.
+/// A leader by term and id, and whether it is known to answer: it does so once it has committed in its term, which the others
+/// learn with the commit index.
 pub type KnownLeader = (u64, u64, bool);
 
 #[derive(Debug)]

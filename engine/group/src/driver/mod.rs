@@ -576,7 +576,7 @@ impl Driver {
 
     /// The leader that reads are sent to.
     fn known_leader(&self) -> KnownLeader {
-        (self.term(), self.leader(), !self.leads() || self.raft.raft.commit_to_current_term())
+        (self.term(), self.leader(), self.raft.raft.commit_to_current_term())
     }
 
     /// Repeats the question of a read that seems to be lost.
