@@ -41,8 +41,8 @@ impl Admission for Identity {
         let known = self.record.lock().peers.get(&there).copied();
         match known {
             Some(known) if known.store != peer.store => Err(Refusal::Store(format!(
-                "server {there} has another log than the one that server {here} knows, so it may have \
-                 forgotten what it acknowledged: leave it stopped, and see docs/recovery.md"
+                "server {there} has another log than the one that server {here} knows, so it may have forgotten what it \
+                 acknowledged: leave it stopped, and replace it by one with an id that was never used (docs/members.md)"
             ))),
             _ => Ok(()),
         }

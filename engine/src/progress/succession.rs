@@ -49,6 +49,11 @@ impl Succession {
         *self.wanted.lock() = Some(wanted);
     }
 
+    /// Asks once more for what could not be made, unless a later epoch has been asked for since.
+    pub fn want_again(&self, wanted: Wanted) {
+        self.wanted.lock().get_or_insert(wanted);
+    }
+
     /// Takes what is asked for, if it may be made now.
     pub fn take_wanted_if(&self, may_start: impl FnOnce(&Wanted) -> bool) -> Option<Wanted> {
         self.wanted.lock().take_if(|wanted| may_start(wanted))

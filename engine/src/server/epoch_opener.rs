@@ -146,7 +146,7 @@ impl<S: StateMachine> EpochOpener<S> {
                 if self.retry_at.replace(now + RETRY).is_none() {
                     tracing::error!(%error, "cannot make the groups of the next epoch: retrying until there is room");
                 }
-                succession.want(wanted);
+                succession.want_again(wanted);
                 Ok(None)
             }
             Err(error) => Err(error),
