@@ -91,6 +91,10 @@ fn ask_all(members: &[Endpoint], config: &Config) -> Result<Asked, Failure> {
     for member in members {
         match ask_for_epoch(member, config, "--join")? {
             Ok(epoch) if epoch.members.contains(&config.server) => return Ok(Asked::Member(epoch)),
+            Ok(epoch) if epoch.former.contains(&config.server) => {
+                let what = format!("server {} was a member of the cluster before", config.server);
+                return Err(Failure::new(what, "give this server an id that was never used"));
+            }
             Ok(_) => asked = Asked::NotYet,
             Err(why) if matches!(asked, Asked::Nobody(_)) => asked = Asked::Nobody(why),
             Err(_) => {}

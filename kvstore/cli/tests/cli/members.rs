@@ -1,6 +1,6 @@
 //! `niagara member` and `niagara serve --join`: servers come, replace dead ones and leave, under load.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use niagara_kvstore::config::ConfigFile;
 use rustix::process::Signal;
@@ -27,8 +27,15 @@ pub fn new_member(cluster: &Cluster, id: u64) -> PathBuf {
     cluster.file(id.parse().unwrap())
 }
 
+/// The same file for another server.
+fn with_id(file: &Path, from: &str, to: &str) -> PathBuf {
+    let changed = file.with_extension("other.toml");
+    std::fs::write(&changed, std::fs::read_to_string(file).unwrap().replace(from, to)).unwrap();
+    changed
+}
+
 /// Starts it; it waits until it is a member.
-pub fn join(cluster: &Cluster, file: &std::path::Path) -> Running {
+pub fn join(cluster: &Cluster, file: &Path) -> Running {
     let mut server = Running::start(["serve", "--config", text(file), "--join", &cluster.url(1)]);
     server.wait_for("is no member yet");
     server
@@ -91,6 +98,16 @@ fn servers_come_and_replace_dead_ones_and_leave() {
     let absent = new_member(&cluster, 6);
     let refused = patiently(&cluster, &["member", "add", "--file", text(&absent)]);
     assert!(refused.status == Some(3) && refused.stderr.contains("server 6 is not found at"), "{refused:?}");
+
+    let former = with_id(&absent, "server = 6", "server = 2");
+    let joins = run(["serve", "--config", text(&former), "--join", &cluster.url(1)]);
+    assert!(joins.status == Some(1) && joins.stderr.contains("was a member of the cluster before"), "{joins:?}");
+    for never in [["member", "remove", "--id", "9"], ["member", "update", "--id", "9"]] {
+        let wrong = patiently(&cluster, &never);
+        assert!(wrong.status == Some(3) && wrong.stderr.contains("server 9 is no member"), "{wrong:?}");
+    }
+    let again = patiently(&cluster, &["member", "remove", "--id", "2"]);
+    assert!(again.status == Some(0) && again.stderr.contains("server 2 was removed before"), "{again:?}");
 
     let moved = patiently(&cluster, &["member", "update", "--id", "5", "--weight", "0", "--json"]);
     let document: Value = serde_json::from_slice(&moved.stdout).unwrap();
