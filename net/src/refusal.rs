@@ -44,8 +44,8 @@ pub enum Refusal {
     },
     /// The servers have different numbers of channels.
     #[error(
-        "the refusing server has {refuser} channels, the refused one {refused}: \
-         configure the same number on every server"
+        "the refusing server has {refuser} channels, the refused one {refused}: one of them does not know the present number, \
+         or its data directory was emptied; if both are new, configure the same number on every server"
     )]
     WrongChannels {
         /// Number of channels of the refusing server.

@@ -36,7 +36,7 @@ fn a_server_that_has_lost_its_data() {
     cluster.launch(3);
     await_log(&cluster, 3, "has another log than the one that server 1 knows");
     await_log(&cluster, 3, "has another log than the one that server 2 knows");
-    await_log(&cluster, 3, "leave it stopped, and see docs/recovery.md");
+    await_log(&cluster, 3, "leave it stopped, and replace it by one with an id that was never used");
     assert_serves(&cluster, &[1, 2], "while it is refused");
 
     // What the others know is on their disks.

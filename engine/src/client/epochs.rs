@@ -115,7 +115,9 @@ pub enum NotChanged {
 
 fn ask(leader: u64) -> String {
     match leader {
-        0 => "no group has a leader at the moment; try again later".to_owned(),
+        0 => "no group has a leader at the moment; try again later, or, if a majority of the members is lost for good, see \
+              docs/recovery.md"
+            .to_owned(),
         leader => format!("ask server {leader}, which does"),
     }
 }

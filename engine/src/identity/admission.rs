@@ -60,6 +60,22 @@ impl Admission for Identity {
     }
 }
 
+impl Identity {
+    /// Whether a peer that knows this server with other data is right: this data has never met it before, so it was made after
+    /// that which the peer knows had been lost. That holds for later starts, too.
+    pub fn is_disowned_by(&self, peer: u64) -> bool {
+        if self.met_before.contains(&peer) {
+            return false;
+        }
+        let has_met = self.record.lock().peers.contains_key(&peer);
+        let forget = || self.change(|record| record.peers.retain(|met, _| *met != peer));
+        if has_met && let Err(error) = forget() {
+            tracing::error!(%error, "cannot record which servers this one has not met");
+        }
+        true
+    }
+}
+
 /// Whether a peer's start does not follow from the one met last.
 fn is_old_copy(known: &Met, peer: &Hello) -> bool {
     let Some(since) = peer.incarnation.checked_sub(known.incarnation) else { return true };

@@ -42,7 +42,7 @@ mod outside;
 mod record;
 mod start;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use niagara_log::{Durability, Files, Held, LogMarks};
@@ -88,6 +88,8 @@ pub(crate) struct Identity {
     /// Number of this start. The life distinguishes it from all other starts.
     incarnation: u64,
     life: u64,
+    /// The servers that this one had met before this start.
+    met_before: BTreeSet<u64>,
     /// The current run of the machine.
     boot: String,
     place: Option<RecordFile>,
@@ -139,10 +141,12 @@ impl Identity {
             },
         };
         let incarnation = record.incarnation + 1;
+        let met_before = record.peers.keys().copied().collect();
         Ok(Identity {
             server: config.server,
             incarnation,
             life,
+            met_before,
             boot,
             place,
             record: Mutex::new(record),

@@ -108,6 +108,7 @@ impl<S: StateMachine> EpochOpener<S> {
             peers: self.config.peers(record),
             tick: self.config.tick,
             clock: self.environment.clock.clone(),
+            identity: Arc::clone(&self.identity),
             sound: Box::new(move |batch| batch.commands().all(|command| is_sound(command.as_slice()))),
         };
         let mut replica = Replica::new(index, driver, share);

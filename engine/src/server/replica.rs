@@ -14,11 +14,12 @@ use niagara_group::pace::Pace;
 use niagara_group::wire::Wire;
 use niagara_group::{Driver, LaneSource, NotMoved, Output, View};
 use niagara_log::Held;
-use niagara_net::{Event, Frame, Waker};
+use niagara_net::{Event, Frame, Refusal, Waker};
 use niagara_sequencer::epoch::EpochEnd;
 
 use super::exchange::Exchange;
 use crate::clock::Clock;
+use crate::identity::Identity;
 use crate::lane::LaneQueue;
 use crate::metrics::GroupMetrics;
 use crate::planted::{self, Bug};
@@ -61,6 +62,9 @@ pub(crate) struct Replica {
     moves: Vec<Move>,
     /// Whether another server has met this one in a later state than its data has.
     is_old_copy: bool,
+    /// A server that knows this one with the data that it has lost. It must not say that there is nothing.
+    disowned_by: Option<u64>,
+    identity: Arc<Identity>,
     /// Entries on their way to commit: last index after the cut, and when it was.
     uncommitted: VecDeque<(u64, Instant)>,
     executed: Arc<Executed>,
@@ -91,6 +95,7 @@ pub(crate) struct ReplicaShare {
     pub peers: Vec<u64>,
     pub tick: Duration,
     pub clock: Clock,
+    pub identity: Arc<Identity>,
     pub sound: Soundness,
 }
 
@@ -98,7 +103,7 @@ impl Replica {
     /// The replica of the group with this zero-based index.
     pub fn new(group: usize, driver: Driver, share: ReplicaShare) -> Replica {
         let ReplicaShare { server, lanes, progress, epoch, reads, sequencer, metrics, executed, .. } = share;
-        let ReplicaShare { peers, tick, clock, sound, lanes_before, .. } = share;
+        let ReplicaShare { peers, tick, clock, sound, lanes_before, identity, .. } = share;
         let exchange = Exchange::new(group, epoch.groups.len(), tick);
         let mut replica = Replica {
             group,
@@ -121,6 +126,8 @@ impl Replica {
             mail: Vec::new(),
             moves: Vec::new(),
             is_old_copy: false,
+            disowned_by: None,
+            identity,
             uncommitted: VecDeque::new(),
             executed,
             peers,
@@ -138,7 +145,7 @@ impl Replica {
         let group = self.group + 1;
         match event {
             // An old copy of a server has forgotten what it acknowledged, so it takes part in nothing.
-            Event::Frame { .. } if self.is_old_copy => {}
+            Event::Frame { .. } if self.takes_no_part() => {}
             Event::Frame { from, body } => match Wire::decode(&body) {
                 Ok(Wire::Digests(theirs)) => {
                     let mine = self.executed.digests.lock().kept();
@@ -171,6 +178,7 @@ impl Replica {
             },
             Event::Up { peer } => {
                 tracing::debug!(group, peer, "link is up");
+                self.disowned_by = self.disowned_by.filter(|by| *by != peer);
                 self.driver.link_up(peer);
                 self.exchange.link_up();
                 self.progress.refusals.accepted(self.channel(), peer);
@@ -182,10 +190,21 @@ impl Replica {
                 self.progress.connection_is_gone(self.channel(), peer, reason);
             }
             Event::Refused { peer, refusal, by_us } => {
-                self.is_old_copy |= !by_us && matches!(refusal, niagara_net::Refusal::OldCopy(_));
+                match (&refusal, peer) {
+                    (Refusal::OldCopy(_), _) if !by_us => self.is_old_copy = true,
+                    (Refusal::Store(_), Some(peer)) if !by_us && self.identity.is_disowned_by(peer) => {
+                        self.disowned_by = Some(peer);
+                    }
+                    _ => {}
+                }
                 self.note_refusal(&PeerRefusal { peer, by_us, why: refusal.to_string() });
             }
         }
+    }
+
+    /// Whether what this server has must count for nothing.
+    fn takes_no_part(&self) -> bool {
+        self.is_old_copy || self.disowned_by.is_some()
     }
 
     /// Logs a refusal once, though a refused server retries every second or so.
@@ -363,7 +382,7 @@ impl Replica {
         if self.group == 0 && is_running {
             self.progress.tick();
         }
-        if self.is_old_copy {
+        if self.takes_no_part() {
             self.mine().leaderless_ticks.fetch_add(1, SeqCst);
             return;
         }
@@ -406,7 +425,7 @@ impl Replica {
     /// Runs one turn of the driver. What it wants done is added to `output`.
     pub fn turn(&mut self) {
         self.driver.turn(&self.view, &self.lanes, &mut self.output);
-        if self.is_old_copy {
+        if self.takes_no_part() {
             self.output.messages.clear();
         }
         self.publish_lease();

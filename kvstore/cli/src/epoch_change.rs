@@ -16,6 +16,8 @@ use super::output::note;
 
 /// How often to look whether the servers are there.
 const LOOK: Duration = Duration::from_millis(50);
+/// How soon a change follows one that came first, if it follows.
+const FOLLOWS: Duration = Duration::from_secs(3);
 /// The longest time between two attempts, which grows from the one above.
 const MOST_PAUSE: Duration = Duration::from_secs(1);
 /// How often to say what is still waited for.
@@ -149,17 +151,26 @@ impl Servers {
     /// Waits until all servers that answer are in the epoch.
     pub fn await_epoch(&self, wanted: &Wanted<'_>, begun: Instant) -> Result<(), Failure> {
         let mut patience = Patience::since(begun, self.timeout);
+        let mut overtaken = None;
         loop {
             let all = self.ask_all();
             let (there, behind): (Vec<&Standing>, Vec<&Standing>) =
                 all.iter().partition(|standing| standing.epoch.number >= wanted.epoch);
-            if let Some(Err(what)) = there.first().map(|first| (wanted.is_it)(&first.epoch)) {
-                let hint = "look what there is now, then ask again";
-                return Err(Failure::refused(format!("another change came first: {what}"), hint));
-            }
-            let asked = behind.iter().find(|standing| standing.server == wanted.asked);
+            let newest = there.iter().max_by_key(|standing| standing.epoch.number);
+            let other = newest.and_then(|newest| (wanted.is_it)(&newest.epoch).err());
+            let asked = all.iter().find(|standing| standing.server == wanted.asked);
+            let asked = asked.filter(|asked| other.is_some() || asked.epoch.number < wanted.epoch);
             if let Some(why) = asked.and_then(|standing| standing.epoch.refused.clone()) {
                 return Err(Failure::refused(why, "nothing has changed"));
+            }
+            if let Some(what) = other {
+                // What was asked for may follow: it is asked for once more in the epoch of then.
+                if overtaken.get_or_insert_with(Instant::now).elapsed() >= FOLLOWS {
+                    let hint = "look what there is now before you ask again";
+                    return Err(Failure::unknown(format!("another change came first: {what}"), hint));
+                }
+                thread::sleep(LOOK);
+                continue;
             }
             let waits = behind.iter().filter(|standing| !wanted.leave.contains(&standing.server));
             let waits: Vec<String> = waits.map(|standing| standing.server.to_string()).collect();

@@ -249,8 +249,8 @@ Exit status:
   0  the servers that answer are in one epoch, with as many groups as you asked for
   1  it has not happened in time; what was waited for is printed
   2  the command line is wrong
-  3  refused: no server answered, no server leads a group, or another change came first
-  4  no answer to the request: it may have been made";
+  3  refused: no server answered, or no server leads a group
+  4  no answer to the request, or another change came first: it may have been made";
 
 /// Of `niagara level`.
 pub const LEVEL: &str = "\
@@ -271,8 +271,8 @@ Exit status:
   0  the servers that answer are at the level that you asked for
   1  it has not happened in time; what was waited for is printed
   2  the command line is wrong
-  3  refused: a server does not know the level or is not connected, no server answered, or another change came first
-  4  no answer to the request: it may have been made";
+  3  refused: a server does not know the level or is not connected, or no server answered
+  4  no answer to the request, or another change came first: it may have been made";
 
 /// Of `niagara new-member`.
 pub const NEW_MEMBER: &str = "\
@@ -313,8 +313,8 @@ Exit status:
   0  the servers that answer are in one epoch, with the members that you asked for
   1  it has not happened in time; what was waited for is printed
   2  the command line is wrong
-  3  refused: no server answered, too few are up, the server cannot be reached, or another change came first
-  4  no answer to the request: it may have been made";
+  3  refused: no server answered, too few are up, or a server is not where it should be
+  4  no answer to the request, or another change came first: it may have been made";
 
 /// Of `niagara leaders`.
 pub const LEADERS: &str = "\

@@ -171,9 +171,8 @@ impl Wish {
             Wish::Leave(id) => MembersChange { leave: vec![id], come: Vec::new() },
             Wish::Come(id, place) => {
                 let member = place.member(id, None)?;
-                if is_member(member.server) {
-                    note(&format!("server {} is a member already\n", member.server));
-                    return Ok(None);
+                if let Some(known) = now.contacts.iter().find(|known| known.server == member.server) {
+                    return same_place(&member, known).map(|()| None);
                 }
                 MembersChange { leave: Vec::new(), come: vec![member] }
             }
@@ -204,6 +203,17 @@ impl Wish {
         };
         Ok(Some(change))
     }
+}
+
+/// A member that is to be added again must be where it is.
+fn same_place(member: &MemberView, known: &MemberView) -> Result<(), Failure> {
+    let server = member.server;
+    if (&member.addresses, &member.transfer) != (&known.addresses, &known.transfer) {
+        let what = format!("server {server} is a member already, with other addresses");
+        return Err(Failure::refused(what, "`niagara member update` changes the addresses of a member"));
+    }
+    note(&format!("server {server} is a member already\n"));
+    Ok(())
 }
 
 fn no_member(server: u64) -> Failure {

@@ -40,6 +40,7 @@ pub fn run(arguments: &RecoverArgs) -> Result<ExitCode, Failure> {
     logs::start(None, "error")?;
     check_named_once(&arguments.into)?;
     let into = arguments.into.iter().map(|file| read(file)).collect::<Result<Vec<_>, _>>()?;
+    check_all_named(&into)?;
     let recovery = Recovery::open(&arguments.from).map_err(|error| failure(&error))?;
     let found = recovery.found();
     if into.is_empty() {
@@ -84,6 +85,23 @@ fn check_named_once(files: &[PathBuf]) -> Result<(), Failure> {
     twice.map_or(Ok(()), refused)
 }
 
+/// Refuses to make the directories of some servers only: the others would begin an empty cluster.
+fn check_all_named(into: &[Config]) -> Result<(), Failure> {
+    let Some(first) = into.first() else { return Ok(()) };
+    let missing = first.members.iter().map(|member| member.server);
+    let missing: Vec<String> = missing
+        .filter(|server| into.iter().all(|config| config.server != *server))
+        .map(|server| server.to_string())
+        .collect();
+    match missing.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::usage(
+            format!("--into lacks the file of server {}, a member of the new cluster", missing.join(", ")),
+            "name the file of each member: one that starts on an empty directory would begin an empty cluster",
+        )),
+    }
+}
+
 fn names(paths: &[PathBuf]) -> String {
     paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }
@@ -120,4 +138,21 @@ fn failure(error: &RecoveryError) -> Failure {
         _ => "nothing was made; correct this, and try again",
     };
     Failure::new(error, hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use niagara_engine::Member;
+
+    use super::*;
+
+    #[test]
+    fn the_file_of_each_member_is_needed() {
+        let member = |server| Member { server, addresses: vec!["h:1".into()], transfer: "h:2".into() };
+        let config = |server| Config::new(1, server, (1..=3).map(member).collect());
+        assert!(check_all_named(&[]).is_ok(), "nothing is to be made");
+        assert!(check_all_named(&[config(1), config(2), config(3)]).is_ok());
+        let failure = check_all_named(&[config(2)]).unwrap_err();
+        assert!(failure.what.contains("the file of server 1, 3"), "{failure:?}");
+    }
 }

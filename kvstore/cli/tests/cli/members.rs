@@ -101,7 +101,10 @@ fn servers_come_and_replace_dead_ones_and_leave() {
 
     let former = with_id(&absent, "server = 6", "server = 2");
     let joins = run(["serve", "--config", text(&former), "--join", &cluster.url(1)]);
-    assert!(joins.status == Some(1) && joins.stderr.contains("was a member of the cluster before"), "{joins:?}");
+    assert!(
+        joins.status == Some(1) && joins.stderr.contains("was a member of the cluster before"),
+        "{joins:?}"
+    );
     for never in [["member", "remove", "--id", "9"], ["member", "update", "--id", "9"]] {
         let wrong = patiently(&cluster, &never);
         assert!(wrong.status == Some(3) && wrong.stderr.contains("server 9 is no member"), "{wrong:?}");

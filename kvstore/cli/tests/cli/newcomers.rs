@@ -70,6 +70,9 @@ fn only_the_server_itself_is_found_at_its_addresses() {
         assert_eq!(moved.status, Some(0), "what stays is fine: {moved:?}");
     }
     assert_eq!(cluster.run(&["get", "key"]).text().trim(), "value");
+    let elsewhere = ["member", "add", "--id", "2", "--addresses", &at, "--transfer", "127.0.0.1:1"];
+    let again = cluster.run(&elsewhere);
+    assert!(again.status == Some(3) && again.stderr.contains("with other addresses"), "{again:?}");
 }
 
 /// A server that is to join founds nothing, and one whose data is lost is not taken for a newcomer.
@@ -100,6 +103,31 @@ fn an_empty_directory_is_no_second_cluster() {
     fs::remove_dir_all(cluster.dir.path().join("data-3")).unwrap();
     let mut third = cluster.serve(3);
     third.wait_for("server 3 has another log than the one that server");
+}
+
+/// Two of three founders have lost their data: they are a majority that knows nothing.
+#[test]
+fn a_majority_that_has_lost_its_data_founds_nothing() {
+    let mut cluster = Cluster::start(3, 1);
+    assert_eq!(cluster.run_when_ready(&["put", "key", "value"]).status, Some(0));
+    for server in [3, 2] {
+        cluster.servers.remove(server - 1).end_with(Signal::KILL);
+        fs::remove_dir_all(cluster.dir.path().join(format!("data-{server}"))).unwrap();
+    }
+    for _ in 0..2 {
+        let mut empty = [2, 3].map(|server| cluster.serve(server));
+        for running in &mut empty {
+            running.wait_for("has another log than the one that server 1 knows");
+        }
+        for server in [2, 3] {
+            let lost = run(["put", "key", "other", "--timeout", "3", "--at", &cluster.url(server)]);
+            assert_ne!(lost.status, Some(0), "{lost:?}");
+            let read = run(["get", "key", "--timeout", "3", "--at", &cluster.url(server)]);
+            assert!(!read.stderr.contains("does not exist"), "{read:?}");
+        }
+        // Another start makes them no wiser.
+        empty.into_iter().for_each(|server| drop(server.end_with(Signal::KILL)));
+    }
 }
 
 /// What the command prints, step by step.
