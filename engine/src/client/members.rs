@@ -61,6 +61,9 @@ impl<S: StateMachine> Client<S> {
             let at = |known: &Contact| (known.addresses.clone(), known.transfer.clone());
             known.map(at) == Some((member.addresses.clone(), member.transfer.clone()))
         };
+        if let Some(twice) = come.iter().find(|member| has_one_twice(member)) {
+            return Some(format!("server {} has one address for several purposes: correct it", twice.server));
+        }
         let mut missing = come.iter().filter(|member| !stays(member)).filter_map(|member| {
             let why = self.shared.prober.find(member, record.terms.level).err()?;
             let hint = match record.is_member(member.server) {
@@ -116,6 +119,12 @@ impl<S: StateMachine> Client<S> {
         let (up, needed) = (stay.iter().filter(is_up).count(), (members / 2 + 1).min(stay.len()));
         if up < needed { Err(NotChanged::TooFewUp { up, needed }) } else { Ok(()) }
     }
+}
+
+/// Whether a member listens at one address for two of its addresses.
+fn has_one_twice(member: &MemberView) -> bool {
+    let all: Vec<&String> = member.addresses.iter().chain([&member.transfer]).collect();
+    (1..all.len()).any(|at| all[..at].contains(&all[at]))
 }
 
 /// Whether an epoch can have these terms, whatever came before.

@@ -29,6 +29,7 @@ mod ask;
 mod audit;
 mod bench;
 mod certificates;
+mod client_address;
 mod cluster_args;
 mod del;
 mod demo;

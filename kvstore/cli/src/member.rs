@@ -5,10 +5,11 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
-use niagara_client::{Endpoint, Request};
+use niagara_client::Request;
 use niagara_engine::{EpochView, MemberView, MembersChange};
 use niagara_kvstore::Note;
 
+use super::client_address;
 use super::cluster_args::ClusterArgs;
 use super::epoch_change::{Servers, Wanted};
 use super::failure::Failure;
@@ -134,6 +135,11 @@ pub fn run(arguments: MemberArgs) -> Result<ExitCode, Failure> {
     let servers = Servers::find(&common.cluster, "/members")?;
     let epoch = servers.newest()?;
     if let Some(change) = wish.change(&epoch)? {
+        for (member, known) in moved(&change, &epoch) {
+            if member.note != known.note {
+                client_address::check(member, &common.cluster)?;
+            }
+        }
         make(&servers, &epoch, &change)?;
         let come = change.come.iter().filter(|member| !epoch.members.contains(&member.server));
         for member in come {
@@ -143,6 +149,15 @@ pub fn run(arguments: MemberArgs) -> Result<ExitCode, Failure> {
     let newest = servers.newest()?;
     print(if common.json { pretty(&newest) } else { report(&newest, style::for_stdout()) })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The members that change, and what is known of them.
+fn moved<'m>(
+    change: &'m MembersChange,
+    epoch: &'m EpochView,
+) -> impl Iterator<Item = (&'m MemberView, &'m MemberView)> {
+    let known = |server: u64| epoch.contacts.iter().find(move |known| known.server == server);
+    change.come.iter().filter_map(move |member| Some((member, known(member.server)?)))
 }
 
 /// What a command line asks for.
@@ -292,25 +307,26 @@ fn make(servers: &Servers, now: &EpochView, change: &MembersChange) -> Result<()
 
 /// Waits until a server that has come serves, if it says where.
 fn await_newcomer(servers: &Servers, common: &CommonArgs, member: &MemberView) -> Result<(), Failure> {
-    let Note { http, https, .. } = Note::parse(&member.note);
-    let Some(url) =
-        https.map(|https| format!("https://{https}")).or(http.map(|http| format!("http://{http}")))
-    else {
+    let Some(endpoint) = client_address::of(member, &common.cluster)? else {
         note(&format!(
             "server {} says no HTTP address, so nobody can see here when it serves\n",
             member.server
         ));
         return Ok(());
     };
-    let endpoint: Endpoint =
-        url.parse().map_err(|hint| Failure::usage(format!("{url} is no address"), hint))?;
-    let endpoint = endpoint.with(&common.cluster.access.read(None)?);
     let mut patience = servers.patience(Instant::now());
     let serves = || {
         let response = endpoint.send(&Request::get("/readyz"), Duration::from_secs(1));
         response.is_ok_and(|response| response.status == 200)
     };
     while !serves() {
+        if let Some(found) = client_address::who_answers(&endpoint).filter(|found| *found != member.server) {
+            let what = format!(
+                "server {found} answers at {endpoint}, not server {}, which is a member now",
+                member.server
+            );
+            return Err(Failure::new(what, "correct its HTTP address with `niagara member update`"));
+        }
         patience.wait(&format!("waiting for server {} to receive the state and to serve", member.server))?;
     }
     Ok(())

@@ -63,13 +63,23 @@ fn only_the_server_itself_is_found_at_its_addresses() {
     // One wrong digit, and neither of two servers would go on.
     for (id, file) in [("1", cluster.file(1)), ("2", two)] {
         let now = group_address(&file);
-        let update =
-            ["member", "update", "--id", id, "--addresses", &at, "--http", "127.0.0.1:1", "--timeout", "60"];
+        let update = ["member", "update", "--id", id, "--addresses", &at, "--timeout", "60"];
         assert_refused(&cluster.run(&update), &format!("server {id} is not found at {at}"));
         let moved = cluster.run(&["member", "update", "--id", id, "--addresses", &now, "--weight", "70"]);
         assert_eq!(moved.status, Some(0), "what stays is fine: {moved:?}");
     }
     assert_eq!(cluster.run(&["get", "key"]).text().trim(), "value");
+    let own = |file: &Path| ConfigFile::read(file).unwrap().server.front.http.to_string();
+    for (http, why) in
+        [(own(&cluster.file(1)), "server 1 answers at"), (at.clone(), "server 2 does not answer at")]
+    {
+        let refused = cluster.run(&["member", "update", "--id", "2", "--http", &http]);
+        assert!(refused.status == Some(3) && refused.stderr.contains(why), "{refused:?}");
+    }
+    let two = cluster.dir.path().join("server-2.toml");
+    let one_for_both = group_address(&two);
+    let refused = cluster.run(&["member", "update", "--id", "2", "--transfer", &one_for_both]);
+    assert_refused(&refused, "server 2 has one address for several purposes");
     let elsewhere = ["member", "add", "--id", "2", "--addresses", &at, "--transfer", "127.0.0.1:1"];
     let again = cluster.run(&elsewhere);
     assert!(again.status == Some(3) && again.stderr.contains("with other addresses"), "{again:?}");
