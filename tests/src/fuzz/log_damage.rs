@@ -97,13 +97,19 @@ impl History {
             data: vec![write as u8; usize::from(size) * 2].into(),
         };
         let entries: Vec<LogEntry> = (from..from + u64::from(what & 7)).map(entry).collect();
+        let has_hard_state = what & 0x40 != 0;
+        // A write that meets the end of a segment has the new term beside its first entries.
+        let ahead = HardState { term: write, vote: size.into(), ..now.hard_state };
         for entry in &entries {
             now.entries.retain(|earlier| earlier.index < entry.index);
             now.entries.push(entry.clone());
             self.states.push(now.clone());
+            if has_hard_state {
+                self.states.push(Contents { hard_state: ahead, ..now.clone() });
+            }
         }
         let commit = committed + (now.last().index - committed) / 2;
-        let hard_state = (what & 0x40 != 0).then_some(HardState { term: write, vote: size.into(), commit });
+        let hard_state = has_hard_state.then_some(HardState { commit, ..ahead });
         if let Some(hard_state) = hard_state {
             now.hard_state = hard_state;
             self.states.push(now);
