@@ -2,7 +2,7 @@
 
 use niagara_log::{Durability, HardState, LogConfig};
 
-use super::Driver;
+use super::{Driver, Output, Write};
 use crate::batch::SubBatch;
 use crate::config::DriverConfig;
 use crate::lane_source::LaneSource;
@@ -33,5 +33,14 @@ impl Driver {
         let log_config = LogConfig::new("nowhere", Durability::Memory, 1);
         let (store, _) = niagara_log::open(&log_config, &mut |_| {}).expect("it is new");
         Driver::new(config, store, HardState::default(), SlotIndex::default())
+    }
+
+    /// The disk finishes everything that was handed to it.
+    pub fn disk_finishes(&mut self, output: &mut Output) {
+        for write in std::mem::take(&mut output.writes) {
+            if let Write::Ready { ready, .. } = write {
+                self.persisted(ready);
+            }
+        }
     }
 }

@@ -178,11 +178,7 @@ mod tests {
         let mut output = Output::default();
         driver.receive(2, wire);
         driver.turn(&View::default(), &[&NoCommands], &mut output);
-        for write in output.writes.drain(..) {
-            if let super::super::Write::Ready { ready, .. } = write {
-                driver.persisted(ready);
-            }
-        }
+        driver.disk_finishes(&mut output);
         driver.turn(&View::default(), &[&NoCommands], &mut output);
         output.messages.into_iter().map(|(_, wire)| wire).collect()
     }

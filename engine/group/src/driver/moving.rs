@@ -224,7 +224,7 @@ mod tests {
     use raft::eraftpb::{Message, MessageType};
 
     use super::super::fixture::NoCommands;
-    use super::super::{DriverConfig, Output, Write};
+    use super::super::{DriverConfig, Output};
     use super::*;
     use crate::wire::Wire;
 
@@ -255,11 +255,7 @@ mod tests {
             let mut output = Output::default();
             for _ in 0..2 {
                 self.0.turn(&View::default(), &[&NoCommands], &mut output);
-                for write in std::mem::take(&mut output.writes) {
-                    if let Write::Ready { ready, .. } = write {
-                        self.0.persisted(ready);
-                    }
-                }
+                self.0.disk_finishes(&mut output);
             }
             let messages = output.messages.into_iter();
             let of_raft = |(to, wire)| match wire {

@@ -153,7 +153,7 @@ mod tests {
     use raft::eraftpb::Entry;
 
     use super::super::fixture::NoCommands;
-    use super::super::{DriverConfig, Output, View, Write};
+    use super::super::{DriverConfig, Output, View};
     use super::*;
 
     /// Server 1 of five, which has lost its leader with one entry in its log, and has voted for server 3 in term 2.
@@ -198,11 +198,7 @@ mod tests {
             let mut output = Output::default();
             for _ in 0..2 {
                 self.0.turn(&View::default(), &[&NoCommands], &mut output);
-                for write in std::mem::take(&mut output.writes) {
-                    if let Write::Ready { ready, .. } = write {
-                        self.0.persisted(ready);
-                    }
-                }
+                self.0.disk_finishes(&mut output);
             }
             let asks = |wire: &Wire| matches!(wire, Wire::Raft(message) if message.msg_type == MessageType::MsgRequestPreVote);
             output.messages.iter().any(|(_, wire)| asks(wire))

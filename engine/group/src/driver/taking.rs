@@ -101,7 +101,7 @@ mod tests {
     use raft::eraftpb::Entry;
 
     use super::super::fixture::NoCommands;
-    use super::super::{DriverConfig, Output, View, Write};
+    use super::super::{DriverConfig, Output, View};
     use super::*;
     use crate::batch::{Span, SubBatch, encode_commands, encode_skip};
     use crate::wire::Wire;
@@ -149,11 +149,7 @@ mod tests {
 
         /// Lets the disk finish everything.
         fn disk_comes_on(&mut self) {
-            for write in std::mem::take(&mut self.output.writes) {
-                if let Write::Ready { ready, .. } = write {
-                    self.driver.persisted(ready);
-                }
-            }
+            self.driver.disk_finishes(&mut self.output);
             self.driver.turn(&View::default(), &[&NoCommands], &mut self.output);
         }
 

@@ -22,11 +22,7 @@ impl Replica {
 
     fn turn(&mut self) {
         self.driver.turn(&View::default(), &[&NoCommands], &mut self.output);
-        for write in self.output.writes.drain(..) {
-            if let super::super::Write::Ready { ready, .. } = write {
-                self.driver.persisted(ready);
-            }
-        }
+        self.driver.disk_finishes(&mut self.output);
         self.driver.turn(&View::default(), &[&NoCommands], &mut self.output);
     }
 
