@@ -57,9 +57,10 @@ impl<S: StateMachine> Client<S> {
     fn missing(&self, epoch: &EpochProgress, come: &[MemberView]) -> Option<String> {
         let record = &epoch.record;
         let stays = |member: &MemberView| {
-            let known = self.shared.contact(record, member.server);
-            let at = |known: &Contact| (known.addresses.clone(), known.transfer.clone());
-            known.map(at) == Some((member.addresses.clone(), member.transfer.clone()))
+            let is_there = |known: &Contact| {
+                (&known.addresses, &known.transfer) == (&member.addresses, &member.transfer)
+            };
+            self.shared.contact(record, member.server).is_some_and(is_there)
         };
         if let Some(twice) = come.iter().find(|member| has_one_twice(member)) {
             return Some(format!("server {} has one address for several purposes: correct it", twice.server));

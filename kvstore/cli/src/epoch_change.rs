@@ -16,10 +16,10 @@ use super::output::note;
 
 /// How often to look whether the servers are there.
 const LOOK: Duration = Duration::from_millis(50);
+/// The longest time between two requests that are refused, which grows from the one above.
+const MOST_PAUSE: Duration = Duration::from_secs(1);
 /// How soon a change follows one that came first, if it follows.
 const FOLLOWS: Duration = Duration::from_secs(3);
-/// The longest time between two attempts, which grows from the one above.
-const MOST_PAUSE: Duration = Duration::from_secs(1);
 /// How often to say what is still waited for.
 const SAY: Duration = Duration::from_secs(1);
 
