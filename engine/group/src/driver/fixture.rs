@@ -36,7 +36,7 @@ impl Driver {
     }
 
     /// The disk finishes everything that was handed to it.
-    pub fn disk_finishes(&mut self, output: &mut Output) {
+    pub(crate) fn disk_finishes(&mut self, output: &mut Output) {
         for write in std::mem::take(&mut output.writes) {
             if let Write::Ready { ready, .. } = write {
                 self.persisted(ready);
